@@ -1,0 +1,49 @@
+package model
+
+import (
+	"context"
+
+	"peregrine/model/sample"
+)
+
+// Precision chooses between the mode in which conformance is judged and the fast one.
+type Precision uint8
+
+// The two modes of a backend.
+const (
+	Fast    Precision = iota // f16 KV cache; quantised activations where they pay
+	Precise                  // f32 activations and KV cache
+)
+
+// LoadOptions are the choices of a backend's Load.
+type LoadOptions struct {
+	Context   int // tokens of KV cache to hold; 0: the model's MaxContext
+	Precision Precision
+	// Progress is called with bytes done and bytes in all, from Load's goroutine, not more than about 100 times.
+	Progress func(done, total int64)
+}
+
+// Backend is one device.
+type Backend interface {
+	// Load repacks and uploads p. It reports progress in bytes and stops when ctx does, leaving nothing allocated. The
+	// Executor does not refer to p's memory afterwards unless the backend's documentation says so: then p must outlive it.
+	Load(ctx context.Context, p *Params, opt LoadOptions) (Executor, error)
+	// Name describes the device in a few words, such as "cpu (avx2, 2 threads)".
+	Name() string
+	Close() error
+}
+
+// Executor holds resident weights and one sequence's KV cache. One goroutine at a time.
+type Executor interface {
+	// Forward appends tokens at position pos and fills out. A pos below the current length forgets what lies behind it; one
+	// above it is an error. It checks ctx at least once per layer on the CPU, once per token on the GPU; after an error the
+	// sequence's length is pos at most.
+	Forward(ctx context.Context, tokens []int32, pos int, out *Output) error
+	Close() error
+}
+
+// Output says what is wanted of a forward pass and takes the result.
+type Output = sample.Output
+
+// Candidate is one token with its logit.
+type Candidate = sample.Candidate
