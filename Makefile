@@ -1,0 +1,116 @@
+# Two commands do all: `make run` and `make test`. `make help` lists the rest.
+
+SHELL := /bin/bash
+GO    ?= go
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -X peregrine/ui/cli.version=$(VERSION)
+
+TOKENIZERS  := github.com/daulet/tokenizers
+LIBRARY     := model/tokenizer/lib/libtokenizers.a
+BUILD       := .build
+GOLANGCI    := $(BUILD)/bin/golangci-lint
+# Pinned: a newer linter finds other things, and CI must not change by itself.
+GOLANGCI_VERSION := v2.15.0
+
+# Packages that hold fuzz targets are found, not listed.
+FUZZTIME ?= 60s
+TESTFLAGS ?=
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: run
+run: build ## build everything, fetch the default model once, open the chat
+	@bin/peregrine $(MODEL)
+
+.PHONY: build
+build: bin/peregrine ## build the program into bin/peregrine
+
+# Go does not notice a changed static library: the binary goes whenever the library is made anew.
+$(LIBRARY): go.mod
+	@command -v cargo >/dev/null || { echo "make: cargo is missing; the tokenizer library needs Rust (https://rustup.rs or your distribution's cargo)" >&2; exit 1; }
+	$(GO) mod download $(TOKENIZERS)
+	CARGO_TARGET_DIR="$(CURDIR)/$(BUILD)/cargo" cargo build --release --locked \
+		--manifest-path "$$($(GO) list -m -f '{{.Dir}}' $(TOKENIZERS))/Cargo.toml"
+	mkdir -p $(@D)
+	cp $(BUILD)/cargo/release/libtokenizers.a $@
+	strip --strip-debug $@ 2>/dev/null || strip -S $@
+	rm -f bin/peregrine
+	touch $@
+
+.PHONY: bin/peregrine
+bin/peregrine: $(LIBRARY)
+	$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o $@ .
+
+.PHONY: model
+model: build ## fetch the default model into the cache
+	@bin/peregrine pull
+
+.PHONY: test
+test: model ## run every test that needs no GPU
+	PEREGRINE_REQUIRE_MODEL=1 $(GO) test -timeout 30m $(TESTFLAGS) ./...
+
+.PHONY: race
+race: model ## run the tests under the race detector
+	PEREGRINE_REQUIRE_MODEL=1 $(GO) test -race -short -shuffle=on -timeout 40m ./...
+
+.PHONY: check
+check: fmt-check vet lint tidy-check ## formatting, vet, lint, go.mod
+
+.PHONY: fmt
+fmt: $(GOLANGCI) ## format the Go code
+	$(GOLANGCI) fmt
+
+.PHONY: fmt-check
+fmt-check: $(GOLANGCI)
+	$(GOLANGCI) fmt --diff
+
+.PHONY: vet
+vet: $(LIBRARY)
+	$(GO) vet ./...
+	CGO_ENABLED=0 $(GO) vet $$($(GO) list ./... | grep -v -E 'peregrine$$|/model/(cpu|tokenizer|engine)$$|/ui/cli$$')
+
+.PHONY: lint
+lint: $(GOLANGCI) $(LIBRARY) ## run golangci-lint
+	$(GOLANGCI) run
+
+.PHONY: tidy-check
+tidy-check:
+	$(GO) mod tidy -diff
+
+$(GOLANGCI): Makefile
+	GOBIN="$(CURDIR)/$(BUILD)/bin" $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	touch $@
+
+.PHONY: fuzz
+fuzz: $(LIBRARY) ## fuzz each parser for FUZZTIME (60s)
+	@set -e; for file in $$(grep -rlE '^func Fuzz' --include='*_test.go' .); do \
+		for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/p' $$file); do \
+			echo "fuzz $$(dirname $$file) $$target $(FUZZTIME)"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$(dirname $$file); \
+		done; done
+
+.PHONY: golden
+golden: ## rewrite the golden screens; review the diff
+	$(GO) test ./ui/... -run Golden -update
+
+.PHONY: bench
+bench: model ## time the default model: prefill and decode
+	bin/peregrine bench
+
+.PHONY: bench-ui
+bench-ui: ## time the screen: cost of a token, first frame
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./ui/...
+
+.PHONY: bench-peer
+bench-peer: model ## time llama.cpp and us in turn; PEER=path of llama-bench
+	@test -n "$(PEER)" || { echo "make: name llama.cpp's llama-bench: make bench-peer PEER=…/bin/llama-bench" >&2; exit 1; }
+	.ci/bench-peer "$(PEER)" $(MODEL)
+
+.PHONY: clean
+clean: ## remove what was built, the model cache excepted
+	rm -rf bin $(BUILD) model/tokenizer/lib
