@@ -3,6 +3,7 @@ package generate
 import (
 	"context"
 	"io"
+	"strings"
 	"sync"
 )
 
@@ -10,11 +11,12 @@ import (
 // takes them, so the writer never waits. Next, Tune and Cancel may be called from different goroutines.
 type Stream struct {
 	mu       sync.Mutex
-	pending  Update
+	pending  Update          // all but its Text
+	text     strings.Builder // the pending text: appending to a string would copy all of it for each token
 	dirty    bool
-	closed   bool
-	finished bool // the reader has taken the Update with the Result
-	wake     chan struct{}
+	closed   bool          // the writer has given the Result
+	finished bool          // the reader has taken it
+	wake     chan struct{} // holds at most one signal; closed once finished
 	sampling Sampling
 	tuned    bool
 	cancel   context.CancelFunc
@@ -28,24 +30,15 @@ func NewStream(cancel context.CancelFunc, first Sampling) (*Stream, *Writer) {
 }
 
 // Next waits until there is something new and returns all of it. It returns io.EOF after the Update that holds the Result,
-// and ctx's error when ctx ends first; what is pending then stays for the next call.
+// and ctx's error when ctx ends first; what is pending then stays for the next call. What already lies there is returned
+// even when ctx has ended.
 func (s *Stream) Next(ctx context.Context) (Update, error) {
 	for {
-		s.mu.Lock()
-		if s.dirty {
-			u := s.pending
-			s.pending = Update{
-				Phase: u.Phase, PrefillDone: u.PrefillDone, PrefillTotal: u.PrefillTotal,
-				TokensPerSecond: u.TokensPerSecond,
-			}
-			s.dirty = false
-			s.finished = u.Result != nil
-			s.mu.Unlock()
+		u, fresh, finished := s.take()
+		if fresh {
 			return u, nil
 		}
-		done := s.finished
-		s.mu.Unlock()
-		if done {
+		if finished {
 			return Update{Phase: Done}, io.EOF
 		}
 		select {
@@ -56,8 +49,34 @@ func (s *Stream) Next(ctx context.Context) (Update, error) {
 	}
 }
 
-// Tune changes the sampling values from the next token on. A nil Seed keeps the running random sequence.
+// take returns what is pending and whether there was anything, and whether the reply had been taken to its end before.
+func (s *Stream) take() (u Update, fresh, finished bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.dirty {
+		return Update{}, false, s.finished
+	}
+	u = s.pending
+	u.Text = s.text.String()
+	s.text.Reset()
+	s.pending = Update{
+		Phase: u.Phase, PrefillDone: u.PrefillDone, PrefillTotal: u.PrefillTotal,
+		TokensPerSecond: u.TokensPerSecond,
+	}
+	s.dirty = false
+	if u.Result != nil {
+		s.finished = true
+		close(s.wake) // so that a second call of Next that waits already ends too; the writer sends nothing any more
+	}
+	return u, true, false
+}
+
+// Tune changes the sampling values from the next token on. A nil Seed keeps the running random sequence. Values that
+// Sampling.Validate refuses are ignored.
 func (s *Stream) Tune(v Sampling) {
+	if v.Validate() != nil {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sampling, s.tuned = v, true
@@ -79,7 +98,7 @@ func (w *Writer) Update(u Update) {
 	}
 	p := &s.pending
 	p.Phase = u.Phase
-	p.Text += u.Text
+	s.text.WriteString(u.Text)
 	p.Tokens = append(p.Tokens, u.Tokens...)
 	if u.PrefillTotal > 0 {
 		p.PrefillDone, p.PrefillTotal = u.PrefillDone, u.PrefillTotal

@@ -58,9 +58,11 @@ const (
 
 // Result closes a reply.
 type Result struct {
-	Finish   FinishReason
-	Err      error   // only with FinishError
-	Text     string  // the whole reply, equal to all Update.Text together
+	Finish FinishReason
+	Err    error // only with FinishError
+	// Text is the whole reply, equal to all Update.Text together. A reply that can go on (FinishLength, FinishCancelled) ends
+	// before a character of which only some bytes came: with its ids as Request.Continue the character comes whole.
+	Text     string
 	TokenIDs []int32 // all tokens of the reply, an end-of-text token included, Request.Continue excluded
 	Sampling Sampling
 	Timings  Timings
@@ -81,7 +83,9 @@ type Timings struct {
 
 // Plan says what a request would cost before it is sent.
 type Plan struct {
-	Tokens  int // of the prompt that would be sent
+	// Tokens is the size of the prompt that would be sent. When it is not below Limit, even the last turn alone leaves no
+	// room for a reply, and the reply would end with ErrPromptTooLong.
+	Tokens  int
 	Limit   int // the context in tokens
 	Dropped int // messages at the front (after a system message) that would be left out
 }
