@@ -48,6 +48,8 @@ type Rope struct {
 	LowFreqFactor   float64
 	HighFreqFactor  float64
 	OriginalContext int
+	// FreqFactors divide the frequencies one by one, [HeadDim/2]: a GGUF file's rope_freqs.weight. nil: none.
+	FreqFactors []float32
 }
 
 // Config is the shape of a model, the same for every architecture: plain values with every default applied.

@@ -1,0 +1,5 @@
+package backendtest
+
+import "testing"
+
+func (s *suite) fixtures(t *testing.T) {}

@@ -1,0 +1,168 @@
+package oracle
+
+import (
+	"math"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"peregrine/model"
+	"peregrine/model/tensor"
+)
+
+// linear returns x·Wᵀ + bias, [rows, Out], for x [rows, In].
+func (o *Oracle) linear(l model.Linear, x []float64) []float64 {
+	in, out := l.In(), l.Out()
+	rows := len(x) / in
+	x = o.round.activations(x, in)
+	y := make([]float64, rows*out)
+	first := 0
+	for _, m := range l.W {
+		const block = 16 // rows of W that a goroutine takes at once
+		parallel((m.Out+block-1)/block, func(b int) {
+			lo, hi := b*block, min((b+1)*block, m.Out)
+			w := make([]float32, (hi-lo)*in)
+			m.Dequantize(w, lo, hi)
+			for n := lo; n < hi; n++ {
+				for r := range rows {
+					y[r*out+first+n] = dotWeights(w[(n-lo)*in:][:in], x[r*in:][:in])
+				}
+			}
+		})
+		first += m.Out
+	}
+	if l.Bias != nil {
+		for i := range y {
+			y[i] += float64(l.Bias[i%out])
+		}
+	}
+	return y
+}
+
+// norm normalises each row of x, [rows, Hidden], into a new slice.
+func norm(c model.Config, n model.Norm, x []float64) []float64 {
+	y := make([]float64, len(x))
+	for at := 0; at < len(x); at += c.Hidden {
+		row, out := x[at:at+c.Hidden], y[at:at+c.Hidden]
+		mean := 0.0
+		if c.Norm == model.LayerNorm {
+			for _, v := range row {
+				mean += v
+			}
+			mean /= float64(c.Hidden)
+		}
+		variance := 0.0
+		for _, v := range row {
+			variance += (v - mean) * (v - mean)
+		}
+		variance /= float64(c.Hidden)
+		scale := 1 / math.Sqrt(variance+float64(c.NormEps))
+		for i, v := range row {
+			out[i] = (v - mean) * scale * float64(n.Weight[i])
+			if n.Bias != nil {
+				out[i] += float64(n.Bias[i])
+			}
+		}
+	}
+	return y
+}
+
+// rotate turns the pairs (i, i+D/2) of a head by pos·freq[i].
+func rotate(head, freq []float64, pos float64) {
+	half := len(head) / 2
+	for i := range half {
+		sin, cos := math.Sincos(pos * freq[i])
+		a, b := head[i], head[i+half]
+		head[i] = a*cos - b*sin
+		head[i+half] = b*cos + a*sin
+	}
+}
+
+// softmax replaces scores by their probabilities.
+func softmax(scores []float64) {
+	high := math.Inf(-1)
+	for _, s := range scores {
+		high = math.Max(high, s)
+	}
+	sum := 0.0
+	for i, s := range scores {
+		scores[i] = math.Exp(s - high)
+		sum += scores[i]
+	}
+	for i := range scores {
+		scores[i] /= sum
+	}
+}
+
+func add(x, y []float64) {
+	for i := range x {
+		x[i] += y[i]
+	}
+}
+
+func dot(a, b []float64) float64 {
+	sum := 0.0
+	for i, v := range a {
+		sum += v * b[i]
+	}
+	return sum
+}
+
+func dotWeights(w []float32, x []float64) float64 {
+	sum := 0.0
+	for i, v := range w {
+		sum += float64(v) * x[i]
+	}
+	return sum
+}
+
+// activations rounds x, [rows, in], to int8 in groups; without rounding it returns x itself.
+func (r Rounding) activations(x []float64, in int) []float64 {
+	if r.Activations == 0 {
+		return x
+	}
+	y := make([]float64, len(x))
+	for row := 0; row < len(x); row += in {
+		for g := 0; g < in; g += r.Activations {
+			lo, hi := row+g, row+min(g+r.Activations, in)
+			high := 0.0
+			for _, v := range x[lo:hi] {
+				high = math.Max(high, math.Abs(v))
+			}
+			if high == 0 {
+				continue
+			}
+			scale := high / 127
+			for i := lo; i < hi; i++ {
+				y[i] = scale * math.RoundToEven(x[i]/scale)
+			}
+		}
+	}
+	return y
+}
+
+// kv rounds a row on its way into the cache.
+func (r Rounding) kv(x []float64) []float64 {
+	if !r.KV16 {
+		return x
+	}
+	y := make([]float64, len(x))
+	for i, v := range x {
+		y[i] = float64(tensor.FromF16(tensor.ToF16(float32(v))))
+	}
+	return y
+}
+
+// parallel calls f for 0 … n−1 on all processors and returns when all are done.
+func parallel(n int, f func(i int)) {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), n) {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				f(i)
+			}
+		})
+	}
+	wg.Wait()
+}
