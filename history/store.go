@@ -3,7 +3,13 @@ package history
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // ErrNotFound is wrapped when no conversation fits what was asked for.
@@ -12,43 +18,168 @@ var ErrNotFound = errors.New("no such conversation")
 // ErrLocked is wrapped when another window has the conversation open.
 var ErrLocked = errors.New("open in another window")
 
-// Store is a folder of conversations.
-type Store struct{}
+// The names in a store's folder.
+const (
+	extension = ".jsonl"
+	trash     = "trash"
+)
 
-// Entry is one conversation in a list. Its texts are data: make them harmless before they are displayed.
-type Entry struct {
-	Path     string
-	ID       string
-	Name     string
-	Title    string // Name, else the start of the first user message, else the file's name
-	Modified time.Time
-	Messages int    // message lines of all branches
-	Preview  string // the start of the last message
-	Model    string
-	Err      error // why it cannot be opened; the other fields are then what is known
+// Store is a folder of conversations. Deleted ones lie in its folder "trash", which is never emptied from here.
+type Store struct{ dir string }
+
+// OpenStore opens the folder, making it when it is missing. Folders are made for their owner alone (0700), as are files
+// (0600).
+func OpenStore(dir string) (*Store, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("history: %w; conversations cannot be saved there", err)
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("history: %w", err)
+	}
+	return &Store{dir: dir}, nil
 }
 
-// OpenStore opens the folder, making it when it is missing.
-func OpenStore(dir string) (*Store, error) { return &Store{}, nil }
+// Dir returns the folder.
+func (s *Store) Dir() string { return s.dir }
 
-// Create starts a conversation. Nothing is on disk until the first Append. The missing of ID, Schema and Created are
-// filled in.
-func (s *Store) Create(h Header) (*File, error) { return &File{}, nil }
+// ReadOnly says why nothing can be saved in the store; "" means that it can, as far as permissions tell.
+func (s *Store) ReadOnly() string {
+	if err := unix.Access(s.dir, unix.W_OK|unix.X_OK); err != nil {
+		return fmt.Sprintf("no permission to write in %s: %v", s.dir, err)
+	}
+	return ""
+}
 
-// Open opens a conversation anywhere on disk, for writing when that is possible; see File.ReadOnly.
-func (s *Store) Open(path string) (*File, error) { return &File{}, nil }
+// Create starts a conversation. Nothing is on disk until the first Append or Partial; what the disk then refuses stays in
+// memory. ID, Schema and Created are filled in where they are missing.
+func (s *Store) Create(h Header) (*File, error) {
+	if h.ID == "" {
+		h.ID = NewID()
+	}
+	if strings.ContainsAny(h.ID, "/\\\x00") || len(h.ID) > 64 {
+		return nil, fmt.Errorf("history: conversation id %q: it becomes a part of a file name", h.ID)
+	}
+	if h.Created.IsZero() {
+		h.Created = time.Now()
+	}
+	h.Created, h.Schema, h.Name = h.Created.UTC(), Schema, CleanName(h.Name)
+	if _, err := encodeSession(h); err != nil {
+		return nil, err
+	}
+	name := h.Created.Format("20060102-150405") + "-" + h.ID + extension
+	return newFile(filepath.Join(s.dir, name), h), nil
+}
 
-// OpenID opens the conversation of the store with this id, start of an id, or name.
-func (s *Store) OpenID(idOrName string) (*File, error) { return &File{}, nil }
+// Open opens a conversation anywhere on disk, as the function Open does.
+func (s *Store) Open(path string) (*File, error) { return Open(path) }
 
-// Latest returns the path of the conversation that was written to last. It wraps ErrNotFound in an empty store.
-func (s *Store) Latest() (string, error) { return "", ErrNotFound }
+// OpenID opens the conversation of the store with this id, the only one whose id starts so, or the only one with this name.
+// It wraps ErrNotFound, and names the candidates when there are several.
+func (s *Store) OpenID(idOrName string) (*File, error) {
+	path, err := s.Find(idOrName)
+	if err != nil {
+		return nil, err
+	}
+	return Open(path)
+}
 
-// List returns all conversations, the one written to last first.
-func (s *Store) List(ctx context.Context) ([]Entry, error) { return nil, nil }
+// Find returns the path of the conversation that OpenID would open.
+func (s *Store) Find(idOrName string) (string, error) {
+	entries, err := s.List(context.Background())
+	if err != nil {
+		return "", err
+	}
+	want := strings.TrimSpace(idOrName)
+	for _, fits := range []func(Entry) bool{
+		func(e Entry) bool { return e.ID == want },
+		func(e Entry) bool { return e.Name == want },
+		func(e Entry) bool { return strings.EqualFold(e.Name, want) },
+		func(e Entry) bool { return len(want) >= 4 && strings.HasPrefix(e.ID, want) },
+	} {
+		var found []Entry
+		for _, e := range entries {
+			if want != "" && fits(e) {
+				found = append(found, e)
+			}
+		}
+		switch {
+		case len(found) == 1:
+			return found[0].Path, nil
+		case len(found) > 1:
+			return "", ambiguous(idOrName, found)
+		}
+	}
+	return "", fmt.Errorf("history: %q: %w in %s; `peregrine history list` shows them all", idOrName, ErrNotFound, s.dir)
+}
 
-// Rename names a conversation that is not open here.
-func (s *Store) Rename(path, name string) error { return nil }
+func ambiguous(what string, found []Entry) error {
+	const most = 5
+	var list []string
+	for _, e := range found[:min(len(found), most)] {
+		list = append(list, fmt.Sprintf("%s (%s, %q)", e.ID, e.Modified.Format("2006-01-02 15:04"), e.Title))
+	}
+	if len(found) > most {
+		list = append(list, fmt.Sprintf("and %d more", len(found)-most))
+	}
+	return fmt.Errorf("history: %q: %d conversations go by that: %s; give the id", what, len(found), strings.Join(list, ", "))
+}
 
-// Delete moves a conversation that is not open here to the trash and returns what brings it back.
-func (s *Store) Delete(path string) (undo func() error, err error) { return nil, nil }
+// Rename names a conversation that is not open here; its place in a list by time does not change.
+func (s *Store) Rename(path, name string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("history: %w", err)
+	}
+	f, err := Open(path)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(f.SetName(name), f.Close()); err != nil {
+		return err
+	}
+	_ = os.Chtimes(path, time.Time{}, info.ModTime()) // only the order of the list depends on it
+	return nil
+}
+
+// Delete moves a conversation of the store to the trash and returns what brings it back. It must not be open: close it
+// first, else Delete wraps ErrLocked.
+func (s *Store) Delete(path string) (undo func() error, err error) {
+	if abs, err := filepath.Abs(path); err != nil || filepath.Dir(abs) != s.dir {
+		return nil, fmt.Errorf("history: %s: not in the store %s; remove the file yourself", path, s.dir)
+	}
+	if err := regular(path); err != nil {
+		return nil, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("history: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // it was opened for its lock alone
+	if err := lock(f); err != nil {
+		return nil, fmt.Errorf("history: %s: %w; close it there first", path, err)
+	}
+	dir := filepath.Join(s.dir, trash)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("history: %w", err)
+	}
+	there := filepath.Join(dir, filepath.Base(path))
+	if _, err := os.Lstat(there); err == nil {
+		there = filepath.Join(dir, NewID()+"-"+filepath.Base(path))
+	}
+	if err := os.Rename(path, there); err != nil {
+		return nil, fmt.Errorf("history: %w", err)
+	}
+	return func() error { return bringBack(there, path) }, nil
+}
+
+// bringBack moves a file out of the trash, never over another.
+func bringBack(from, to string) error {
+	if _, err := os.Lstat(to); err == nil {
+		return fmt.Errorf("history: %s: there is a file of that name again; the deleted one is %s", to, from)
+	}
+	if err := os.Rename(from, to); err != nil {
+		return fmt.Errorf("history: %w", err)
+	}
+	return nil
+}
