@@ -25,7 +25,7 @@ func TestOpenDefaultModel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close() //nolint:errcheck // test
+	defer f.Close()
 	if got := len(f.Names()); got != 272 {
 		t.Errorf("got %d tensors, want 272", got)
 	}

@@ -12,9 +12,16 @@ import (
 
 // foreign are suffixes of tensor names that only other methods use.
 var foreign = []struct{ suffix, method string }{
-	{".q_weight", "EXL2"}, {".trellis", "EXL3"}, {".weight_packed", "compressed-tensors"}, {".W_q", "HQQ"},
-	{".codebooks", "AQLM"}, {".quant_map", "bitsandbytes"}, {".weight.absmax", "bitsandbytes"}, {".SCB", "bitsandbytes"},
-	{".weight_scale", "FP8"}, {".weight_scale_inv", "FP8"},
+	{".q_weight", "EXL2"},
+	{".trellis", "EXL3"},
+	{".weight_packed", "compressed-tensors"},
+	{".W_q", "HQQ"},
+	{".codebooks", "AQLM"},
+	{".quant_map", "bitsandbytes"},
+	{".weight.absmax", "bitsandbytes"},
+	{".SCB", "bitsandbytes"},
+	{".weight_scale", "FP8"},
+	{".weight_scale_inv", "FP8"},
 }
 
 // Infer returns the quantisation of a file that comes without a configuration, nil if it has no quantised matrix. It asks, in

@@ -116,7 +116,7 @@ func (g *GPTQ) validate(in int) error {
 	if !holds(g.QZeros, 4*g.Bits, g.Groups, g.Stored/blockK) {
 		return fmt.Errorf("qzeros of %d bytes; need %d bits for %d × %d zero points", len(g.QZeros), g.Bits, g.Groups, g.Stored)
 	}
-	switch g.Scales.DType { //nolint:exhaustive // the rest is refused
+	switch g.Scales.DType {
 	case tensor.F16, tensor.BF16, tensor.F32:
 	default:
 		return fmt.Errorf("scales are %v; need F16, BF16 or F32", g.Scales.DType)

@@ -50,12 +50,12 @@ func TestOpenShardedFixtureAsOneFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer sharded.Close() //nolint:errcheck // test
+	defer sharded.Close()
 	whole, err := Open(filepath.Join(fixtures, "falcon-40b-bf16", "model.safetensors"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer whole.Close() //nolint:errcheck // test
+	defer whole.Close()
 	shards := make(map[string]bool)
 	for _, name := range whole.Names() {
 		want, _ := whole.Tensor(name)

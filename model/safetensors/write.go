@@ -35,7 +35,7 @@ func Write(path string, tensors []tensor.View, metadata map[string]string) error
 	if err != nil {
 		return fmt.Errorf("safetensors: %w", err)
 	}
-	defer os.Remove(f.Name()) //nolint:errcheck // gone after the rename
+	defer os.Remove(f.Name())
 	err = errors.Join(writeAll(f, head, sorted), f.Chmod(0o644), f.Sync(), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), path)

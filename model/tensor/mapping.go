@@ -41,7 +41,7 @@ func Map(path string) (*Mapping, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // opened for reading; the mapping outlives the descriptor
+	defer f.Close()
 	info, err = f.Stat()
 	if err != nil {
 		return nil, err

@@ -77,7 +77,7 @@ func residentPages(t *testing.T, b []byte) int {
 	if err != nil {
 		t.Skip("no page map on this system:", err)
 	}
-	defer pagemap.Close() //nolint:errcheck // opened for reading
+	defer pagemap.Close()
 	page := os.Getpagesize()
 	entry := make([]byte, 8)
 	n := 0
