@@ -4,7 +4,7 @@
 // A backend's own test is a few lines:
 //
 //	func TestBackend(t *testing.T) {
-//		backendtest.Run(t, func(t *testing.T) model.Backend { … }, backendtest.Options{})
+//		backendtest.Run(t, func(t *testing.T) model.Backend { … })
 //	}
 //
 // # Budgets
@@ -48,7 +48,10 @@ type Options struct {
 }
 
 // Run tests the backends that open makes; each is closed when its part of the suite is done.
-func Run(t *testing.T, open func(t *testing.T) model.Backend, opt Options) {
+func Run(t *testing.T, open func(t *testing.T) model.Backend) { RunWith(t, open, Options{}) }
+
+// RunWith is Run for a backend with something to say of itself.
+func RunWith(t *testing.T, open func(t *testing.T) model.Backend, opt Options) {
 	if opt.FastGroup == 0 {
 		opt.FastGroup = 32
 	}
@@ -105,18 +108,10 @@ type difference struct {
 func (d difference) String() string { return fmt.Sprintf("rms %.2g, largest %.2g", d.rms, d.max) }
 
 func compare(got, want []float32) difference {
-	var mean, square float64
-	for _, v := range want {
-		mean += float64(v)
-	}
-	mean /= float64(len(want))
-	for _, v := range want {
-		square += (float64(v) - mean) * (float64(v) - mean)
-	}
-	deviation := math.Sqrt(square / float64(len(want)))
+	unit := deviation(want)
 	var d difference
 	for i := range want {
-		e := math.Abs(float64(got[i])-float64(want[i])) / deviation
+		e := math.Abs(float64(got[i])-float64(want[i])) / unit
 		if e > d.max || math.IsNaN(e) {
 			d.max, d.at = e, i
 		}

@@ -9,5 +9,5 @@ import (
 )
 
 func TestOracleIsABackend(t *testing.T) {
-	backendtest.Run(t, func(*testing.T) model.Backend { return oracle.Backend() }, backendtest.Options{})
+	backendtest.Run(t, func(*testing.T) model.Backend { return oracle.Backend() })
 }
