@@ -236,7 +236,7 @@ func TestDequantizePanicsOutsideTheMatrix(t *testing.T) {
 }
 
 func TestFormatNames(t *testing.T) {
-	got := fmt.Sprint(rowFormats, GPTQFormat, Format(200))
+	got := fmt.Sprintf("%v %v %v", rowFormats, GPTQFormat, Format(200))
 	if want := "[F32 F16 BF16 Q4_0 Q4_1 Q8_0] GPTQ format 200"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
