@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// defaultModel is the default model where the program keeps it once it has been fetched.
+// defaultModel is the default model where the program keeps it once it has been fetched. PEREGRINE_REQUIRE_MODEL makes its
+// absence a failure.
 func defaultModel(tb testing.TB) string {
 	tb.Helper()
 	cache, err := os.UserCacheDir()
@@ -15,6 +16,9 @@ func defaultModel(tb testing.TB) string {
 	}
 	path := filepath.Join(cache, "peregrine", "models", "SmolLM2-135M-Instruct.Q4_1.gguf")
 	if _, err := os.Stat(path); err != nil {
+		if os.Getenv("PEREGRINE_REQUIRE_MODEL") != "" {
+			tb.Fatal(err)
+		}
 		tb.Skip("the default model has not been fetched:", err)
 	}
 	return path

@@ -120,7 +120,7 @@ func (r *reader) version() error {
 		return fmt.Errorf("does not begin with GGUF but with %q; is this a GGUF file?", magic)
 	case version == 1:
 		return errors.New("is of version 1, which is no longer in use; convert it again to version 2 or 3")
-	case version != 2 && version != 3 && version<<16 == 0:
+	case version != 0 && version<<16 == 0:
 		return fmt.Errorf("is big-endian (version %d with its bytes reversed); need a little-endian file", bits.ReverseBytes32(version))
 	case version != 2 && version != 3:
 		return fmt.Errorf("is of version %d; need 2 or 3", version)
