@@ -21,7 +21,7 @@ func copyPath(arg string) bool {
 }
 
 // SaveAs does what "/save NAME|PATH" asks for: it names the conversation, or writes a copy (CopyTo) when arg looks like a
-// path: with a separator, ending in .jsonl. A leading ~/ is home. It returns the path of the copy, "" for a name.
+// path: with a separator, or ending in .jsonl. A leading ~ is home. It returns the path of the copy, "" for a name.
 func (f *File) SaveAs(arg, home string) (path string, err error) {
 	arg = strings.TrimSpace(arg)
 	switch {
@@ -30,7 +30,7 @@ func (f *File) SaveAs(arg, home string) (path string, err error) {
 	case !copyPath(arg):
 		return "", f.SetName(arg)
 	}
-	if rest, ok := strings.CutPrefix(arg, "~/"); ok && home != "" {
+	if rest, ok := strings.CutPrefix(arg, "~"); ok && home != "" && (rest == "" || rest[0] == filepath.Separator) {
 		arg = filepath.Join(home, rest)
 	}
 	return arg, f.CopyTo(arg)
@@ -134,7 +134,7 @@ func (f *File) copyLines(to io.Writer) error {
 	f.mu.Lock()
 	f.queuePartial()
 	queue := slices.Clone(f.queue)
-	keep := f.tree.keeper()
+	keep, last := f.tree.keeper()
 	header, started := f.tree.header, f.started
 	f.mu.Unlock()
 	if !started {
@@ -151,6 +151,7 @@ func (f *File) copyLines(to io.Writer) error {
 	for first := true; ; first = false {
 		line, err := s.next()
 		if errors.Is(err, io.EOF) {
+			_, _ = w.Write(last) // Flush returns its error
 			return w.Flush()
 		}
 		if err != nil {
@@ -227,13 +228,17 @@ func writeFields(w io.Writer, line []byte, own, other map[string]json.RawMessage
 	return err
 }
 
-// keeper returns which lines a copy keeps. Where ids are not those of the lines every line stays, since leaving some out
-// would change the ids of the others.
-func (t *tree) keeper() func(line []byte) bool {
+// keeper returns which lines a copy keeps, and the line that ends it when some are left out: the leaf, which may have been
+// known by them. Where ids are not those of the lines every line stays, since leaving some out would change the ids of the
+// others.
+func (t *tree) keeper() (keep func(line []byte) bool, last []byte) {
 	if t.irregular {
-		return func([]byte) bool { return true }
+		return func([]byte) bool { return true }, nil
 	}
 	hidden := t.hidden()
+	if len(hidden) > 0 {
+		last, _ = encode(idLine{Type: typeLeaf, ID: t.snapshot().Leaf()})
+	}
 	finished := map[string]bool{}
 	for _, n := range t.nodes {
 		finished[n.ID] = !n.Partial
@@ -252,5 +257,5 @@ func (t *tree) keeper() func(line []byte) bool {
 			return false
 		}
 		return true
-	}
+	}, last
 }
