@@ -170,6 +170,9 @@ func (m *metadata) vocabulary(c *Config) {
 	}
 }
 
+// ropeFactors is the tensor that divides rotary frequencies.
+const ropeFactors = "rope_freqs.weight"
+
 // rope reads rotary parameters. llama.cpp knows linear scaling, by an old and a new key, and yarn; the stretched frequencies
 // of Llama 3 come as a tensor of factors.
 func (m *metadata) rope(c *Config) {
@@ -189,11 +192,10 @@ func (m *metadata) rope(c *Config) {
 	default:
 		m.fail("rope.scaling.type", "rope type %q is not supported; supported are none, linear", kind)
 	}
-	const factors = "rope_freqs.weight"
-	if m.err != nil || !m.src.has(factors) {
+	if m.err != nil || !m.src.has(ropeFactors) {
 		return
 	}
-	v, err := vector(m.src, factors)
+	v, err := vector(m.src, ropeFactors)
 	if err != nil {
 		m.err = err
 		return

@@ -205,8 +205,12 @@ func FromGGUF(t gguf.Tensor) (*quant.Matrix, error) {
 	return m, nil
 }
 
-// unused returns the tensors of s that no module of used holds, sorted. Rotary tables that old Llama files carry and the two
-// scalars of text-generation-inference's GPTQ files are no weights.
+// notWeights are tensors that no module holds: the scalars of text-generation-inference's GPTQ files, and the rope factors of
+// a GGUF file, which are read with its metadata.
+var notWeights = []string{"gptq_bits", "gptq_groupsize", ropeFactors}
+
+// unused returns the tensors of s that no module of used holds, sorted. The rotary tables that old Llama files carry do not
+// count.
 func unused(s source, used map[string]bool) []string {
 	var names []string
 	for _, name := range s.names() {
@@ -214,10 +218,9 @@ func unused(s source, used map[string]bool) []string {
 		if dot := strings.LastIndexByte(name, '.'); dot >= 0 {
 			module = name[:dot]
 		}
-		if used[module] || strings.HasSuffix(name, "rotary_emb.inv_freq") || name == "gptq_bits" || name == "gptq_groupsize" {
-			continue
+		if !used[module] && !slices.Contains(notWeights, name) && !strings.HasSuffix(name, "rotary_emb.inv_freq") {
+			names = append(names, name)
 		}
-		names = append(names, name)
 	}
 	return names
 }
