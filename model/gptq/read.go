@@ -110,7 +110,10 @@ func parseConfig(raw []byte) (*Config, error) {
 			return nil, fmt.Errorf("meta: %w", err)
 		}
 	}
-	return c, c.check()
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // readMeta takes what GPTQModel writes one level down.
