@@ -1,7 +1,8 @@
 // Package quant holds one Matrix for every weight format: dense floats, GPTQ at 2, 3, 4 or 8 bits, and GGUF's blocks.
 //
 // A Matrix keeps the source's exact bits, usually as views of mapped memory, and has one definition of what they mean:
-// Dequantize. Backends repack a Matrix into a layout of their own and are tested against it.
+// Dequantize. Backends repack a Matrix into a layout of their own, from Row (dense and block formats) or from Codes, Grid and
+// GPTQ.Order, and are tested against it. Which file says what is left to packages gptq, safetensors and gguf.
 package quant
 
 import "peregrine/model/tensor"
@@ -9,7 +10,8 @@ import "peregrine/model/tensor"
 // Format says how Data holds the weights.
 type Format uint8
 
-// Weight formats. Dense and block formats store rows one after the other; GPTQ stores columns packed (see [GPTQ]).
+// Weight formats. Dense and block formats store rows one after the other; GPTQ stores columns packed (see [GPTQ]). Byte j of
+// the 16 bytes of nibbles holds weight j in its low half and weight j+16 in its high half.
 const (
 	InvalidFormat Format = iota
 	F32                  // Data: [Out, In] float32

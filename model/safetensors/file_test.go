@@ -185,3 +185,29 @@ func TestOpenNamesTheMissingFile(t *testing.T) {
 		t.Errorf("got %v, want that %s does not exist", err, path)
 	}
 }
+
+// BenchmarkParse reads the header of a model with as many tensors as Falcon 180B has in GPTQ, about 2000.
+func BenchmarkParse(b *testing.B) {
+	var tensors []tensor.View
+	for layer := range 80 {
+		for i := range 25 {
+			tensors = append(tensors, tensor.View{
+				Name: fmt.Sprintf("transformer.h.%d.self_attention.query_key_value.%d", layer, i), DType: tensor.U8, Shape: []int{1, 1}, Data: []byte{1},
+			})
+		}
+	}
+	path := filepath.Join(b.TempDir(), "x.safetensors")
+	if err := Write(path, tensors, nil); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		f, err := Open(path)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
