@@ -75,11 +75,11 @@ func openFolder(path, dir, weights string) (*Checkpoint, error) {
 	}
 	quantized, err := gptq.ReadConfig(dir, config.raw)
 	if err != nil {
-		return nil, fmt.Errorf("model: %w", err)
+		return nil, fmt.Errorf("model: %s: %w", dir, err)
 	}
 	if weights == "" {
 		if weights, err = gptq.FindWeights(dir, quantized); err != nil {
-			return nil, fmt.Errorf("model: %w", err)
+			return nil, fmt.Errorf("model: %s: %w", dir, err)
 		}
 	}
 	c := &Checkpoint{Path: path, Name: checkpointName(path)}
@@ -97,7 +97,7 @@ func openFolder(path, dir, weights string) (*Checkpoint, error) {
 	}
 	if quantized == nil {
 		if quantized, err = gptq.Infer(f); err != nil {
-			return nil, errors.Join(fmt.Errorf("model: %w", err), f.Close())
+			return nil, errors.Join(fmt.Errorf("model: %s: %w", weights, err), f.Close())
 		}
 	}
 	if quantized != nil {

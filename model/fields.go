@@ -222,6 +222,7 @@ func (f *fields) texts(keys ...string) []string {
 	var list []string
 	if err := json.Unmarshal(v, &list); err != nil {
 		f.fail(key, "is %s; want a string or a list of them", shorten(v))
+		return nil
 	}
 	return list
 }

@@ -72,7 +72,7 @@ func (s stFiles) matrix(module string) (*quant.Matrix, []float32, error) {
 	if s.has(module + ".qweight") {
 		m, bias, err := gptq.Linear(s.File, module, s.gptq)
 		if err != nil {
-			return nil, nil, fmt.Errorf("model: %w", err)
+			return nil, nil, fmt.Errorf("model: %s: %w", s.where(module+".qweight"), err)
 		}
 		return m, dropZeros(bias), nil
 	}
