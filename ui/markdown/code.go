@@ -1,0 +1,161 @@
+package markdown
+
+import (
+	"strings"
+
+	"github.com/charmbracelet/x/ansi"
+)
+
+// codeIndent sets code apart from text, on screens that are wide enough.
+const codeIndent = 2
+
+// code renders a whole code block.
+func (p *painter) code(lines []string, language string, width int) []string {
+	c := newCodeBlock(p.style, language, width)
+	for _, line := range lines {
+		c.add(line)
+	}
+	return c.lines
+}
+
+// codeBlock is a code block to which lines are added: what a line looks like depends on the lines before it alone, so that
+// each is rendered once.
+type codeBlock struct {
+	style  Style
+	lex    lexer
+	width  int
+	indent string
+	lines  []string
+	blanks int // blank lines that wait for something to follow
+}
+
+func newCodeBlock(style Style, language string, width int) *codeBlock {
+	c := &codeBlock{style: style, lex: newLexer(language), width: width}
+	if inner(width, 2*codeIndent) < width {
+		c.indent = strings.Repeat(" ", codeIndent)
+		c.width -= codeIndent
+	}
+	c.width = max(c.width, 1)
+	return c
+}
+
+// add renders the next line. Blank lines at the start and at the end are left out.
+func (c *codeBlock) add(line string) {
+	if strings.TrimSpace(line) == "" {
+		c.lex.line(line)
+		if len(c.lines) > 0 {
+			c.blanks++
+		}
+		return
+	}
+	for ; c.blanks > 0; c.blanks-- {
+		c.lines = append(c.lines, "")
+	}
+	c.lines = c.draw(c.lines, c.lex.line(expandTabs(line)))
+}
+
+// preview returns what add would append for a line that is still being written.
+func (c *codeBlock) preview(line string) []string {
+	if strings.TrimSpace(line) == "" {
+		return nil
+	}
+	lex := c.lex
+	return c.draw(make([]string, c.blanks), lex.line(expandTabs(line)))
+}
+
+// draw appends a line to dst, broken where it reaches the width.
+func (c *codeBlock) draw(dst []string, spans []span) []string {
+	var b strings.Builder
+	b.WriteString(c.indent)
+	column := 0
+	for _, s := range spans {
+		on := ""
+		if color := c.color(s.class); color != "" {
+			on = pen(color)
+		}
+		b.WriteString(on)
+		for text := s.text; text != ""; {
+			fit, cells := fitting(text, c.width-column, column == 0)
+			b.WriteString(text[:fit])
+			column += cells
+			text = text[fit:]
+			if text == "" {
+				break
+			}
+			if on != "" {
+				b.WriteString(ansi.ResetStyle)
+			}
+			dst = append(dst, b.String())
+			b.Reset()
+			b.WriteString(c.indent)
+			b.WriteString(on)
+			column = 0
+		}
+		if on != "" {
+			b.WriteString(ansi.ResetStyle)
+		}
+	}
+	return append(dst, b.String())
+}
+
+func (c *codeBlock) color(k class) string {
+	switch k {
+	case classKeyword:
+		return c.style.Keyword
+	case classString:
+		return c.style.String
+	case classComment:
+		return c.style.Comment
+	case classNumber:
+		return c.style.Number
+	case classFunction:
+		return c.style.Function
+	case classType:
+		return c.style.Type
+	case classInserted:
+		return c.style.Inserted
+	case classDeleted:
+		return c.style.Deleted
+	}
+	return c.style.Code
+}
+
+// fitting returns how many bytes of s fit into room cells, and how many cells they take. With force at least one character
+// fits.
+func fitting(s string, room int, force bool) (size, cells int) {
+	for size < len(s) {
+		n, w := 1, 1
+		if c := s[size]; c < 0x20 || c >= 0x7f || size+1 < len(s) && s[size+1] >= 0x80 {
+			var cluster string
+			cluster, w = ansi.FirstGraphemeCluster(s[size:], ansi.GraphemeWidth)
+			n = len(cluster)
+		}
+		if cells+w > room && !(force && size == 0) {
+			return size, cells
+		}
+		size, cells = size+n, cells+w
+	}
+	return size, cells
+}
+
+// expandTabs replaces tabs by spaces up to the next multiple of four cells.
+func expandTabs(s string) string {
+	if strings.IndexByte(s, '\t') < 0 {
+		return s
+	}
+	var b strings.Builder
+	column := 0
+	for i, part := range strings.Split(s, "\t") {
+		if i > 0 {
+			n := 4 - column%4
+			b.WriteString("    "[:n])
+			column += n
+		}
+		b.WriteString(part)
+		column += ansi.StringWidth(part)
+	}
+	return b.String()
+}
+
+// stripped returns s without styling.
+func stripped(s string) string { return ansi.Strip(s) }

@@ -1,0 +1,237 @@
+package markdown
+
+import (
+	"bytes"
+	"html"
+	"strings"
+
+	"charm.land/glamour/v2/ansi"
+	"charm.land/lipgloss/v2"
+	xansi "github.com/charmbracelet/x/ansi"
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/ast"
+	"github.com/yuin/goldmark/extension"
+	extast "github.com/yuin/goldmark/extension/ast"
+	"github.com/yuin/goldmark/parser"
+	"github.com/yuin/goldmark/renderer"
+	"github.com/yuin/goldmark/text"
+	"github.com/yuin/goldmark/util"
+
+	"peregrine/ui/escape"
+)
+
+// typesetter turns running text into styled lines: goldmark parses, Glamour styles, lipgloss wraps.
+type typesetter struct {
+	parse  parser.Parser
+	style  Style
+	render renderer.Renderer
+}
+
+func newTypesetter(style Style) *typesetter {
+	t := &typesetter{parse: goldmark.New(goldmark.WithExtensions(extension.GFM)).Parser(), style: style}
+	t.reset()
+	return t
+}
+
+// reset makes a new Glamour renderer: one that failed half-way keeps its stack.
+func (t *typesetter) reset() {
+	glamour := ansi.NewRenderer(ansi.Options{PreserveNewLines: true, Styles: t.style.glamour()})
+	t.render = renderer.NewRenderer(renderer.WithNodeRenderers(util.Prioritized(glamour, 1000)))
+}
+
+// source is the text of a document, to which literal pieces may be added for nodes to refer to.
+type source struct{ text []byte }
+
+// add appends a literal piece and returns where it lies.
+func (s *source) add(piece string) text.Segment {
+	start := len(s.text)
+	s.text = append(s.text, piece...)
+	return text.NewSegment(start, len(s.text))
+}
+
+// lines renders what n holds (a paragraph, a cell, a heading) and wraps it to width cells. The children of n are moved.
+func (t *typesetter) lines(n ast.Node, src *source, width int) []string {
+	s := t.inline(n, src)
+	if s == "" {
+		return nil
+	}
+	return wrap(s, width)
+}
+
+// inline renders what n holds without wrapping: lines are those that the text itself has.
+func (t *typesetter) inline(n ast.Node, src *source) string {
+	if n.FirstChild() == nil {
+		return ""
+	}
+	var block ast.Node = ast.NewParagraph()
+	if h, ok := n.(*ast.Heading); ok {
+		block = ast.NewHeading(h.Level)
+	}
+	for c := n.FirstChild(); c != nil; c = n.FirstChild() {
+		block.AppendChild(block, c)
+	}
+	doc := ast.NewDocument()
+	doc.AppendChild(doc, block)
+	literally(block, src)
+	var b bytes.Buffer
+	if err := t.render.Render(&b, src.text, doc); err != nil {
+		t.reset()
+		return ""
+	}
+	return plainLinks(strings.Trim(b.String(), "\n"))
+}
+
+// literally prepares a block for Glamour, which decodes character references when it writes: a reference to a control
+// character would come out as that character, HTML and angle brackets would vanish.
+func literally(block ast.Node, src *source) {
+	var raw []ast.Node
+	_ = ast.Walk(block, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
+		if !entering {
+			return ast.WalkContinue, nil
+		}
+		switch n := n.(type) {
+		case *ast.Text:
+			safeText(n, src)
+		case *ast.CodeSpan, *ast.RawHTML:
+			raw = append(raw, n)
+			return ast.WalkSkipChildren, nil
+		case *ast.Link:
+			n.Destination = safeURL(n.Destination)
+		case *ast.Image:
+			n.Destination = safeURL(n.Destination)
+		}
+		return ast.WalkContinue, nil
+	})
+	for _, n := range raw {
+		switch n := n.(type) {
+		case *ast.CodeSpan:
+			code := html.EscapeString(oneLine(spanText(n, src)))
+			n.RemoveChildren(n)
+			n.AppendChild(n, ast.NewTextSegment(src.add(code)))
+		case *ast.RawHTML:
+			n.Parent().ReplaceChild(n.Parent(), n, ast.NewTextSegment(src.add(shield(segments(n.Segments, src)))))
+		}
+	}
+}
+
+// safeText replaces the text of a node whose character references stand for something that a terminal would obey.
+func safeText(n *ast.Text, src *source) {
+	value := string(n.Segment.Value(src.text))
+	if strings.IndexByte(value, '\t') >= 0 {
+		value = strings.ReplaceAll(value, "\t", " ")
+		n.Segment = src.add(value)
+	}
+	if strings.IndexByte(value, '&') < 0 {
+		return
+	}
+	decoded := html.UnescapeString(value)
+	if shown := escape.Line(decoded); shown != decoded {
+		n.Segment = src.add(html.EscapeString(shown))
+	}
+}
+
+// safeURL makes harmless what goes into a hyperlink's target.
+func safeURL(url []byte) []byte {
+	return []byte(escape.Line(string(url)))
+}
+
+// spanText returns the text of a code span as written.
+func spanText(n ast.Node, src *source) string {
+	var b strings.Builder
+	for c := n.FirstChild(); c != nil; c = c.NextSibling() {
+		switch c := c.(type) {
+		case *ast.Text:
+			b.Write(c.Segment.Value(src.text))
+		case *ast.String:
+			b.Write(c.Value)
+		}
+	}
+	return b.String()
+}
+
+func oneLine(s string) string {
+	return strings.NewReplacer("\n", " ", "\t", " ").Replace(s)
+}
+
+// segments joins pieces of the source.
+func segments(s *text.Segments, src *source) string {
+	var b strings.Builder
+	for i := range s.Len() {
+		at := s.At(i)
+		b.Write(at.Value(src.text))
+	}
+	return b.String()
+}
+
+// shield encodes text such that Glamour writes it as it is: it decodes character references, then backslashes.
+func shield(s string) string {
+	return html.EscapeString(strings.ReplaceAll(oneLine(s), `\`, `\\`))
+}
+
+// plainLinks percent-encodes what is not ASCII in hyperlink targets, as terminals require: a byte 0x9C inside a character
+// would end the sequence in some of them.
+func plainLinks(s string) string {
+	const open = "\x1b]8;"
+	if !strings.Contains(s, open) {
+		return s
+	}
+	var b strings.Builder
+	for {
+		i := strings.Index(s, open)
+		if i < 0 {
+			b.WriteString(s)
+			return b.String()
+		}
+		end := strings.IndexByte(s[i:], '\a')
+		if end < 0 {
+			b.WriteString(s[:i])
+			return b.String()
+		}
+		b.WriteString(s[:i])
+		for _, c := range []byte(s[i : i+end]) {
+			if c < 0x80 {
+				b.WriteByte(c)
+				continue
+			}
+			const hex = "0123456789ABCDEF"
+			b.Write([]byte{'%', hex[c>>4], hex[c&15]})
+		}
+		b.WriteByte('\a')
+		s = s[i+end+1:]
+	}
+}
+
+// wrap breaks styled text into lines of at most width cells, each with its own styling.
+func wrap(s string, width int) []string {
+	width = max(width, 1)
+	lines := strings.Split(lipgloss.Wrap(s, width, ""), "\n")
+	for _, line := range lines {
+		if xansi.StringWidth(line) > width { // hyphens that stand where a line ends go past it
+			return strings.Split(lipgloss.Wrap(xansi.Hardwrap(s, width, true), width, ""), "\n")
+		}
+	}
+	return lines
+}
+
+// isLoose reports whether a blank line belongs before n. Headings always have one: goldmark does not know it of those whose
+// line below makes them one.
+func isLoose(n ast.Node) bool {
+	return n.Kind() == ast.KindHeading || n.HasBlankPreviousLines()
+}
+
+// checkbox returns the box at the start of a list item, if there is one.
+func checkbox(item ast.Node) (box string, ok bool) {
+	first := item.FirstChild()
+	if first == nil || first.FirstChild() == nil {
+		return "", false
+	}
+	c, ok := first.FirstChild().(*extast.TaskCheckBox)
+	if !ok {
+		return "", false
+	}
+	first.RemoveChild(first, c)
+	if c.IsChecked {
+		return "[✓] ", true
+	}
+	return "[ ] ", true
+}
