@@ -1,5 +1,3 @@
-// Package sample turns logits into a token id, with the semantics and the order of Hugging Face transformers, and lists the
-// most probable candidates.
 package sample
 
 // Candidate is one token with its logit, unmodified.
