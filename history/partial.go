@@ -1,0 +1,117 @@
+package history
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// noted is what the lines made so far say of one partial reply.
+type noted struct {
+	id      string
+	started bool // a line with the id exists
+	text    string
+	tokens  []int32
+}
+
+// partialEvery bounds how long a partial reply stays in memory alone.
+const partialEvery = 500 * time.Millisecond
+
+// Partial notes the reply so far. m.ID must be set (NewID) and stay the same until Append finishes the reply. It does no
+// I/O: what is new is on disk half a second later. What comes after the reply's Append and adds nothing to it is ignored, so
+// a late call does no harm. The error is that of the last writing.
+func (f *File) Partial(m Message) error {
+	m.Content = strings.ToValidUTF8(m.Content, "\ufffd")
+	m.Partial, m.Finish, m.Timings = true, "", nil
+	if m.ID == "" {
+		return fmt.Errorf("history: %s: a partial reply without an id", f.disk.at())
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.accepts(m); err != nil {
+		return err
+	}
+	old, known := f.tree.get(m.ID)
+	if known && !old.Partial && strings.HasPrefix(old.Content, m.Content) {
+		return f.failed
+	}
+	if m.CreatedAt.IsZero() {
+		m.CreatedAt = old.CreatedAt
+	}
+	if m.CreatedAt.IsZero() {
+		m.CreatedAt = time.Now().UTC()
+	}
+	if f.noted.id != m.ID {
+		f.queuePartial()
+		f.noted = noted{id: m.ID, started: known, text: old.Content, tokens: old.TokenIDs}
+	}
+	f.tree.put(m)
+	f.pending = &m
+	if f.timer == nil {
+		f.timer = time.AfterFunc(partialEvery, f.tick)
+	}
+	return f.failed
+}
+
+// tick writes what Partial noted. It runs on the timer's goroutine; Close waits for it.
+func (f *File) tick() {
+	f.mu.Lock()
+	f.timer = nil
+	f.queuePartial()
+	f.mu.Unlock()
+	_ = f.flush() // kept in f.failed, which the next Partial returns
+}
+
+// queuePartial makes a line of what is new in the pending reply. f.mu is held.
+func (f *File) queuePartial() {
+	m := f.pending
+	if m == nil {
+		return
+	}
+	f.pending = nil
+	f.start()
+	said := &f.noted
+	line := partialLine{Type: typePartial, ID: m.ID}
+	if !said.started {
+		line.partialStart = &partialStart{
+			ParentID: parent(m.ParentID), CreatedAt: formatTime(m.CreatedAt), Role: m.Role,
+			Model: m.Model, Raw: m.Raw, Sampling: storable(m.Sampling),
+		}
+	}
+	line.At, line.TokensAt = commonText(said.text, m.Content), commonTokens(said.tokens, m.TokenIDs)
+	line.Text, line.TokenIDs = m.Content[line.At:], m.TokenIDs[line.TokensAt:]
+	if said.started && len(m.Content) == len(said.text) && line.Text == "" &&
+		len(m.TokenIDs) == len(said.tokens) && len(line.TokenIDs) == 0 {
+		return
+	}
+	b, err := encode(line)
+	if err != nil {
+		f.failed = err
+		return
+	}
+	f.queue = append(f.queue, b...)
+	said.started, said.text, said.tokens = true, m.Content, m.TokenIDs
+}
+
+// commonText returns the length of the longest common start of a and b that ends between two characters.
+func commonText(a, b string) int {
+	if strings.HasPrefix(b, a) {
+		return len(a)
+	}
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	for n > 0 && n < len(b) && b[n]&0xc0 == 0x80 {
+		n--
+	}
+	return n
+}
+
+func commonTokens(a, b []int32) int {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return n
+}

@@ -1,0 +1,168 @@
+package plain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"peregrine/history"
+	"peregrine/model/generate"
+	"peregrine/ui/escape"
+)
+
+// errQuit ends a conversation by the user's wish.
+var errQuit = errors.New("quit")
+
+// command is a line that begins with /.
+type command struct {
+	name, args, help string
+	do               func(c *chat, ctx context.Context, args string) (stopped bool, err error)
+}
+
+// commands returns the table that /help prints and that lines are looked up in. An exact name comes before a longer one.
+func commands() []command {
+	quiet := func(do func(c *chat, args string) error) func(*chat, context.Context, string) (bool, error) {
+		return func(c *chat, _ context.Context, args string) (bool, error) { return false, do(c, args) }
+	}
+	return []command{
+		{"help", "", "list the commands", quiet((*chat).help)},
+		{"retry", "", "answer the last turn again, as another version", func(c *chat, ctx context.Context, _ string) (bool, error) { return c.again(ctx) }},
+		{"continue", "", "go on with a reply that was cut or stopped", func(c *chat, ctx context.Context, _ string) (bool, error) { return c.goOn(ctx) }},
+		{"new", "", "begin a new conversation", quiet((*chat).restart)},
+		{"list", "", "list the saved conversations", (*chat).list},
+		{"open", "NAME|ID|FILE", "go on with a saved conversation", quiet((*chat).open)},
+		{"save", "NAME|FILE", "name the conversation, or write a copy of it", quiet((*chat).save)},
+		{"temperature", "X", "0: always the most probable token", (*chat).temperature},
+		{"top-k", "N", "choose among the N most probable tokens; 0: all", (*chat).topK},
+		{"quit", "", "end", quiet(func(*chat, string) error { return errQuit })},
+	}
+}
+
+// command runs a command by its name or the start of it.
+func (c *chat) command(ctx context.Context, name, args string) (stopped bool, err error) {
+	for _, cmd := range commands() {
+		if name != "" && strings.HasPrefix(cmd.name, name) {
+			return cmd.do(c, ctx, args)
+		}
+	}
+	return false, fmt.Errorf("no command /%s; /help lists them, and // begins a text with /", name)
+}
+
+func (c *chat) help(string) error {
+	for _, cmd := range commands() {
+		c.note("%-20s %s", strings.TrimSpace("/"+cmd.name+" "+cmd.args), cmd.help)
+	}
+	return nil
+}
+
+// restart begins a new conversation.
+func (c *chat) restart(string) error {
+	if err := c.file.close(); err != nil {
+		return err
+	}
+	c.turns, c.unasked, c.system = nil, nil, c.opt.System
+	c.note("a new conversation")
+	return nil
+}
+
+func (c *chat) list(ctx context.Context, _ string) (bool, error) {
+	if c.opt.Store == nil {
+		return false, errors.New("conversations are not saved here")
+	}
+	entries, err := c.opt.Store.List(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, e := range entries {
+		if e.Err == nil {
+			c.note("%s  %s  %s", e.ID, e.Modified.Local().Format("2006-01-02 15:04"), escape.Line(e.Title))
+		}
+	}
+	if len(entries) == 0 {
+		c.note("there are none yet")
+	}
+	return false, nil
+}
+
+func (c *chat) open(what string) error {
+	f, err := c.find(what)
+	if err != nil {
+		return err
+	}
+	if err := c.file.close(); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	c.takeUp(f)
+	c.note("%s, %d messages", escape.Line(f.Conversation().Title()), len(c.turns))
+	for _, m := range c.turns[max(0, len(c.turns)-2):] {
+		c.note("%s: %s", m.Role, m.Content)
+	}
+	return nil
+}
+
+// find opens a conversation by its file, id or name.
+func (c *chat) find(what string) (*history.File, error) {
+	switch {
+	case what == "":
+		return nil, errors.New("open what? give a name, an id or a file; /list shows them")
+	case strings.HasPrefix(what, "~/") && c.opt.Home != "":
+		return history.Open(filepath.Join(c.opt.Home, what[2:]))
+	case strings.ContainsRune(what, filepath.Separator) || strings.HasSuffix(what, ".jsonl") || c.opt.Store == nil:
+		return history.Open(what)
+	}
+	return c.opt.Store.OpenID(what)
+}
+
+func (c *chat) save(arg string) error {
+	if c.file.file == nil {
+		return errors.New("there is nothing to save yet")
+	}
+	path, err := c.file.file.SaveAs(arg, c.opt.Home)
+	switch {
+	case err != nil:
+		return err
+	case path == "":
+		c.note("saved as %s in %s", escape.Line(arg), escape.Line(c.file.file.Path()))
+	default:
+		c.note("a copy is in %s", escape.Line(path))
+	}
+	return nil
+}
+
+func (c *chat) temperature(ctx context.Context, arg string) (bool, error) {
+	v, err := strconv.ParseFloat(arg, 64)
+	if err != nil {
+		return false, fmt.Errorf("temperature %q: want a number", arg)
+	}
+	return false, c.tune(ctx, func(s *generate.Sampling) { s.Temperature = v })
+}
+
+func (c *chat) topK(ctx context.Context, arg string) (bool, error) {
+	v, err := strconv.Atoi(arg)
+	if err != nil {
+		return false, fmt.Errorf("top-k %q: want a whole number", arg)
+	}
+	return false, c.tune(ctx, func(s *generate.Sampling) { s.TopK = v })
+}
+
+// tune changes the sampling from the next reply on. The values to start from are known when the model is.
+func (c *chat) tune(ctx context.Context, change func(*generate.Sampling)) error {
+	info, err := c.ready(ctx)
+	if err != nil {
+		return err
+	}
+	s := info.Defaults
+	if c.sampling != nil {
+		s = *c.sampling
+	}
+	change(&s)
+	if err := s.Validate(); err != nil {
+		return err
+	}
+	c.sampling = &s
+	c.note("temperature %v, top-k %d", s.Temperature, s.TopK)
+	return nil
+}
