@@ -143,8 +143,16 @@ type reference struct {
 func (s *suite) reference(t *testing.T, p *model.Params, tokens []int32) reference {
 	t.Helper()
 	exact := forward(t, oracle.New(p), p.Config.Vocab, tokens, 0)
-	rounded := oracle.NewRounded(p, oracle.Rounding{Activations: s.opt.FastGroup, KV16: true})
-	d := compare(forward(t, rounded, p.Config.Vocab, tokens, 0), exact)
+	return newReference(exact, forward(t, s.rounded(p), p.Config.Vocab, tokens, 0))
+}
+
+// rounded returns an oracle that rounds as a fast backend does.
+func (s *suite) rounded(p *model.Params) *oracle.Oracle {
+	return oracle.NewRounded(p, oracle.Rounding{Activations: s.opt.FastGroup, KV16: true})
+}
+
+func newReference(exact, rounded []float32) reference {
+	d := compare(rounded, exact)
 	return reference{exact, map[model.Precision]budget{
 		model.Precise: {preciseBudget, preciseBudget},
 		model.Fast:    {2*d.rms + preciseBudget, 3*d.max + preciseBudget},
