@@ -1,0 +1,205 @@
+// Rotary embedding, the KV cache, and attention.
+//
+// The cache is cut into segments of PG_SEGMENT positions. A query's softmax is computed per segment (maximum m, sum l, weighted
+// values o) and the segments are folded in order:
+//   M' = max(M, m),  L = L e^(M-M') + l e^(m-M'),  O = O e^(M-M') + o e^(m-M').
+// The cut depends on positions alone, so the result is the same bits for any number of threads and any cut of the prompt.
+#include "forward.h"
+
+#include <math.h>
+#include <string.h>
+
+static size_t width(const pg_model *m) { return (m->head_dim + 7) / 8 * 8; } // dv
+
+static size_t head_bytes(const pg_model *m) { return PG_SEGMENT * (m->head_dim + width(m)) * pg_type_size(m->kv_type); }
+
+static size_t segments(const pg_model *m) { return (m->context + PG_SEGMENT - 1) / PG_SEGMENT; }
+
+size_t pg_kv_bytes(const pg_model *m) { return segments(m) * m->layers * m->kv_heads * head_bytes(m); }
+
+static uint8_t *keys_of(const pg_model *m, size_t segment, size_t layer, size_t kv_head) {
+  return m->kv + ((segment * m->layers + layer) * m->kv_heads + kv_head) * head_bytes(m);
+}
+
+static uint8_t *values_of(const pg_model *m, size_t segment, size_t layer, size_t kv_head) {
+  return keys_of(m, segment, layer, kv_head) + PG_SEGMENT * m->head_dim * pg_type_size(m->kv_type);
+}
+
+// NeoX halves: (a, b) turn by the angle of their pair.
+static void rotate(float *restrict v, const float *restrict cos, const float *restrict sin, size_t d) {
+  size_t half = d / 2;
+  for (size_t i = 0; i < half; i++) {
+    float a = v[i], b = v[i + half];
+    v[i] = a * cos[i] - b * sin[i];
+    v[i + half] = b * cos[i] + a * sin[i];
+  }
+}
+
+// Writes one key, d features apart by 8 elements, or one value, contiguous. half: [PG_CHUNK_K] halves.
+static void store(const pg_model *m, uint8_t *to, const float *v, size_t stride) {
+  uint16_t half[PG_CHUNK_K];
+  for (size_t i = 0; i < m->head_dim; i += PG_CHUNK_K) {
+    size_t n = m->head_dim - i < PG_CHUNK_K ? m->head_dim - i : PG_CHUNK_K;
+    if (m->kv_type == PG_F16) {
+      m->isa->to_half(half, v + i, n);
+      for (size_t k = 0; k < n; k++) memcpy(to + 2 * (i + k) * stride, &half[k], 2);
+    } else {
+      for (size_t k = 0; k < n; k++) memcpy(to + 4 * (i + k) * stride, &v[i + k], 4);
+    }
+  }
+}
+
+// Rotates the queries and keys of the chunk and stores keys and values.
+static void write_cache(pg_chunk *c, size_t layer, unsigned thread, unsigned threads) {
+  pg_model *m = c->m;
+  size_t d = m->head_dim, units = m->heads + 2 * m->kv_heads, size = pg_type_size(m->kv_type);
+  size_t lo = pg_share(c->n * units, thread, threads), hi = pg_share(c->n * units, thread + 1, threads);
+  for (size_t i = lo; i < hi; i++) {
+    size_t t = i / units, u = i % units, pos = c->pos + t, segment = pos / PG_SEGMENT, j = pos % PG_SEGMENT;
+    float *v = m->qkv + i * d;
+    if (u < m->heads + m->kv_heads && c->cos) rotate(v, c->cos + t * (d / 2), c->sin + t * (d / 2), d);
+    if (u < m->heads) continue;
+    if (u < m->heads + m->kv_heads) {
+      store(m, keys_of(m, segment, layer, u - m->heads) + (j / 8 * d * 8 + j % 8) * size, v, 8);
+    } else {
+      store(m, values_of(m, segment, layer, u - m->heads - m->kv_heads) + j * width(m) * size, v, 1);
+    }
+  }
+}
+
+// vector is query vector v of a kv head: one head of one token of the chunk.
+typedef struct vector {
+  const float *q;
+  float *out; // in m->attn
+  size_t pos;
+  float slope;
+} vector;
+
+static vector vector_at(const pg_chunk *c, size_t kv_head, size_t v) {
+  const pg_model *m = c->m;
+  size_t group = m->heads / m->kv_heads, t = v / group, head = kv_head * group + v % group;
+  return (vector){
+      .q = m->qkv + (t * (m->heads + 2 * m->kv_heads) + head) * m->head_dim,
+      .out = m->attn + (t * m->heads + head) * m->head_dim,
+      .pos = c->pos + t,
+      .slope = m->slopes ? m->slopes[head] : 0,
+  };
+}
+
+// One segment for up to PG_TILE vectors: part[v] = {o[dv], m, l}. A vector that sees no key of it gets l = 0.
+static void segment_part(const pg_chunk *c, size_t layer, size_t kv_head, size_t segment, const vector *vec, size_t n,
+                         float *const part[PG_TILE], pg_scratch *s) {
+  const pg_model *m = c->m;
+  size_t dv = width(m), first = segment * PG_SEGMENT, keys = 0, sees[PG_TILE];
+  const float *q[PG_TILE];
+  for (size_t v = 0; v < n; v++) {
+    size_t all = vec[v].pos + 1;
+    sees[v] = all <= first ? 0 : all - first < PG_SEGMENT ? all - first : PG_SEGMENT;
+    if (sees[v] > keys) keys = sees[v];
+    q[v] = vec[v].q;
+  }
+  size_t padded = (keys + 7) / 8 * 8;
+  m->isa->scores(s->scores, q, n, keys_of(m, segment, layer, kv_head), m->kv_type, keys, m->head_dim);
+  float scale = (float)(1 / sqrt((double)m->head_dim));
+  for (size_t v = 0; v < n; v++) {
+    float *row = s->scores + v * PG_SEGMENT, slope = vec[v].slope;
+    // slope * (j - pos) instead of slope * j: the same after softmax, and small where it matters.
+    float back = (float)first - (float)vec[v].pos;
+    if (slope != 0) {
+      for (size_t j = 0; j < sees[v]; j++) row[j] = (row[j] + slope * (back + (float)j)) * scale;
+    } else {
+      for (size_t j = 0; j < sees[v]; j++) row[j] *= scale;
+    }
+    for (size_t j = sees[v]; j < padded; j++) row[j] = -INFINITY;
+    float top = sees[v] ? m->isa->max(row, padded) : 0;
+    part[v][dv] = top;
+    part[v][dv + 1] = m->isa->sum_exp(row, top, padded);
+  }
+  m->isa->weigh(part, s->scores, n, values_of(m, segment, layer, kv_head), m->kv_type, keys, dv);
+}
+
+// Folds one segment's part into a state of the same form.
+static void fold(float *restrict state, const float *restrict part, size_t dv) {
+  float top = state[dv] > part[dv] ? state[dv] : part[dv], a = expf(state[dv] - top), b = expf(part[dv] - top);
+  for (size_t i = 0; i < dv; i++) state[i] = state[i] * a + part[i] * b;
+  state[dv + 1] = state[dv + 1] * a + part[dv + 1] * b;
+  state[dv] = top;
+}
+
+static void write_out(const pg_model *m, const vector *vec, const float *state) {
+  float inv = 1 / state[width(m) + 1];
+  for (size_t i = 0; i < m->head_dim; i++) vec->out[i] = state[i] * inv;
+}
+
+// A few tokens: an item is a tile of vectors and a segment; who finishes a tile's last segment folds them all.
+static void attend_few(pg_chunk *c, size_t layer, pg_scratch *s) {
+  pg_model *m = c->m;
+  size_t dv = width(m), group = m->heads / m->kv_heads, vectors = group * c->n, tiles = (vectors + PG_TILE - 1) / PG_TILE;
+  size_t segs = (c->pos + c->n - 1) / PG_SEGMENT + 1, all = segments(m), items = m->kv_heads * tiles * segs;
+  for (size_t item = pg_next(m->pool); item < items; item = pg_next(m->pool)) {
+    size_t segment = item % segs, tile = item / segs, kv_head = tile / tiles, v0 = tile % tiles * PG_TILE;
+    size_t n = vectors - v0 < PG_TILE ? vectors - v0 : PG_TILE;
+    vector vec[PG_TILE];
+    float *part[PG_TILE];
+    for (size_t v = 0; v < n; v++) {
+      vec[v] = vector_at(c, kv_head, v0 + v);
+      part[v] = m->parts + ((kv_head * vectors + v0 + v) * all + segment) * (dv + 2);
+    }
+    segment_part(c, layer, kv_head, segment, vec, n, part, s);
+    if (atomic_fetch_add(&m->finished[tile], 1) + 1 < segs) continue;
+    atomic_store(&m->finished[tile], 0);
+    for (size_t v = 0; v < n; v++) {
+      float *state = m->parts + (kv_head * vectors + v0 + v) * all * (dv + 2);
+      for (size_t i = 1; i < segs; i++)
+        if (state[i * (dv + 2) + dv + 1] != 0) fold(state, state + i * (dv + 2), dv);
+      write_out(m, &vec[v], state);
+    }
+  }
+}
+
+static size_t item_rows(const pg_model *m) {
+  size_t rows = 64 / (m->heads / m->kv_heads);
+  return rows ? rows : 1;
+}
+
+size_t pg_attention_vectors(const pg_model *m) { return item_rows(m) * (m->heads / m->kv_heads); }
+
+// A prefill: an item is a kv head and a run of rows, which passes over the segments once.
+static void attend_many(pg_chunk *c, size_t layer, pg_scratch *s) {
+  pg_model *m = c->m;
+  size_t dv = width(m), group = m->heads / m->kv_heads, rows = item_rows(m), runs = (c->n + rows - 1) / rows;
+  float *part[PG_TILE];
+  for (size_t item = pg_next(m->pool); item < runs * m->kv_heads; item = pg_next(m->pool)) {
+    size_t run = runs - 1 - item / m->kv_heads, kv_head = item % m->kv_heads; // the longest first
+    size_t t0 = run * rows, t1 = t0 + rows < c->n ? t0 + rows : c->n, v0 = t0 * group, vectors = (t1 - t0) * group;
+    size_t segs = (c->pos + t1 - 1) / PG_SEGMENT + 1;
+    for (size_t segment = 0; segment < segs; segment++) {
+      for (size_t v = 0; v < vectors; v += PG_TILE) {
+        size_t n = vectors - v < PG_TILE ? vectors - v : PG_TILE;
+        vector vec[PG_TILE];
+        for (size_t i = 0; i < n; i++) {
+          vec[i] = vector_at(c, kv_head, v0 + v + i);
+          part[i] = segment ? s->part + i * (dv + 2) : s->state + (v + i) * (dv + 2);
+        }
+        segment_part(c, layer, kv_head, segment, vec, n, part, s);
+        for (size_t i = 0; i < n && segment; i++)
+          if (part[i][dv + 1] != 0) fold(s->state + (v + i) * (dv + 2), part[i], dv);
+      }
+    }
+    for (size_t v = 0; v < vectors; v++) {
+      vector vec = vector_at(c, kv_head, v0 + v);
+      write_out(m, &vec, s->state + v * (dv + 2));
+    }
+  }
+}
+
+int pg_attention(pg_chunk *c, size_t layer, unsigned thread, unsigned threads) {
+  write_cache(c, layer, thread, threads);
+  if (pg_barrier(c->m->pool, thread, &c->m->cancel)) return 1;
+  if (c->n <= PG_SMALL) {
+    attend_few(c, layer, &c->m->scratch[thread]);
+  } else {
+    attend_many(c, layer, &c->m->scratch[thread]);
+  }
+  return 0;
+}

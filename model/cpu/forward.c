@@ -1,0 +1,172 @@
+// The forward pass: embedding, layers, and who waits for whom.
+//
+//   parallel block   norms; qkv and up | write cache | attention | attention output and down
+//   sequential block norm; qkv | write cache | attention | attention output | norm; up | down
+//
+// Each | is a barrier of all threads. Chunks of more than PG_SMALL tokens have one more wherever rows are shared out.
+#include "forward.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static size_t qkv_width(const pg_model *m) { return (m->heads + 2 * m->kv_heads) * m->head_dim; }
+
+// Jobs for the matrices of a linear layer, one each, outputs side by side in y.
+static size_t add_jobs(pg_job *jobs, size_t n, const pg_linear *l, const float *src, size_t lds, enum pg_epilogue e, float *y,
+                       size_t ldy) {
+  size_t at = 0;
+  for (size_t i = 0; i < l->n; i++) {
+    jobs[n++] = (pg_job){
+        .w = {l->w[i]},
+        .bias = {l->bias ? l->bias + at : NULL},
+        .src = {src},
+        .lds = {lds},
+        .epilogue = e,
+        .y = y + at,
+        .ldy = ldy,
+    };
+    at += l->w[i]->out;
+  }
+  return n;
+}
+
+static size_t up_jobs(const pg_model *m, pg_job *jobs, size_t n, const pg_layer *l, const float *src) {
+  if (!m->gated) return add_jobs(jobs, n, &l->up, src, m->hidden, PG_GELU, m->act, m->ffn);
+  const float *bias = l->up.bias;
+  jobs[n++] = (pg_job){
+      .w = {l->up.w[0], l->up.w[1]},
+      .bias = {bias, bias ? bias + m->ffn : NULL},
+      .src = {src, src},
+      .lds = {m->hidden, m->hidden},
+      .epilogue = PG_SILU,
+      .y = m->act,
+      .ldy = m->ffn,
+  };
+  return n;
+}
+
+static size_t out_jobs(const pg_model *m, pg_job *jobs, const pg_layer *l) {
+  size_t width = m->heads * m->head_dim;
+  size_t n = add_jobs(jobs, 0, &l->attn_out, m->attn, width, PG_ADD, m->x, m->hidden);
+  if (!m->parallel) return n;
+  // Both products add to the same columns of x: one job, so that one thread does.
+  jobs[0].w[1] = l->down.w[0];
+  jobs[0].bias[1] = l->down.bias;
+  jobs[0].src[1] = m->act;
+  jobs[0].lds[1] = m->ffn;
+  return n;
+}
+
+static size_t down_jobs(const pg_model *m, pg_job *jobs, const pg_layer *l) {
+  return add_jobs(jobs, 0, &l->down, m->act, m->ffn, PG_ADD, m->x, m->hidden);
+}
+
+// Norms of the residual stream; returns the rows' place. A few rows are done by every thread for itself. Of many each thread
+// does its share, the same rows that it prepares in pg_run_jobs, whose barrier then shows them to all.
+static float *norm_rows(pg_chunk *c, const pg_norm *norm, int slot, unsigned thread, unsigned threads) {
+  pg_model *m = c->m;
+  size_t h = m->hidden;
+  int small = c->n <= PG_SMALL;
+  float *to = small ? m->scratch[thread].norm + (size_t)slot * PG_SMALL * h : m->norm + (size_t)slot * PG_CHUNK * h;
+  size_t lo = small ? 0 : pg_share(c->n, thread, threads), hi = small ? c->n : pg_share(c->n, thread + 1, threads);
+  for (size_t t = lo; t < hi; t++) m->isa->norm(to + t * h, m->x + t * h, norm->weight, norm->bias, h, m->eps);
+  return to;
+}
+
+static int barrier(pg_chunk *c, unsigned thread) { return pg_barrier(c->m->pool, thread, &c->m->cancel); }
+
+// The barrier at the end of a layer: the pool may take threads away there.
+static int layer_barrier(pg_chunk *c, unsigned thread) { return pg_barrier_adapt(c->m->pool, thread, &c->m->cancel); }
+
+static int run_layer(pg_chunk *c, size_t layer, unsigned thread, unsigned threads) {
+  pg_model *m = c->m;
+  const pg_layer *l = &m->layer[layer];
+  pg_job jobs[2 * PG_MATRICES];
+  const float *h = norm_rows(c, &l->attn_norm, 0, thread, threads), *h2 = h;
+  if (m->parallel && l->mlp_norm.weight) h2 = norm_rows(c, &l->mlp_norm, 1, thread, threads);
+  size_t n = add_jobs(jobs, 0, &l->qkv, h, m->hidden, PG_STORE, m->qkv, qkv_width(m));
+  if (m->parallel) n = up_jobs(m, jobs, n, l, h2);
+  if (pg_run_jobs(m, jobs, n, c->n, thread, threads) || barrier(c, thread)) return 1;
+  if (pg_attention(c, layer, thread, threads) || barrier(c, thread)) return 1;
+  n = out_jobs(m, jobs, l);
+  if (pg_run_jobs(m, jobs, n, c->n, thread, threads)) return 1;
+  if (m->parallel) return layer_barrier(c, thread);
+  if (barrier(c, thread)) return 1;
+  h = norm_rows(c, &l->mlp_norm, 0, thread, threads);
+  n = up_jobs(m, jobs, 0, l, h);
+  if (pg_run_jobs(m, jobs, n, c->n, thread, threads) || barrier(c, thread)) return 1;
+  n = down_jobs(m, jobs, l);
+  return pg_run_jobs(m, jobs, n, c->n, thread, threads) || layer_barrier(c, thread);
+}
+
+size_t pg_layer_acts_bytes(pg_model *m, size_t layer, size_t rows) {
+  const pg_layer *l = &m->layer[layer];
+  pg_job jobs[2 * PG_MATRICES];
+  const float *h2 = l->mlp_norm.weight ? m->norm + m->hidden : m->norm;
+  size_t n = add_jobs(jobs, 0, &l->qkv, m->norm, m->hidden, PG_STORE, m->qkv, qkv_width(m));
+  if (m->parallel) n = up_jobs(m, jobs, n, l, h2);
+  size_t most = pg_acts_bytes(m, jobs, n, rows);
+  size_t sizes[3] = {0};
+  sizes[0] = pg_acts_bytes(m, jobs, out_jobs(m, jobs, l), rows);
+  sizes[1] = pg_acts_bytes(m, jobs, up_jobs(m, jobs, 0, l, h2), rows);
+  sizes[2] = pg_acts_bytes(m, jobs, down_jobs(m, jobs, l), rows);
+  for (int i = 0; i < 3; i++)
+    if (sizes[i] > most) most = sizes[i];
+  return most;
+}
+
+static void run_chunk(void *arg, unsigned thread, unsigned threads) {
+  pg_chunk *c = arg;
+  pg_model *m = c->m;
+  int stop = 0;
+  for (size_t t = pg_share(c->n, thread, threads); t < pg_share(c->n, thread + 1, threads); t++)
+    pg_unpack_row(m->x + t * m->hidden, m->embed, (size_t)c->tokens[t]);
+  stop = barrier(c, thread);
+  for (size_t l = 0; l < m->layers && !stop; l++) {
+    stop = run_layer(c, l, thread, threads);
+    threads = pg_pool_active(m->pool);
+    if (thread >= threads) return;
+  }
+  if (!stop && c->rows) stop = pg_output(c, thread, threads);
+  if (thread == 0) c->status = stop ? PG_CANCELLED : PG_OK;
+}
+
+int pg_forward(pg_model *m, const int32_t *tokens, size_t n, size_t pos, const float *cos, const float *sin, size_t rows,
+               float *logits, pg_candidate *top, size_t k, float *logsum) {
+  size_t done = 0, first = n - rows; // the first token with logits
+  pg_candidate *found = NULL;
+  if (k && rows) {
+    found = malloc(pg_pool_threads(m->pool) * (rows < PG_CHUNK ? rows : PG_CHUNK) * k * sizeof *found);
+    if (!found) return PG_NO_MEMORY;
+  }
+  int status = PG_OK;
+  while (done < n && status == PG_OK) {
+    size_t len = n - done < PG_CHUNK ? n - done : PG_CHUNK, half = m->head_dim / 2;
+    pg_chunk c = {
+        .m = m,
+        .tokens = tokens + done,
+        .n = len,
+        .pos = pos + done,
+        .cos = cos ? cos + done * half : NULL,
+        .sin = sin ? sin + done * half : NULL,
+        .found = found,
+        .found_rows = rows < PG_CHUNK ? rows : PG_CHUNK,
+        .k = k,
+    };
+    size_t end = done + len;
+    if (end > first) {
+      c.rows = end - first < len ? end - first : len;
+      size_t row = end - c.rows - first; // of the output
+      c.logits = logits ? logits + row * m->vocab : NULL;
+      c.top = top ? top + row * k : NULL;
+      c.logsum = logsum ? logsum + row : NULL;
+    }
+    pg_pool_run(m->pool, run_chunk, &c);
+    status = c.status;
+    done = end;
+  }
+  free(found);
+  return status;
+}
+
+void pg_cancel(pg_model *m, int on) { atomic_store(&m->cancel, on); }

@@ -1,0 +1,141 @@
+// A whole model as C sees it, and the forward pass. Go (load.go) fills pg_model; every array belongs to Go's arena or to the
+// model and outlives it. Sizes: M tokens of a chunk, H hidden, D head features, T positions.
+#ifndef PEREGRINE_FORWARD_H
+#define PEREGRINE_FORWARD_H
+
+#include <stdatomic.h>
+
+#include "isa.h"
+#include "pool.h"
+
+enum {
+  PG_CHUNK = 128,  // tokens of one internal chunk of a prefill: weights are read once per chunk
+  PG_SMALL = 4,    // up to this many tokens every thread prepares its inputs by itself instead of waiting for others
+  PG_MATRICES = 8, // of one linear layer at most
+};
+
+enum pg_status { PG_OK = 0, PG_CANCELLED = 1, PG_NO_MEMORY = 2 };
+
+// pg_norm: weight NULL means absent; bias NULL means RMS norm.
+typedef struct pg_norm {
+  const float *weight, *bias; // [H]
+} pg_norm;
+
+// pg_linear is y = x . W^T + bias, the outputs of its matrices one after the other.
+typedef struct pg_linear {
+  const pg_matrix *w[PG_MATRICES];
+  size_t n;
+  const float *bias; // [out]; NULL: none
+} pg_linear;
+
+typedef struct pg_layer {
+  pg_norm attn_norm, mlp_norm;
+  pg_linear qkv, attn_out, up, down; // gated: up.w[0] is the gate, up.w[1] the up projection
+} pg_layer;
+
+// pg_scratch is one thread's own memory.
+typedef struct pg_scratch {
+  float *tile;   // [2][PG_TILE_FLOATS] outputs on their way to an epilogue
+  float *decode; // for mul_float
+  float *norm;   // [2][PG_SMALL][H]
+  uint8_t *acts; // prepared inputs of up to PG_SMALL tokens
+  float *scores; // [PG_TILE][PG_SEGMENT]
+  float *part;   // [PG_TILE][dv], one segment's weighted sums
+  float *state;  // [attention vectors of an item][dv + 2]: weighted sum, maximum, sum
+  float *exps;   // [PG_VOCAB_SEGMENT], for the sum of exponentials
+} pg_scratch;
+
+enum { PG_TILE_FLOATS = PG_CHUNK * 48, PG_VOCAB_SEGMENT = 4096 };
+
+typedef struct pg_model {
+  // the shape
+  size_t hidden, layers, heads, kv_heads, head_dim, ffn, vocab, context;
+  float eps;
+  int parallel, gated, precise; // precise: float32 activations and KV cache
+  const float *slopes;          // [heads] ALiBi; NULL: rotary
+  // the weights
+  const pg_layer *layer; // [layers]
+  const pg_matrix *embed, *head;
+  pg_norm final_norm;
+  // the KV cache: [segments][layers][kv_heads] of keys [PG_SEGMENT/8][D][8] and values [PG_SEGMENT][dv]
+  uint8_t *kv;
+  int kv_type; // PG_F16 or PG_F32
+  // how it runs
+  const pg_isa *isa;
+  pg_pool *pool;
+  unsigned threads; // of the pool
+  atomic_int cancel;
+  // working memory of a chunk, made by pg_model_init
+  float *x;      // [M][H] the residual stream
+  float *norm;   // [2][M][H]
+  float *qkv;    // [M][(heads + 2 kv_heads) D]
+  float *attn;   // [M][heads D]
+  float *act;    // [M][ffn]
+  float *logits; // [PG_SMALL][vocab], where the caller wants none
+  uint8_t *acts; // prepared inputs of a chunk
+  float *parts;  // [heads * PG_SMALL][segments][dv + 2] partial attention
+  atomic_uint *finished; // [heads * PG_SMALL] segments done, per tile
+  pg_scratch *scratch;   // [threads]
+  float *partial_sums;   // [PG_CHUNK][vocab segments][2]
+} pg_model;
+
+typedef struct pg_candidate {
+  int32_t id;
+  float logit;
+} pg_candidate;
+
+// pg_model_init allocates the working memory; pg_model_free gives it back, not the struct itself.
+int pg_model_init(pg_model *m);
+void pg_model_free(pg_model *m);
+size_t pg_kv_bytes(const pg_model *m); // of the whole cache
+
+// pg_forward appends n tokens at position pos. cos, sin: [n][D/2] of their positions, NULL with ALiBi. Of the last `rows` tokens
+// it writes logits[rows][vocab] (NULL: unwanted), the k best candidates top[rows][k] and logsum[rows] (NULL: unwanted).
+int pg_forward(pg_model *m, const int32_t *tokens, size_t n, size_t pos, const float *cos, const float *sin, size_t rows,
+               float *logits, pg_candidate *top, size_t k, float *logsum);
+void pg_cancel(pg_model *m, int on);
+
+// One chunk of a forward pass, as the threads see it.
+typedef struct pg_chunk {
+  pg_model *m;
+  const int32_t *tokens;
+  size_t n, pos;
+  const float *cos, *sin;
+  size_t rows; // of the chunk's tokens, for which logits are wanted
+  float *logits;
+  pg_candidate *top, *found; // found: [threads][found_rows][k]
+  size_t k, found_rows;
+  float *logsum;
+  int status;
+} pg_chunk;
+
+// pg_layer_acts_bytes is the most memory that a layer needs for prepared inputs.
+size_t pg_layer_acts_bytes(pg_model *m, size_t layer, size_t rows);
+
+// attention.c: returns whether the pass was cancelled.
+int pg_attention(pg_chunk *c, size_t layer, unsigned thread, unsigned threads);
+size_t pg_attention_vectors(const pg_model *m); // that one item of a prefill holds
+// output.c: the same.
+int pg_output(pg_chunk *c, unsigned thread, unsigned threads);
+// linear.c
+enum pg_epilogue { PG_STORE, PG_GELU, PG_SILU, PG_ADD };
+// pg_job is one or two products whose octets go together, and what becomes of them:
+// PG_STORE y = w0; PG_GELU y = gelu(w0); PG_SILU y = silu(w0) * w1; PG_ADD y += w0 (+ w1). Biases are added first.
+typedef struct pg_job {
+  const pg_matrix *w[2];
+  const float *bias[2];
+  const float *src[2]; // inputs, [rows][lds]
+  size_t lds[2];
+  enum pg_epilogue epilogue;
+  float *y;
+  size_t ldy;
+  int act[2]; // index of the prepared input; set by pg_run_jobs
+} pg_job;
+
+// pg_run_jobs computes jobs on m rows, each thread its part. No barrier at the end; in chunks of more than PG_SMALL rows there
+// is one inside, after the inputs are prepared. Returns whether the pass was cancelled.
+int pg_run_jobs(pg_model *m, pg_job *jobs, size_t n, size_t rows, unsigned thread, unsigned threads);
+// pg_acts_bytes is the memory that pg_run_jobs needs for the prepared inputs.
+size_t pg_acts_bytes(const pg_model *m, pg_job *jobs, size_t n, size_t rows);
+
+#endif

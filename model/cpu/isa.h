@@ -1,0 +1,73 @@
+// The kernels that an instruction set must bring, as one struct of functions. A file per instruction set fills it; everything
+// else in the package is plain C on top. Which sets exist, and how a new one is added: README.md, "Kernels".
+//
+// Two rules make results independent of the number of threads and of how a prompt is cut:
+//   - one output element is computed by one call, summed in an order that depends on K alone, never on how many tokens or rows
+//     are computed with it;
+//   - a kernel may not read what lies beyond the sizes that it is given (weights may be prefetched beyond).
+#ifndef PEREGRINE_ISA_H
+#define PEREGRINE_ISA_H
+
+#include "layout.h"
+
+enum {
+  PG_TILE = 4,      // tokens that one integer kernel call takes, and query vectors that one attention call takes
+  PG_SEGMENT = 256, // keys that one softmax segment holds
+  PG_CHUNK_K = 128, // features that mul_float decodes at a time
+  PG_FLOAT_OCTETS = 3, // octets that mul_float decodes at a time
+};
+
+// pg_tile is up to PG_TILE tokens' activations as int8, one scale per block and token.
+typedef struct pg_tile {
+  const int8_t *q; // [blocks][tokens][32], -127..127
+  const float *d;  // [blocks][tokens], x = d * q
+  const float *s;  // [blocks][tokens], d * sum(q)
+  size_t tokens;   // 1..PG_TILE
+} pg_tile;
+
+typedef struct pg_isa {
+  const char *name;
+
+  // quantise turns x[blocks * 32] into one token of a tile: q, d and s advance by 32*tokens, tokens and tokens per block.
+  // A block that holds NaN or infinity gets a NaN scale.
+  void (*quantise)(int8_t *q, float *d, float *s, const float *x, size_t blocks, size_t tokens);
+
+  // y[tokens][ldy] = x . W^T for octets lo..hi of a quantised W; column 0 of y is row 8*lo. All columns of the last octet are
+  // written, also those beyond W's rows (as zeros).
+  void (*mul_int)(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x);
+
+  // The same with float32 activations x[m][ldx] and any W, dequantised on the fly. scratch holds
+  // PG_FLOAT_OCTETS * PG_CHUNK_K * 8 floats.
+  void (*mul_float)(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const float *x, size_t ldx, size_t m,
+                    float *scratch);
+
+  // y[n] = norm(x[n]) with weight w and bias b; b NULL: RMS norm, else layer norm.
+  void (*norm)(float *y, const float *x, const float *w, const float *b, size_t n, float eps);
+  void (*add)(float *y, const float *x, size_t n);     // y += x
+  void (*gelu)(float *x, size_t n);                    // x = x/2 * (1 + erf(x / sqrt 2))
+  void (*silu_mul)(float *g, const float *u, size_t n); // g = g / (1 + exp(-g)) * u
+  void (*to_half)(uint16_t *h, const float *x, size_t n); // beyond the range: the largest half
+  float (*max)(const float *x, size_t n);              // NaN elements are passed over
+  float (*sum_exp)(float *x, float max, size_t n);     // x = exp(x - max), returns the sum; exp(-inf) is 0
+
+  // Attention over one segment, keys 0..keys-1, for n <= PG_TILE query vectors of d features.
+  // s[v*PG_SEGMENT + j] = q_v . K_j, for j up to keys rounded up to 8. k: [PG_SEGMENT / 8][d][8] of type.
+  void (*scores)(float *s, const float *const q[PG_TILE], size_t n, const uint8_t *k, int type, size_t keys, size_t d);
+  // o_v[d] = sum_j p[v*PG_SEGMENT + j] V_j. v: [PG_SEGMENT][dv] of type, dv = d rounded up to 8; o_v holds dv.
+  void (*weigh)(float *const o[PG_TILE], const float *p, size_t n, const uint8_t *v, int type, size_t keys, size_t dv);
+
+  // read returns a value that depends on all of p[n], as fast as memory allows: the read bandwidth test.
+  uint64_t (*read)(const uint8_t *p, size_t n);
+} pg_isa;
+
+// pg_isa_find returns the kernels of that name, or the best for "": NULL if this machine or this build lacks them.
+const pg_isa *pg_isa_find(const char *name);
+// pg_isa_at returns the i-th set that runs here, best first; NULL past the end.
+const pg_isa *pg_isa_at(size_t i);
+
+extern const pg_isa pg_isa_scalar;
+#if defined(__x86_64__)
+extern const pg_isa pg_isa_avx2;
+#endif
+
+#endif

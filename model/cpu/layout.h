@@ -1,0 +1,97 @@
+// The repacked weights: one layout for every format, made once by pack.c and read by all kernels.
+//
+// A matrix W[N,K] is cut into octets of 8 output rows, and K into blocks of 32 input features. Quantised codes of one octet and
+// one block stand together; the smallest unit is 8 rows x 4 features, one byte each when unpacked (row r, feature j of the unit
+// at byte 4r+j), which is what vpmaddubsw, vpdpbusd and sdot accumulate into 8 (16, 4) 32-bit sums without a horizontal add.
+// Eight units u = 0..7 make a block; feature k of a block belongs to unit k/4.
+//
+//   bits  bytes per octet and block, 32-byte vectors v
+//   2     64   v0..v1: bits 2p..2p+1 = unit 4v+p
+//   3     96   v0..v1 as for 2 bits (the low two bits of a code), then v2: bit u = the high bit of unit u
+//   4     128  v0..v3: low nibble = unit v, high nibble = unit v+4 (eight rows of a Q4_0 block, word by word)
+//   8     256  v0..v7: unit v, signed
+//
+// 5 and 6 bits fit as a 4-bit plane and a plane of 1 or 2 bits. Scales and offsets stand beside, [octet][group][8].
+// Dense weights are [octet][K][8] elements. Rows beyond N are zero codes with zero scales.
+#ifndef PEREGRINE_LAYOUT_H
+#define PEREGRINE_LAYOUT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { PG_OCTET = 8, PG_BLOCK = 32, PG_UNIT = 4 };
+
+// pg_type is an element type: of dense weights, of scales, and of the KV cache.
+enum pg_type { PG_F32 = 0, PG_F16 = 1, PG_BF16 = 2 };
+
+// pg_offset says what is added to scale*code.
+enum pg_offset {
+  PG_OFFSET_ZERO = 0,  // w = scale * (code - zero), the same zero everywhere
+  PG_OFFSET_ZEROS = 1, // w = scale * (code - zeros[group][row])
+  PG_OFFSET_MIN = 2,   // w = scale * code + mins[group][row], mins f16
+};
+
+// pg_matrix is one repacked matrix. All memory belongs to the model's arena.
+typedef struct pg_matrix {
+  size_t out, in;  // N, K as the model sees them
+  size_t octets;   // ceil(out / 8)
+  size_t padded;   // features as stored: quantised blocks * 32, dense = in
+  int bits;        // 2, 3, 4, 8; 0: dense
+  int type;        // pg_type of dense weights, or of scales
+  int offset;      // pg_offset
+  int zero;        // PG_OFFSET_ZERO; codes of 8 bits are signed, their zero is 0 or shifted by -128
+  size_t groups;   // per row; a group is a run of blocks
+  const uint32_t *group_start; // [groups + 1] first block of each group
+  const int32_t *perm;         // [padded] input feature at each place, -1 where padded; NULL: as they are
+  uint8_t *codes;              // [octets][padded / 32][bytes] or dense [octets][in][8]
+  uint8_t *scales;             // [octets][groups][8] of type
+  uint8_t *offsets;            // [octets][groups][8] int8 zeros or f16 mins
+} pg_matrix;
+
+static inline size_t pg_type_size(int type) { return type == PG_F32 ? 4 : 2; }
+
+// pg_block_bytes is the size of an octet's codes for one block.
+static inline size_t pg_block_bytes(int bits) { return (size_t)bits * PG_OCTET * PG_BLOCK / 8; }
+
+// pg_octet_bytes is the size of an octet's codes, scales left out.
+static inline size_t pg_octet_bytes(const pg_matrix *w) {
+  return w->bits ? w->padded / PG_BLOCK * pg_block_bytes(w->bits) : w->in * PG_OCTET * pg_type_size(w->type);
+}
+
+static inline size_t pg_offset_size(const pg_matrix *w) {
+  return w->offset == PG_OFFSET_MIN ? 2 : w->offset == PG_OFFSET_ZEROS ? 1 : 0;
+}
+
+// pg_octet_cost is what reading an octet costs in bytes, everything included.
+static inline size_t pg_octet_cost(const pg_matrix *w) {
+  size_t side = w->bits ? w->groups * PG_OCTET * (pg_type_size(w->type) + pg_offset_size(w)) : 0;
+  return pg_octet_bytes(w) + side;
+}
+
+float pg_f16_to_f32(uint16_t h);
+uint16_t pg_f32_to_f16(float f);
+float pg_load(const uint8_t *p, int type, size_t i); // element i, widened
+
+// pg_unpack_block writes the codes of one octet and block, q[8][32]; 8-bit codes signed, the others not.
+void pg_unpack_block(int16_t q[PG_OCTET][PG_BLOCK], const uint8_t *codes, int bits);
+
+// pg_unpack_row writes row n of W as float32, dst[in], with the roundings that quant.Dequantize defines.
+void pg_unpack_row(float *dst, const pg_matrix *w, size_t n);
+
+// pg_pack says what is repacked into dst by pg_pack_octets. rows maps an output row to a stored one, NULL: itself. That the
+// source holds what it should is checked by the caller (quant.Matrix.Validate).
+typedef struct pg_pack {
+  const pg_matrix *dst;
+  const uint8_t *src;   // dense rows, GGUF blocks, or GPTQ words [in/32*bits, stored] packed along K
+  const int32_t *rows;
+  size_t block;         // bytes of a GGUF block of 32 weights: 18 Q4_0, 20 Q4_1, 34 Q8_0; else 0
+  size_t stored;        // GPTQ: columns; else 0
+  size_t blo, bhi;      // GPTQ: the blocks of dst to write
+  const uint8_t *scales; // GPTQ: [groups, stored] of dst->type, taken with the first block
+  const int8_t *zeros;   // GPTQ: [groups, stored]; NULL with PG_OFFSET_ZERO
+} pg_pack;
+
+// pg_pack_octets writes octets lo..hi of the destination.
+void pg_pack_octets(const pg_pack *p, size_t lo, size_t hi);
+
+#endif

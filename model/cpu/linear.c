@@ -1,0 +1,209 @@
+// Linear layers: preparing inputs (gather, quantise), splitting the work, products, epilogues.
+#include "forward.h"
+
+#include <string.h>
+
+// act is one prepared input: rows of a source, gathered by a matrix's order of features, as int8 or float32.
+typedef struct act {
+  const float *src;
+  size_t lds;
+  const int32_t *perm;
+  size_t padded, blocks;
+  int integer;
+  int8_t *q;    // integer: [tiles][blocks][tile's tokens][32]
+  float *d, *s; // integer: [tiles][blocks][tile's tokens]
+  float *f;     // float: [rows][ldf]; the source itself when nothing moves
+  size_t ldf;
+} act;
+
+enum { MAX_ACTS = 2 * PG_MATRICES };
+
+static size_t align64(size_t n) { return (n + 63) / 64 * 64; }
+
+// Collects the distinct inputs of jobs into acts and cuts their memory from buf (NULL: count only). Returns the bytes.
+static size_t plan(const pg_model *m, act *acts, size_t *count, pg_job *jobs, size_t n, size_t rows, uint8_t *buf) {
+  size_t used = 0, have = 0;
+  for (size_t j = 0; j < n; j++) {
+    for (int i = 0; i < 2 && jobs[j].w[i]; i++) {
+      const pg_matrix *w = jobs[j].w[i];
+      int integer = w->bits && !m->precise;
+      size_t a = 0;
+      for (; a < have; a++)
+        if (acts[a].src == jobs[j].src[i] && acts[a].perm == w->perm && acts[a].padded == w->padded && acts[a].integer == integer)
+          break;
+      jobs[j].act[i] = (int)a;
+      if (a < have) continue;
+      act *x = &acts[have++];
+      *x = (act){.src = jobs[j].src[i], .lds = jobs[j].lds[i], .perm = w->perm, .padded = w->padded, .integer = integer};
+      x->blocks = w->padded / PG_BLOCK;
+      uint8_t *at = buf ? buf + used : NULL;
+      if (integer) {
+        size_t codes = align64(rows * x->padded), floats = align64(rows * x->blocks * sizeof(float));
+        if (buf) {
+          x->q = (int8_t *)at;
+          x->d = (float *)(at + codes);
+          x->s = (float *)(at + codes + floats);
+        }
+        used += codes + 2 * floats;
+      } else if (w->perm || w->padded != w->in) {
+        x->f = (float *)at;
+        x->ldf = x->padded;
+        used += align64(rows * x->padded * sizeof(float));
+      } else {
+        x->f = (float *)(uintptr_t)x->src; // read only
+        x->ldf = x->lds;
+      }
+    }
+  }
+  *count = have;
+  return used;
+}
+
+size_t pg_acts_bytes(const pg_model *m, pg_job *jobs, size_t n, size_t rows) {
+  act acts[MAX_ACTS];
+  size_t count;
+  return plan(m, acts, &count, jobs, n, rows, NULL);
+}
+
+static void gather(float *dst, const float *src, const int32_t *perm, size_t n) {
+  for (size_t i = 0; i < n; i++) dst[i] = perm[i] < 0 ? 0 : src[perm[i]];
+}
+
+// Prepares row r of `rows` of an input. room holds padded floats.
+static void prepare(const pg_model *m, const act *x, size_t r, size_t rows, float *room) {
+  const float *src = x->src + r * x->lds;
+  if (!x->integer) {
+    if (x->f != x->src) gather(x->f + r * x->ldf, src, x->perm, x->padded);
+    return;
+  }
+  size_t tile = r / PG_TILE, tokens = rows - tile * PG_TILE < PG_TILE ? rows - tile * PG_TILE : PG_TILE;
+  size_t first = tile * PG_TILE * x->blocks, t = r % PG_TILE;
+  if (x->perm) {
+    // In strips, so that room can be small.
+    for (size_t b = 0; b < x->blocks; b += PG_CHUNK_K / PG_BLOCK) {
+      size_t n = x->blocks - b < PG_CHUNK_K / PG_BLOCK ? x->blocks - b : PG_CHUNK_K / PG_BLOCK;
+      gather(room, src, x->perm + b * PG_BLOCK, n * PG_BLOCK);
+      size_t at = first + b * tokens + t;
+      m->isa->quantise(x->q + at * PG_BLOCK, x->d + at, x->s + at, room, n, tokens);
+    }
+    return;
+  }
+  m->isa->quantise(x->q + (first + t) * PG_BLOCK, x->d + first + t, x->s + first + t, src, x->blocks, tokens);
+}
+
+// y[rows][ld] = x . W^T for rows t0..t0+rows of an input and octets lo..hi.
+static void multiply(const pg_model *m, float *y, size_t ld, const pg_matrix *w, const act *x, size_t lo, size_t hi, size_t t0,
+                     size_t rows, size_t all, float *decode) {
+  if (!x->integer) {
+    m->isa->mul_float(y, ld, w, lo, hi, x->f + t0 * x->ldf, x->ldf, rows, decode);
+    return;
+  }
+  for (size_t t = t0; t < t0 + rows; t += PG_TILE) {
+    pg_tile tile = {.tokens = all - t < PG_TILE ? all - t : PG_TILE};
+    tile.q = x->q + t * x->blocks * PG_BLOCK;
+    tile.d = x->d + t * x->blocks;
+    tile.s = x->s + t * x->blocks;
+    m->isa->mul_int(y + (t - t0) * ld, ld, w, lo, hi, &tile);
+  }
+}
+
+// Moves rows t0..t0+rows of the tiles to their place: columns from 8*lo, at most to the end of the matrix.
+static void finish(const pg_model *m, const pg_job *job, float *tile[2], size_t ld, size_t lo, size_t hi, size_t t0, size_t rows) {
+  size_t c0 = lo * PG_OCTET, c1 = hi * PG_OCTET < job->w[0]->out ? hi * PG_OCTET : job->w[0]->out, n = c1 - c0;
+  for (size_t t = 0; t < rows; t++) {
+    float *y = job->y + (t0 + t) * job->ldy + c0, *v = tile[0] + t * ld, *u = tile[1] + t * ld;
+    if (job->bias[0]) m->isa->add(v, job->bias[0] + c0, n);
+    if (job->w[1] && job->bias[1]) m->isa->add(u, job->bias[1] + c0, n);
+    switch (job->epilogue) {
+    case PG_ADD:
+      m->isa->add(y, v, n);
+      if (job->w[1]) m->isa->add(y, u, n);
+      continue;
+    case PG_GELU:
+      m->isa->gelu(v, n);
+      break;
+    case PG_SILU:
+      m->isa->silu_mul(v, u, n);
+      break;
+    case PG_STORE:
+      break;
+    }
+    memcpy(y, v, n * sizeof *y);
+  }
+}
+
+// How many octets fit into a tile of that many rows: a multiple of what mul_float takes.
+static size_t tile_octets(size_t rows) {
+  size_t n = PG_TILE_FLOATS / (PG_OCTET * rows);
+  return n >= 12 ? (n < 60 ? n / 12 * 12 : 60) : n;
+}
+
+// Octets lo..hi of a job for all rows.
+static void run_range(pg_model *m, const pg_job *job, const act *acts, size_t lo, size_t hi, size_t rows, pg_scratch *s) {
+  int wide = !acts[job->act[0]].integer || (job->w[1] && !acts[job->act[1]].integer);
+  size_t step_rows = wide ? rows : PG_TILE, step = tile_octets(step_rows < rows ? step_rows : rows);
+  float *tile[2] = {s->tile, s->tile + PG_TILE_FLOATS};
+  for (size_t o = lo; o < hi; o += step) {
+    size_t end = o + step < hi ? o + step : hi, ld = (end - o) * PG_OCTET;
+    for (size_t t = 0; t < rows; t += step_rows) {
+      size_t n = rows - t < step_rows ? rows - t : step_rows;
+      for (int i = 0; i < 2 && job->w[i]; i++)
+        multiply(m, tile[i], ld, job->w[i], &acts[job->act[i]], o, end, t, n, rows, s->decode);
+      finish(m, job, tile, ld, o, end, t, n);
+    }
+  }
+}
+
+static size_t octet_cost(const pg_job *job) {
+  return pg_octet_cost(job->w[0]) + (job->w[1] ? pg_octet_cost(job->w[1]) : 0);
+}
+
+// One contiguous stripe per thread, by bytes: decoding is a matter of memory.
+static void run_stripes(pg_model *m, pg_job *jobs, size_t n, const act *acts, size_t rows, unsigned thread, unsigned threads) {
+  size_t total = 0, start = 0;
+  for (size_t j = 0; j < n; j++) total += octet_cost(&jobs[j]) * jobs[j].w[0]->octets;
+  size_t from = pg_share(total, thread, threads), to = pg_share(total, thread + 1, threads);
+  for (size_t j = 0; j < n; j++) {
+    size_t cost = octet_cost(&jobs[j]), octets = jobs[j].w[0]->octets;
+    size_t lo = from > start ? (from - start + cost - 1) / cost : 0, hi = to > start ? (to - start + cost - 1) / cost : 0;
+    if (hi > octets) hi = octets;
+    if (lo < hi) run_range(m, &jobs[j], acts, lo, hi, rows, &m->scratch[thread]);
+    start += cost * octets;
+  }
+}
+
+// Items of a few octets, taken by whoever is free: a prefill is a matter of arithmetic.
+static void run_items(pg_model *m, pg_job *jobs, size_t n, const act *acts, size_t rows, unsigned thread, unsigned threads) {
+  enum { ITEM_BYTES = 128 << 10 }; // of weights: they stay in the second-level cache while all tokens pass
+  size_t item = pg_next(m->pool), first = 0;
+  for (size_t j = 0; j < n; j++) {
+    size_t octets = jobs[j].w[0]->octets, step = ITEM_BYTES / octet_cost(&jobs[j]), fair = octets / (16 * (size_t)threads);
+    if (step > fair) step = fair;
+    if (step > 6) step -= step % 6; // whole panels of mul_float
+    if (step < 1) step = 1;
+    size_t items = (octets + step - 1) / step;
+    for (; item < first + items; item = pg_next(m->pool)) {
+      size_t lo = (item - first) * step, hi = lo + step < octets ? lo + step : octets;
+      run_range(m, &jobs[j], acts, lo, hi, rows, &m->scratch[thread]);
+    }
+    first += items;
+  }
+}
+
+int pg_run_jobs(pg_model *m, pg_job *jobs, size_t n, size_t rows, unsigned thread, unsigned threads) {
+  act acts[MAX_ACTS];
+  size_t count;
+  pg_scratch *s = &m->scratch[thread];
+  int small = rows <= PG_SMALL;
+  plan(m, acts, &count, jobs, n, rows, small ? s->acts : m->acts);
+  size_t lo = small ? 0 : pg_share(rows, thread, threads), hi = small ? rows : pg_share(rows, thread + 1, threads);
+  for (size_t a = 0; a < count; a++)
+    for (size_t r = lo; r < hi; r++) prepare(m, &acts[a], r, rows, s->decode);
+  if (small) {
+    run_stripes(m, jobs, n, acts, rows, thread, threads);
+    return 0;
+  }
+  if (pg_barrier(m->pool, thread, &m->cancel)) return 1;
+  run_items(m, jobs, n, acts, rows, thread, threads);
+  return 0;
+}

@@ -1,0 +1,116 @@
+// The working memory of a model, memory from the system, and repacking on all threads.
+#define _GNU_SOURCE
+#include "model.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { HUGE_PAGE = 2 << 20 };
+
+static size_t whole_pages(size_t bytes) {
+  size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  return (bytes + page - 1) / page * page;
+}
+
+void *pg_map(size_t bytes) {
+  // Aligned to huge pages by hand: the kernel gives huge pages only to aligned ranges.
+  size_t all = whole_pages(bytes) + HUGE_PAGE;
+  uint8_t *p = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (p == MAP_FAILED) return NULL;
+  uint8_t *at = (uint8_t *)(((uintptr_t)p + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE);
+  if (at > p) munmap(p, (size_t)(at - p));
+  size_t keep = whole_pages(bytes);
+  if (at + keep < p + all) munmap(at + keep, (size_t)(p + all - (at + keep)));
+  madvise(at, keep, MADV_HUGEPAGE);
+  return at;
+}
+
+void pg_unmap(void *p, size_t bytes) {
+  if (p) munmap(p, whole_pages(bytes));
+}
+
+// Floats, aligned to a cache line; NULL for none.
+static float *floats(size_t n) { return aligned_alloc(64, (n * sizeof(float) + 63) / 64 * 64 + 64); }
+
+static uint8_t *bytes(size_t n) { return aligned_alloc(64, (n + 63) / 64 * 64 + 64); }
+
+static size_t acts_bytes(pg_model *m, size_t rows) {
+  pg_job head = {.w = {m->head}, .src = {m->norm}, .lds = {m->hidden}};
+  size_t most = pg_acts_bytes(m, &head, 1, rows);
+  for (size_t l = 0; l < m->layers; l++) {
+    size_t n = pg_layer_acts_bytes(m, l, rows);
+    if (n > most) most = n;
+  }
+  return most;
+}
+
+static int init_scratch(pg_model *m, pg_scratch *s) {
+  size_t dv = (m->head_dim + 7) / 8 * 8;
+  s->tile = floats(2 * PG_TILE_FLOATS);
+  s->decode = floats(PG_FLOAT_OCTETS * PG_CHUNK_K * PG_OCTET);
+  s->norm = floats(2 * PG_SMALL * m->hidden);
+  s->acts = bytes(acts_bytes(m, PG_SMALL));
+  s->scores = floats(PG_TILE * PG_SEGMENT);
+  s->part = floats(PG_TILE * (dv + 2));
+  s->state = floats(pg_attention_vectors(m) * (dv + 2));
+  s->exps = floats(PG_VOCAB_SEGMENT);
+  return s->tile && s->decode && s->norm && s->acts && s->scores && s->part && s->state && s->exps;
+}
+
+int pg_model_init(pg_model *m) {
+  size_t dv = (m->head_dim + 7) / 8 * 8, heads = m->heads * PG_SMALL;
+  size_t segs = (m->context + PG_SEGMENT - 1) / PG_SEGMENT, vocab_segs = (m->vocab + PG_VOCAB_SEGMENT - 1) / PG_VOCAB_SEGMENT;
+  unsigned threads = m->threads = pg_pool_threads(m->pool);
+  m->kv_type = m->precise ? PG_F32 : PG_F16;
+  m->x = floats(PG_CHUNK * m->hidden);
+  m->norm = floats(2 * PG_CHUNK * m->hidden);
+  m->qkv = floats(PG_CHUNK * (m->heads + 2 * m->kv_heads) * m->head_dim);
+  m->attn = floats(PG_CHUNK * m->heads * m->head_dim);
+  m->act = floats(PG_CHUNK * m->ffn);
+  m->logits = floats(PG_SMALL * m->vocab);
+  m->parts = floats(heads * segs * (dv + 2));
+  m->partial_sums = floats(PG_CHUNK * vocab_segs * 2);
+  m->finished = calloc(heads, sizeof *m->finished);
+  m->scratch = calloc(threads, sizeof *m->scratch);
+  m->kv = pg_map(pg_kv_bytes(m));
+  if (!m->x || !m->norm || !m->qkv || !m->attn || !m->act || !m->logits || !m->parts || !m->partial_sums || !m->finished ||
+      !m->scratch || !m->kv)
+    return PG_NO_MEMORY;
+  m->acts = bytes(acts_bytes(m, PG_CHUNK));
+  if (!m->acts) return PG_NO_MEMORY;
+  for (unsigned t = 0; t < threads; t++)
+    if (!init_scratch(m, &m->scratch[t])) return PG_NO_MEMORY;
+  return PG_OK;
+}
+
+void pg_model_free(pg_model *m) {
+  float *all[] = {m->x, m->norm, m->qkv, m->attn, m->act, m->logits, m->parts, m->partial_sums};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
+  free(m->acts);
+  free(m->finished);
+  for (unsigned t = 0; m->scratch && t < m->threads; t++) {
+    pg_scratch *s = &m->scratch[t];
+    float *own[] = {s->tile, s->decode, s->norm, s->scores, s->part, s->state, s->exps};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) free(own[i]);
+    free(s->acts);
+  }
+  free(m->scratch);
+  pg_unmap(m->kv, m->kv ? pg_kv_bytes(m) : 0);
+}
+
+typedef struct pack_task {
+  const pg_pack *p;
+  size_t lo, hi;
+} pack_task;
+
+static void pack_share(void *arg, unsigned thread, unsigned threads) {
+  const pack_task *t = arg;
+  size_t n = t->hi - t->lo;
+  pg_pack_octets(t->p, t->lo + pg_share(n, thread, threads), t->lo + pg_share(n, thread + 1, threads));
+}
+
+void pg_pack_run(pg_pool *pool, const pg_pack *p, size_t lo, size_t hi) {
+  pack_task t = {p, lo, hi};
+  pg_pool_run(pool, pack_share, &t);
+}

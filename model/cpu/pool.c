@@ -1,0 +1,234 @@
+// How many threads work: where others use the machine, a thread that has lost its core holds up all the rest at every barrier,
+// and a forward pass has hundreds. If the threads together wait for more than WAIT_SHARE of the time, one thread less would be
+// about as fast, and one less it is, from the next adapting barrier on. After `patience` one more is tried again; patience
+// doubles with every try that fails and starts anew once all threads have worked in peace for that long. Results do not
+// depend on it (isa.h).
+#define _GNU_SOURCE
+#include "pool.h"
+
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+// How long a wait spins. A barrier of two idle cores takes 1 us, the shortest phase of a small model 10 us, waking a sleeper
+// 30 to 60 us: beyond that, somebody else needs the core more.
+enum { PG_SPIN_NS = 50 * 1000 };
+
+enum {
+  LINE = 64,
+  SHORT_NS = 1000 * 1000, // a shorter time tells nothing about the machine
+  WAIT_SHARE = 60,        // percent of that time, all threads' waits added
+  PATIENCE_MIN_NS = 20 * 1000 * 1000,
+  PATIENCE_MAX_NS = 1000 * 1000 * 1000,
+};
+
+// word is a 32-bit value that threads wait on, with the number of those that sleep.
+typedef struct word {
+  _Alignas(LINE) atomic_uint value;
+  atomic_uint sleepers;
+} word;
+
+// member is what one thread of the pool waits on and tells. Member 0 stands for the callers of pg_pool_run.
+typedef struct member {
+  word job;           // counts the jobs given to this thread
+  int64_t waited;     // ns spent waiting in the present job, beyond the first moments of each wait
+  struct pg_pool *pool;
+  pthread_t handle;
+} member;
+
+struct pg_pool {
+  word done;    // counts jobs that are finished
+  word barrier; // counts barriers passed
+  _Alignas(LINE) atomic_uint arrived; // at the barrier
+  _Alignas(LINE) atomic_uint running; // threads of the pool that still work on the job
+  _Alignas(LINE) atomic_size_t next;
+  _Alignas(LINE) unsigned threads;
+  unsigned active; // threads of the present job
+  int64_t measured;        // when the present measurement of waits began
+  int64_t retry, patience; // when to try one thread more, and how long to wait for that the next time
+  int stop; // of the last barrier; written before barrier.value
+  int quit;
+  pg_task task;
+  void *arg;
+  member member[];
+};
+
+static inline void relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+static int64_t now_ns(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void futex(atomic_uint *a, int op, unsigned v) { syscall(SYS_futex, a, op | FUTEX_PRIVATE_FLAG, v, NULL, NULL, 0); }
+
+static int changes(word *w, unsigned old, int tries) {
+  for (int i = 0; i < tries; i++) {
+    if (atomic_load_explicit(&w->value, memory_order_acquire) != old) return 1;
+    relax();
+  }
+  return 0;
+}
+
+// Waits until w is no longer old. Returns the ns that it took, 0 for a moment.
+static int64_t word_wait(word *w, unsigned old) {
+  if (changes(w, old, 64)) return 0;
+  int64_t start = now_ns();
+  while (now_ns() - start < PG_SPIN_NS)
+    if (changes(w, old, 32)) return now_ns() - start;
+  atomic_fetch_add(&w->sleepers, 1);
+  while (atomic_load(&w->value) == old) futex(&w->value, FUTEX_WAIT, old);
+  atomic_fetch_sub(&w->sleepers, 1);
+  return now_ns() - start;
+}
+
+// Advances w. A sleeper has either counted itself before this store is visible, and is woken, or sees the new value.
+static void word_advance(word *w) {
+  atomic_fetch_add(&w->value, 1);
+  if (atomic_load(&w->sleepers)) futex(&w->value, FUTEX_WAKE, 0x7fffffff);
+}
+
+static void *work(void *arg) {
+  member *me = arg;
+  pg_pool *p = me->pool;
+  for (unsigned seen = 0;; seen++) {
+    word_wait(&me->job, seen);
+    if (p->quit) return NULL;
+    p->task(p->arg, (unsigned)(me - p->member), p->active);
+    if (atomic_fetch_sub(&p->running, 1) == 1) word_advance(&p->done);
+  }
+}
+
+// Starts the workers; frees the pool if the system refuses one.
+static pg_pool *start(pg_pool *p) {
+  for (unsigned t = 1; t < p->threads; t++) {
+    p->member[t].pool = p;
+    if (pthread_create(&p->member[t].handle, NULL, work, &p->member[t])) {
+      p->threads = t; // the threads that exist
+      pg_pool_free(p);
+      return NULL;
+    }
+  }
+  return p;
+}
+
+pg_pool *pg_pool_new(unsigned threads) {
+  if (threads == 0) threads = 1;
+  size_t size = sizeof(pg_pool) + threads * sizeof(member);
+  pg_pool *p = aligned_alloc(LINE, (size + LINE - 1) / LINE * LINE);
+  if (!p) return NULL;
+  memset(p, 0, size);
+  p->threads = p->active = threads;
+  p->patience = PATIENCE_MIN_NS;
+  // Signals belong to the Go runtime's threads: the workers inherit a full mask.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pg_pool *made = start(p);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return made;
+}
+
+void pg_pool_free(pg_pool *p) {
+  if (!p) return;
+  p->quit = 1;
+  for (unsigned t = 1; t < p->threads; t++) word_advance(&p->member[t].job);
+  for (unsigned t = 1; t < p->threads; t++) pthread_join(p->member[t].handle, NULL);
+  free(p);
+}
+
+unsigned pg_pool_threads(const pg_pool *p) { return p->threads; }
+
+unsigned pg_pool_active(const pg_pool *p) { return p->active; }
+
+// Whether the threads of the job wait so much that one less would do. Starts a new measurement when there is something to say.
+static int crowded(pg_pool *p, int64_t now) {
+  int64_t waited = 0, elapsed = now - p->measured;
+  if (elapsed < SHORT_NS) return 0;
+  for (unsigned t = 0; t < p->active; t++) {
+    waited += p->member[t].waited;
+    p->member[t].waited = 0;
+  }
+  p->measured = now;
+  return waited * 100 > elapsed * WAIT_SHARE;
+}
+
+// Takes one thread away for a while.
+static void shrink(pg_pool *p, int64_t now) {
+  p->active--;
+  p->retry = now + p->patience;
+  if (p->patience < PATIENCE_MAX_NS) p->patience *= 2;
+}
+
+// Before a job: tries one thread more when the time has come.
+static void grow(pg_pool *p, int64_t now) {
+  if (now < p->retry) return;
+  if (p->active < p->threads) {
+    p->active++;
+    p->retry = now + p->patience;
+  } else {
+    p->patience = PATIENCE_MIN_NS;
+  }
+}
+
+void pg_pool_run(pg_pool *p, pg_task task, void *arg) {
+  if (p->threads > 1) {
+    p->measured = now_ns();
+    grow(p, p->measured);
+  }
+  atomic_store(&p->next, 0);
+  if (p->active == 1) {
+    task(arg, 0, 1);
+    return;
+  }
+  unsigned done = atomic_load(&p->done.value), threads = p->active;
+  p->task = task;
+  p->arg = arg;
+  atomic_store(&p->running, threads - 1);
+  for (unsigned t = 0; t < threads; t++) p->member[t].waited = 0;
+  for (unsigned t = 1; t < threads; t++) word_advance(&p->member[t].job);
+  task(arg, 0, threads);
+  int64_t waited = word_wait(&p->done, done), now = now_ns();
+  if (p->active == 1) return;
+  p->member[0].waited += waited;
+  if (crowded(p, now)) shrink(p, now);
+}
+
+static int barrier(pg_pool *p, unsigned thread, const atomic_int *stop, int adapt) {
+  if (p->active == 1) {
+    atomic_store(&p->next, 0);
+    return stop ? atomic_load(stop) : 0;
+  }
+  unsigned old = atomic_load(&p->barrier.value);
+  if (atomic_fetch_add(&p->arrived, 1) + 1 == p->active) {
+    atomic_store(&p->arrived, 0);
+    atomic_store(&p->next, 0);
+    p->stop = stop ? atomic_load(stop) : 0;
+    if (adapt) {
+      int64_t now = now_ns();
+      if (crowded(p, now)) shrink(p, now);
+    }
+    word_advance(&p->barrier);
+  } else {
+    p->member[thread].waited += word_wait(&p->barrier, old);
+  }
+  return p->stop;
+}
+
+int pg_barrier(pg_pool *p, unsigned thread, const atomic_int *stop) { return barrier(p, thread, stop, 0); }
+
+int pg_barrier_adapt(pg_pool *p, unsigned thread, const atomic_int *stop) { return barrier(p, thread, stop, 1); }
+
+size_t pg_next(pg_pool *p) { return atomic_fetch_add_explicit(&p->next, 1, memory_order_relaxed); }

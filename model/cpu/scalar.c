@@ -1,0 +1,182 @@
+// The reference kernels: plain loops, libm, no instruction set beyond the compiler's default.
+#include "isa.h"
+
+#include <math.h>
+#include <string.h>
+
+static void quantise(int8_t *q, float *d, float *s, const float *x, size_t blocks, size_t tokens) {
+  for (size_t b = 0; b < blocks; b++, x += PG_BLOCK, q += PG_BLOCK * tokens, d += tokens, s += tokens) {
+    float amax = 0, poison = 0;
+    for (size_t i = 0; i < PG_BLOCK; i++) {
+      float a = fabsf(x[i]);
+      if (a > amax) amax = a;
+      poison += x[i] * 0.0f; // NaN if anything is NaN or infinite
+    }
+    float inv = amax > 1e-30f && poison == 0 ? 127 / amax : 0; // below, 127/amax could overflow
+    int sum = 0;
+    for (size_t i = 0; i < PG_BLOCK; i++) {
+      int v = inv > 0 ? (int)nearbyintf(x[i] * inv) : 0;
+      q[i] = (int8_t)v;
+      sum += v;
+    }
+    *d = amax / 127 + poison;
+    *s = *d * (float)sum;
+  }
+}
+
+// Scale, and what is added per unit of the activations' sum, of row r in a group.
+static void group_side(float *d, float *m, const pg_matrix *w, size_t side) {
+  *d = pg_load(w->scales, w->type, side);
+  if (w->offset == PG_OFFSET_MIN) {
+    *m = pg_load(w->offsets, PG_F16, side);
+  } else {
+    int zero = w->offset == PG_OFFSET_ZEROS ? (int8_t)w->offsets[side] : w->zero;
+    *m = -*d * (float)zero;
+  }
+}
+
+static void mul_int(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x) {
+  int16_t q[PG_OCTET][PG_BLOCK];
+  size_t bytes = pg_block_bytes(w->bits), mt = x->tokens;
+  for (size_t o = lo; o < hi; o++) {
+    float acc[PG_TILE][PG_OCTET] = {{0}};
+    const uint8_t *codes = w->codes + o * pg_octet_bytes(w);
+    for (size_t g = 0; g < w->groups; g++) {
+      for (size_t b = w->group_start[g]; b < w->group_start[g + 1]; b++) {
+        pg_unpack_block(q, codes + b * bytes, w->bits);
+        for (size_t r = 0; r < PG_OCTET; r++) {
+          float d, m;
+          group_side(&d, &m, w, (o * w->groups + g) * PG_OCTET + r);
+          for (size_t t = 0; t < mt; t++) {
+            const int8_t *xq = x->q + (b * mt + t) * PG_BLOCK;
+            int dot = 0;
+            for (size_t k = 0; k < PG_BLOCK; k++) dot += q[r][k] * xq[k];
+            acc[t][r] += (float)dot * (d * x->d[b * mt + t]);
+            acc[t][r] += m * x->s[b * mt + t];
+          }
+        }
+      }
+    }
+    for (size_t t = 0; t < mt; t++) memcpy(y + t * ldy + (o - lo) * PG_OCTET, acc[t], sizeof acc[t]);
+  }
+}
+
+// Octet o's features from..from+n, a multiple of 32 when quantised, as float32: dst[n][8].
+static void decode(float *dst, const pg_matrix *w, size_t o, size_t from, size_t n) {
+  const uint8_t *codes = w->codes + o * pg_octet_bytes(w);
+  if (!w->bits) {
+    for (size_t i = 0; i < n * PG_OCTET; i++) dst[i] = pg_load(codes, w->type, from * PG_OCTET + i);
+    return;
+  }
+  int16_t q[PG_OCTET][PG_BLOCK];
+  size_t g = 0;
+  for (size_t b = from / PG_BLOCK; b < (from + n) / PG_BLOCK; b++, dst += PG_BLOCK * PG_OCTET) {
+    while (b >= w->group_start[g + 1]) g++;
+    pg_unpack_block(q, codes + b * pg_block_bytes(w->bits), w->bits);
+    for (size_t r = 0; r < PG_OCTET; r++) {
+      size_t side = (o * w->groups + g) * PG_OCTET + r;
+      float d = pg_load(w->scales, w->type, side), m = 0;
+      int zero = w->offset == PG_OFFSET_ZEROS ? (int8_t)w->offsets[side] : w->zero;
+      if (w->offset == PG_OFFSET_MIN) m = pg_load(w->offsets, PG_F16, side), zero = 0;
+      for (size_t k = 0; k < PG_BLOCK; k++) dst[k * PG_OCTET + r] = d * (float)(q[r][k] - zero) + m;
+    }
+  }
+}
+
+static void mul_float(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const float *x, size_t ldx, size_t m,
+                      float *scratch) {
+  for (size_t o = lo; o < hi; o++) {
+    float *yo = y + (o - lo) * PG_OCTET;
+    for (size_t t = 0; t < m; t++) memset(yo + t * ldy, 0, PG_OCTET * sizeof *y);
+    for (size_t k = 0; k < w->padded; k += PG_CHUNK_K) {
+      size_t n = w->padded - k < PG_CHUNK_K ? w->padded - k : PG_CHUNK_K;
+      decode(scratch, w, o, k, n);
+      for (size_t t = 0; t < m; t++)
+        for (size_t i = 0; i < n; i++)
+          for (size_t r = 0; r < PG_OCTET; r++) yo[t * ldy + r] += scratch[i * PG_OCTET + r] * x[t * ldx + k + i];
+    }
+  }
+}
+
+static void norm(float *y, const float *x, const float *w, const float *b, size_t n, float eps) {
+  double mean = 0, square = 0;
+  if (b) {
+    for (size_t i = 0; i < n; i++) mean += x[i];
+    mean /= (double)n;
+  }
+  for (size_t i = 0; i < n; i++) square += (x[i] - mean) * (x[i] - mean);
+  float scale = (float)(1 / sqrt(square / (double)n + eps)), shift = (float)mean;
+  for (size_t i = 0; i < n; i++) y[i] = (x[i] - shift) * scale * w[i] + (b ? b[i] : 0);
+}
+
+static void add(float *y, const float *x, size_t n) {
+  for (size_t i = 0; i < n; i++) y[i] += x[i];
+}
+
+static void gelu(float *x, size_t n) {
+  for (size_t i = 0; i < n; i++) x[i] = 0.5f * x[i] * (1 + erff(x[i] * 0.70710678118654752f));
+}
+
+static void silu_mul(float *g, const float *u, size_t n) {
+  for (size_t i = 0; i < n; i++) g[i] = g[i] / (1 + expf(-g[i])) * u[i];
+}
+
+static void to_half(uint16_t *h, const float *x, size_t n) {
+  for (size_t i = 0; i < n; i++) h[i] = pg_f32_to_f16(x[i] > 65504 ? 65504 : x[i] < -65504 ? -65504 : x[i]);
+}
+
+static float max(const float *x, size_t n) {
+  float m = -INFINITY;
+  for (size_t i = 0; i < n; i++)
+    if (x[i] > m) m = x[i];
+  return m;
+}
+
+static float sum_exp(float *x, float max, size_t n) {
+  float sum = 0;
+  for (size_t i = 0; i < n; i++) sum += x[i] = expf(x[i] - max);
+  return sum;
+}
+
+static void scores(float *s, const float *const q[PG_TILE], size_t n, const uint8_t *k, int type, size_t keys, size_t d) {
+  for (size_t v = 0; v < n; v++)
+    for (size_t j = 0; j < (keys + 7) / 8 * 8; j++) {
+      float sum = 0;
+      for (size_t i = 0; i < d; i++) sum += q[v][i] * pg_load(k, type, (j / 8 * d + i) * 8 + j % 8);
+      s[v * PG_SEGMENT + j] = sum;
+    }
+}
+
+static void weigh(float *const o[PG_TILE], const float *p, size_t n, const uint8_t *v, int type, size_t keys, size_t dv) {
+  for (size_t a = 0; a < n; a++) {
+    memset(o[a], 0, dv * sizeof(float));
+    for (size_t j = 0; j < keys; j++)
+      for (size_t i = 0; i < dv; i++) o[a][i] += p[a * PG_SEGMENT + j] * pg_load(v, type, j * dv + i);
+  }
+}
+
+static uint64_t read_all(const uint8_t *p, size_t n) {
+  uint64_t a = 0, v;
+  for (size_t i = 0; i + 8 <= n; i += 8) {
+    memcpy(&v, p + i, 8);
+    a ^= v;
+  }
+  return a;
+}
+
+const pg_isa pg_isa_scalar = {
+    .name = "scalar",
+    .quantise = quantise,
+    .mul_int = mul_int,
+    .mul_float = mul_float,
+    .norm = norm,
+    .add = add,
+    .gelu = gelu,
+    .silu_mul = silu_mul,
+    .to_half = to_half,
+    .max = max,
+    .sum_exp = sum_exp,
+    .scores = scores,
+    .weigh = weigh,
+    .read = read_all,
+};
