@@ -47,8 +47,8 @@ func (f *File) CopyTo(path string) error { return f.copyTo(path, false) }
 func (f *File) CopyOver(path string) error { return f.copyTo(path, true) }
 
 func (f *File) copyTo(path string, over bool) (err error) {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
 	}
 	if err := f.mayReplace(path, over); err != nil {
 		return err
@@ -118,7 +118,7 @@ func firstLine(path string) (map[string]json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // nothing was written
+	defer f.Close()
 	line, err := newScanner(f).next()
 	if err != nil {
 		return nil, err

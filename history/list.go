@@ -111,7 +111,7 @@ func (e *Entry) read() {
 		e.Err = fmt.Errorf("history: %w", err)
 		return
 	}
-	defer f.Close() //nolint:errcheck // nothing was written
+	defer f.Close()
 	var d digest
 	if e.Err = d.read(f); e.Err != nil {
 		e.Err = fmt.Errorf("history: %s: %w", e.Path, e.Err)

@@ -122,7 +122,7 @@ func Read(path string) (*Conversation, error) {
 	if err != nil {
 		return nil, fmt.Errorf("history: %w", err)
 	}
-	defer f.Close() //nolint:errcheck // nothing was written
+	defer f.Close()
 	l, err := load(f)
 	if err != nil {
 		return nil, fmt.Errorf("history: %s: %w", path, err)

@@ -236,7 +236,7 @@ func asNobody(t *testing.T, do func()) {
 	if _, err := unix.SetfsuidRetUid(65534); err != nil {
 		t.Fatal(err)
 	}
-	defer unix.SetfsuidRetUid(0) //nolint:errcheck // it never fails
+	defer unix.SetfsuidRetUid(0)
 	do()
 }
 
@@ -251,7 +251,7 @@ func TestFileWithoutPermissionToWriteIsReadOnly(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer f.Close() //nolint:errcheck // read only
+		defer f.Close()
 		if !strings.Contains(f.ReadOnly(), "no permission") || texts(f.Conversation()) != "user: kept" {
 			t.Errorf("got %q, want why; %q", f.ReadOnly(), texts(f.Conversation()))
 		}

@@ -155,7 +155,7 @@ func (s *Store) Delete(path string) (undo func() error, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("history: %w", err)
 	}
-	defer f.Close() //nolint:errcheck // it was opened for its lock alone
+	defer f.Close()
 	if err := lock(f); err != nil {
 		return nil, fmt.Errorf("history: %s: %w; close it there first", path, err)
 	}

@@ -151,17 +151,18 @@ func TestInterruptStopsTheReplyOnly(t *testing.T) {
 		works(ctx, r, w)
 	}
 	interrupt := make(chan os.Signal)
-	in, type_ := io.Pipe()
+	in, typed := io.Pipe()
 	var out, errs bytes.Buffer
 	done := make(chan error)
 	go func() {
 		done <- Run(t.Context(), Options{Generator: g, Store: s, Interactive: true, In: in, Out: &out, Err: &errs, Interrupt: interrupt})
 	}()
-	_, _ = io.WriteString(type_, "one\n")
+	_, _ = io.WriteString(typed, "one\n")
 	<-said
 	interrupt <- os.Interrupt
-	_, _ = io.WriteString(type_, "two\n")
-	_, _ = io.WriteString(type_, "\n") // taken only after the second reply
+	_, _ = io.WriteString(typed, "two\n")
+	_, _ = io.WriteString(typed, "\n") // read ahead
+	_, _ = io.WriteString(typed, "\n") // read once that one was taken: after the second reply
 	interrupt <- os.Interrupt
 	if err := <-done; ExitCode(err) != ExitInterrupted {
 		t.Errorf("got %v, want the second one, at the prompt, to end it", err)
@@ -195,7 +196,7 @@ func TestNewOpenListSave(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	if got := texts(f.Conversation()); got != "user: one\nassistant: re: one\nuser: three\nassistant: re: three" {
 		t.Errorf("got %q", got)
 	}

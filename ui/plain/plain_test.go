@@ -247,7 +247,7 @@ func TestReadOnlyConversationIsSaidAndLeftAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer first.Close() //nolint:errcheck // nothing is written through it
+	defer first.Close()
 	second, err := history.Open(path)
 	if err != nil {
 		t.Fatal(err)
@@ -393,7 +393,7 @@ func TestInterruptWhileTheModelLoads(t *testing.T) {
 
 func TestInterruptWhileReadingTheInput(t *testing.T) {
 	r, w := io.Pipe()
-	defer w.Close() //nolint:errcheck // never written to
+	defer w.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if err := Run(ctx, Options{Generator: says(), In: r, Out: io.Discard}); ExitCode(err) != ExitInterrupted {
@@ -437,7 +437,7 @@ func TestFullDiskBehindOutIsAnError(t *testing.T) {
 	if err != nil {
 		t.Skip("no /dev/full here")
 	}
-	defer full.Close() //nolint:errcheck // nothing was written
+	defer full.Close()
 	said := make(chan struct{})
 	if err := Run(t.Context(), Options{Generator: hangs("x", said), Prompt: "x", Out: full}); ExitCode(err) != ExitFailed || !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("got %v", err)
