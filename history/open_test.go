@@ -236,7 +236,7 @@ func asNobody(t *testing.T, do func()) {
 	if _, err := unix.SetfsuidRetUid(65534); err != nil {
 		t.Fatal(err)
 	}
-	defer unix.SetfsuidRetUid(0)
+	defer func() { _, _ = unix.SetfsuidRetUid(0) }()
 	do()
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // noted is what the lines made so far say of one partial reply.
@@ -21,7 +22,6 @@ const partialEvery = 500 * time.Millisecond
 // I/O: what is new is on disk half a second later. What comes after the reply's Append and adds nothing to it is ignored, so
 // a late call does no harm. The error is that of the last writing.
 func (f *File) Partial(m Message) error {
-	m.Content = strings.ToValidUTF8(m.Content, "\ufffd")
 	m.Partial, m.Finish, m.Timings = true, "", nil
 	if m.ID == "" {
 		return fmt.Errorf("history: %s: a partial reply without an id", f.disk.at())
@@ -32,6 +32,7 @@ func (f *File) Partial(m Message) error {
 		return err
 	}
 	old, known := f.tree.get(m.ID)
+	m.Content = validAfter(old.Content, m.Content)
 	if known && !old.Partial && strings.HasPrefix(old.Content, m.Content) {
 		return f.failed
 	}
@@ -51,6 +52,18 @@ func (f *File) Partial(m Message) error {
 		f.timer = time.AfterFunc(partialEvery, f.tick)
 	}
 	return f.failed
+}
+
+// validAfter returns text as valid UTF-8. What stands there since the last call need not be looked at again.
+func validAfter(old, text string) string {
+	n := 0
+	if strings.HasPrefix(text, old) {
+		n = len(old)
+	}
+	if utf8.ValidString(text[n:]) {
+		return text
+	}
+	return text[:n] + strings.ToValidUTF8(text[n:], "\ufffd")
 }
 
 // tick writes what Partial noted. It runs on the timer's goroutine; Close waits for it.
