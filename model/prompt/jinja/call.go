@@ -183,7 +183,8 @@ next:
 		}
 		s.set(p.name, v)
 	}
-	return r.capture(m.def.body, s)
+	t, err := r.capture(m.def.body, s)
+	return t, insideLoop(err)
 }
 
 // callBlock runs {% call f(…) %}body{% endcall %}: f may write the body with caller().

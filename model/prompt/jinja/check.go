@@ -2,6 +2,7 @@ package jinja
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/nikolalohinski/gonja/v2/nodes"
 )
@@ -44,66 +45,47 @@ func (c *checker) nodes(ns []nodes.Node) error {
 	return nil
 }
 
+// statement checks what a statement holds.
 func (c *checker) statement(n nodes.Node) error {
+	var exprs []nodes.Node
+	var filters []*nodes.FilterCall
+	var bodies []*nodes.Wrapper
 	switch n := n.(type) {
 	case *ifStmt:
-		for _, cond := range n.conds {
-			if cond == nil { // else
-				continue
-			}
-			if err := c.exprs(cond); err != nil {
-				return err
-			}
-		}
-		return c.body(n.bodies...)
+		exprs, bodies = present(n.conds...), n.bodies // else has no condition
 	case *forStmt:
-		if err := c.exprs(n.over); err != nil {
-			return err
-		}
-		if n.filter != nil {
-			if err := c.exprs(n.filter); err != nil {
-				return err
-			}
-		}
-		return c.body(n.body, n.empty)
+		exprs, bodies = append(present(n.filter), n.over), []*nodes.Wrapper{n.body, n.empty}
 	case *setStmt:
-		if n.value != nil {
-			return c.exprs(n.value)
-		}
-		if err := c.filters(n.filters); err != nil {
-			return err
-		}
-		return c.body(n.body)
+		exprs, filters, bodies = present(n.value), n.filters, []*nodes.Wrapper{n.body}
 	case *macroStmt:
 		for _, p := range n.params {
-			if p.value == nil {
-				continue
-			}
-			if err := c.exprs(p.value); err != nil {
-				return err
-			}
+			exprs = append(exprs, present(p.value)...)
 		}
-		return c.body(n.body)
+		bodies = []*nodes.Wrapper{n.body}
 	case *callStmt:
-		if err := c.exprs(n.call); err != nil {
+		if err := c.expr(n.call); err != nil {
 			return err
 		}
 		return c.statement(n.caller)
 	case *filterStmt:
-		if err := c.filters(n.filters); err != nil {
-			return err
-		}
-		return c.body(n.body)
+		filters, bodies = n.filters, []*nodes.Wrapper{n.body}
 	case *withStmt:
-		if err := c.exprs(n.values...); err != nil {
-			return err
-		}
-		return c.body(n.body)
+		exprs, bodies = n.values, []*nodes.Wrapper{n.body}
 	case *scopeStmt:
-		return c.body(n.body)
-	default:
-		return nil
+		bodies = []*nodes.Wrapper{n.body}
 	}
+	if err := c.exprs(exprs...); err != nil {
+		return err
+	}
+	if err := c.filters(filters); err != nil {
+		return err
+	}
+	return c.body(bodies...)
+}
+
+// present returns the expressions that are there; the others are optional.
+func present(ns ...nodes.Node) []nodes.Node {
+	return slices.DeleteFunc(slices.Clone(ns), func(n nodes.Node) bool { return n == nil })
 }
 
 func (c *checker) filters(fs []*nodes.FilterCall) error {
@@ -143,58 +125,67 @@ func (c *checker) exprs(ns ...nodes.Node) error {
 
 func (c *checker) expr(n nodes.Node) error {
 	switch n := n.(type) {
-	case *nodes.None, *nodes.String, *nodes.Integer, *nodes.Float, *nodes.Bool, *nodes.Name:
-		return nil
-	case *nodes.List:
-		return c.call(n.Val, nil)
-	case *nodes.Tuple:
-		return c.call(n.Val, nil)
-	case *nodes.Dict:
-		for _, p := range n.Pairs {
-			if err := c.exprs(p.Key, p.Value); err != nil {
-				return err
-			}
-		}
-		return nil
-	case *nodes.Negation:
-		return c.exprs(n.Term)
-	case *nodes.UnaryExpression:
-		return c.exprs(n.Term)
-	case *nodes.BinaryExpression:
-		return c.exprs(n.Left, n.Right)
 	case *nodes.FilteredExpression:
-		if err := c.exprs(n.Expression); err != nil {
+		if err := c.filters(n.Filters); err != nil {
 			return err
 		}
-		return c.filters(n.Filters)
+		return c.expr(n.Expression)
 	case *nodes.TestExpression:
 		if !testExists(n.Test.Name) {
 			return c.errorf("no test named '%s'", n.Test.Name)
 		}
-		if err := c.exprs(n.Expression); err != nil {
+		if err := c.call(n.Test.Args, n.Test.Kwargs); err != nil {
 			return err
 		}
-		return c.call(n.Test.Args, n.Test.Kwargs)
+		return c.expr(n.Expression)
 	case *nodes.Call:
-		if err := c.exprs(n.Func); err != nil {
+		if err := c.call(n.Args, n.Kwargs); err != nil {
 			return err
 		}
-		return c.call(n.Args, n.Kwargs)
-	case *nodes.GetAttribute:
-		return c.exprs(n.Node)
-	case *nodes.GetItem:
-		return c.exprs(n.Node, n.Arg)
-	case *nodes.GetSlice:
-		for _, part := range []nodes.Node{n.Start, n.End, n.Step} {
-			if part == nil {
-				continue
-			}
-			if err := c.expr(part); err != nil {
-				return err
-			}
-		}
-		return c.exprs(n.Node)
-	default:
+		return c.expr(n.Func)
+	}
+	parts, known := operands(n)
+	if !known {
 		return c.errorf("expected an expression")
 	}
+	return c.exprs(parts...)
+}
+
+// operands returns the expressions that an expression consists of; known is false if it is none, nil above all.
+func operands(n nodes.Node) (parts []nodes.Node, known bool) {
+	switch n := n.(type) {
+	case *nodes.None, *nodes.String, *nodes.Integer, *nodes.Float, *nodes.Bool, *nodes.Name:
+		return nil, true
+	case *nodes.List:
+		return asNodes(n.Val), true
+	case *nodes.Tuple:
+		return asNodes(n.Val), true
+	case *nodes.Dict:
+		for _, p := range n.Pairs {
+			parts = append(parts, p.Key, p.Value)
+		}
+		return parts, true
+	case *nodes.Negation:
+		return []nodes.Node{n.Term}, true
+	case *nodes.UnaryExpression:
+		return []nodes.Node{n.Term}, true
+	case *nodes.BinaryExpression:
+		return []nodes.Node{n.Left, n.Right}, true
+	case *nodes.GetAttribute:
+		return []nodes.Node{n.Node}, true
+	case *nodes.GetItem:
+		return []nodes.Node{n.Node, n.Arg}, true
+	case *nodes.GetSlice:
+		return append(present(n.Start, n.End, n.Step), n.Node), true
+	default:
+		return nil, false
+	}
+}
+
+func asNodes(exprs []nodes.Expression) []nodes.Node {
+	out := make([]nodes.Node, len(exprs))
+	for i, e := range exprs {
+		out[i] = e
+	}
+	return out
 }

@@ -4,7 +4,6 @@ import (
 	"sort"
 
 	"github.com/nikolalohinski/gonja/v2/nodes"
-	"github.com/nikolalohinski/gonja/v2/tokens"
 )
 
 // eval returns the value of an expression.
@@ -329,14 +328,10 @@ func (r *run) keywords(kw map[string]nodes.Expression, s *scope) ([]keyword, err
 }
 
 func position(e nodes.Expression) int {
-	if e == nil {
-		return 0
+	if t := e.Position(); t != nil {
+		return t.Pos
 	}
-	var t *tokens.Token = e.Position()
-	if t == nil {
-		return 0
-	}
-	return t.Pos
+	return 0
 }
 
 // arguments evaluates a call's arguments.

@@ -45,6 +45,14 @@ var (
 	errContinue = errors.New("continue")
 )
 
+// insideLoop turns a jump that has left what it may leave into an error.
+func insideLoop(err error) error {
+	if errors.Is(err, errBreak) || errors.Is(err, errContinue) {
+		return errf("%v outside of a loop", err)
+	}
+	return err
+}
+
 // exec runs a body.
 func (r *run) exec(body []nodes.Node, s *scope) error {
 	for _, n := range body {

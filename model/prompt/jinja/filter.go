@@ -291,7 +291,10 @@ func indent(r *run, v Value, a *args) (Value, error) {
 	}
 	firstToo := p[1] != absent{} && truth(p[1])
 	blankToo := p[2] != absent{} && truth(p[2])
-	lines := t.split("\n", -1)
+	var whole builder
+	whole.text(t)
+	whole.plain("\n")
+	lines := whole.done().lines(false)
 	if err := r.spend(len(lines) * (2 + len(pad.String)/16)); err != nil {
 		return nil, err
 	}
@@ -303,7 +306,7 @@ func indent(r *run, v Value, a *args) (Value, error) {
 		if i > 0 {
 			b.plain("\n")
 		}
-		if (i > 0 || firstToo) && (blankToo || line.String != "") {
+		if i == 0 && firstToo || i > 0 && (blankToo || line.String != "") {
 			b.text(pad)
 		}
 		b.text(line)

@@ -130,37 +130,36 @@ func (r *run) formatSpec(s string, v Value) (Text, error) {
 	return r.formatValue(sp, v)
 }
 
+// formatValue formats a number, or anything else as a string.
 func (r *run) formatValue(sp spec, v Value) (Text, error) {
 	i, f, isInt, ok := asNumber(v)
 	_, isBool := v.(bool)
-	if !ok || isBool && sp.conversion == 0 || sp.conversion == 's' {
-		if sp.conversion != 0 && sp.conversion != 's' || ok && !isBool && sp.conversion == 's' {
-			return Text{}, errf("unknown format code '%c' for object of type '%s'", sp.conversion, typeName(v))
-		}
+	switch {
+	case ok && !isBool && sp.conversion == 's', !ok && sp.conversion != 0 && sp.conversion != 's':
+		return Text{}, errf("unknown format code '%c' for object of type '%s'", sp.conversion, typeName(v))
+	case !ok, isBool && (sp.conversion == 0 || sp.conversion == 's'):
 		t, err := r.str(v)
 		if err != nil {
 			return Text{}, err
 		}
 		return r.text(sp, t)
-	}
-	if isInt && sp.precision >= 0 && sp.conversion == 0 {
+	case isInt && sp.precision >= 0 && sp.conversion == 0:
 		return Text{}, errf("precision not allowed in integer format specifier")
 	}
 	if sp.align == 0 {
 		sp.align = '>'
 	}
 	switch {
-	case sp.conversion == 0 && isInt:
-		sp.conversion, v = 'd', i
-	case sp.conversion == 0 && sp.precision < 0:
-		t, err := Plain(floatRepr(f)), error(nil)
-		return t, err
-	case sp.conversion == 0:
-		sp.conversion = 'g'
 	case sp.conversion == '%':
 		sp.conversion = 'f'
 		t, err := r.number(sp, f*100)
 		return Plain(t.String + "%"), err
+	case sp.conversion == 0 && isInt:
+		sp.conversion, v = 'd', i
+	case sp.conversion == 0 && sp.precision < 0:
+		return r.text(sp, Plain(floatRepr(f)))
+	case sp.conversion == 0:
+		sp.conversion = 'g'
 	}
 	return r.number(sp, v)
 }

@@ -27,14 +27,16 @@ func rangeOf(r *run, a *args) (Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	start, stop, step := 0, 0, 1
-	if start, err = intArg("range", p[0], 0); err != nil {
+	start, err := intArg("range", p[0], 0)
+	if err != nil {
 		return nil, err
 	}
-	if stop, err = intArg("range", p[1], 0); err != nil {
+	stop, err := intArg("range", p[1], 0)
+	if err != nil {
 		return nil, err
 	}
-	if step, err = intArg("range", p[2], 1); err != nil {
+	step, err := intArg("range", p[2], 1)
+	if err != nil {
 		return nil, err
 	}
 	if p[1] == (absent{}) {

@@ -42,51 +42,62 @@ func (l *lexer) name(rest string) {
 	l.advance(n)
 }
 
-// number consumes an integer or a float as jinja2/lexer.py writes them.
-func (l *lexer) number(rest string) error {
-	digits := func(i int, set string) int {
-		for i < len(rest) && (strings.IndexByte(set, rest[i]) >= 0 ||
-			rest[i] == '_' && i+1 < len(rest) && strings.IndexByte(set, rest[i+1]) >= 0) {
-			i++
-		}
-		return i
+const decimal = "0123456789"
+
+// digitsEnd returns where the digits end that begin at i; single underscores between them count.
+func digitsEnd(s string, i int, set string) int {
+	for i < len(s) && (strings.IndexByte(set, s[i]) >= 0 ||
+		s[i] == '_' && i+1 < len(s) && strings.IndexByte(set, s[i+1]) >= 0) {
+		i++
 	}
-	const dec = "0123456789"
+	return i
+}
+
+// number consumes an integer or a float as jinja2/lexer.py writes them. Behind a dot there are integers only.
+func (l *lexer) number(rest string) error {
 	if len(rest) > 2 && rest[0] == '0' {
-		set := map[byte]string{'x': dec + "abcdefABCDEF", 'o': "01234567", 'b': "01"}[rest[1]|0x20]
-		if n := digits(2, set); set != "" && n > 2 {
+		set := map[byte]string{'x': decimal + "abcdefABCDEF", 'o': "01234567", 'b': "01"}[rest[1]|0x20]
+		if n := digitsEnd(rest, 2, set); n > 2 {
 			l.emit(tokens.Integer, rest[:n])
 			l.advance(n)
 			return nil
 		}
 	}
-	n := digits(0, dec)
-	kind := tokens.Integer
-	afterDot := l.out[len(l.out)-1].Type == tokens.Dot
-	if !afterDot {
-		if n+1 < len(rest) && rest[n] == '.' && rest[n+1] >= '0' && rest[n+1] <= '9' {
-			n, kind = digits(n+1, dec), tokens.Float
-		}
-		if n < len(rest) && rest[n]|0x20 == 'e' {
-			at := n + 1
-			if signAt(rest, at) != 0 {
-				at++
-			}
-			if end := digits(at, dec); end > at {
-				n, kind = end, tokens.Float
-			}
+	n := digitsEnd(rest, 0, decimal)
+	if l.out[len(l.out)-1].Type != tokens.Dot {
+		if end := fractionEnd(rest, n); end > n {
+			l.emit(tokens.Float, rest[:end])
+			l.advance(end)
+			return nil
 		}
 	}
-	if kind == tokens.Integer && n > 1 && rest[0] == '0' && strings.Trim(rest[:n], "0_") != "" {
-		return l.errorf("unexpected number %q: an integer cannot begin with 0", rest[:n])
+	text := rest[:n]
+	if rest[0] == '0' {
+		if strings.Trim(text, "0_") != "" {
+			return l.errorf("unexpected number %q: an integer cannot begin with 0", text)
+		}
+		text = "0"
 	}
-	if kind == tokens.Integer && rest[0] == '0' {
-		l.emit(kind, "0")
-	} else {
-		l.emit(kind, rest[:n])
-	}
+	l.emit(tokens.Integer, text)
 	l.advance(n)
 	return nil
+}
+
+// fractionEnd returns where a fraction and an exponent end that follow the digits in front of n; n if there is neither.
+func fractionEnd(s string, n int) int {
+	if n+1 < len(s) && s[n] == '.' && strings.IndexByte(decimal, s[n+1]) >= 0 {
+		n = digitsEnd(s, n+1, decimal)
+	}
+	if n < len(s) && s[n]|0x20 == 'e' {
+		at := n + 1
+		if signAt(s, at) != 0 {
+			at++
+		}
+		if end := digitsEnd(s, at, decimal); end > at {
+			n = end
+		}
+	}
+	return n
 }
 
 // str consumes a string literal. The parser decodes the token once more, backslash escapes only, hence a backslash that is

@@ -1,5 +1,7 @@
 package jinja
 
+import "errors"
+
 // loop is the variable of that name inside of a for statement.
 type loop struct {
 	items []Value
@@ -60,12 +62,11 @@ func (r *run) forItems(n *forStmt, s *scope, v Value, depth int) error {
 		if err := r.bind(n, inner, items[l.index]); err != nil {
 			return err
 		}
-		// Jumps are compared, not unwrapped: nothing on the way from a body wraps them.
-		switch err := r.exec(n.body.Nodes, inner); err {
-		case nil, errContinue:
-		case errBreak:
+		err := r.exec(n.body.Nodes, inner)
+		if errors.Is(err, errBreak) {
 			return nil
-		default:
+		}
+		if err != nil && !errors.Is(err, errContinue) {
 			return err
 		}
 	}

@@ -114,30 +114,7 @@ func splitlines(r *run, t Text, a *args) (Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	keep := p[0] != absent{} && truth(p[0])
-	var parts []Text
-	for at, s := 0, t.String; at < len(s); {
-		n := strings.IndexFunc(s[at:], func(c rune) bool {
-			return strings.ContainsRune("\n\r\v\f\x1c\x1d\x1e\u0085\u2028\u2029", c)
-		})
-		if n < 0 {
-			parts = append(parts, t.slice(at, len(s)))
-			break
-		}
-		end := at + n + 1
-		switch {
-		case strings.HasPrefix(s[at+n:], "\r\n"), strings.HasPrefix(s[at+n:], "\u0085"):
-			end = at + n + 2
-		case s[at+n] >= 0x80:
-			end = at + n + 3
-		}
-		if keep {
-			parts = append(parts, t.slice(at, end))
-		} else {
-			parts = append(parts, t.slice(at, at+n))
-		}
-		at = end
-	}
+	parts := t.lines(p[0] != absent{} && truth(p[0]))
 	return texts(parts), r.spend(2 * len(parts))
 }
 

@@ -58,7 +58,14 @@ func (r *run) binary(n *nodes.BinaryExpression, s *scope) (Value, error) {
 		return !same, err
 	case tokens.Tilde:
 		return r.concat(left, right)
+	default:
+		return r.strictBinary(n.Operator.Token, left, right)
 	}
+}
+
+// strictBinary evaluates the operators that undefined values have no part in.
+func (r *run) strictBinary(token *tokens.Token, left, right Value) (Value, error) {
+	op := token.Type
 	if u, ok := left.(undefined); ok {
 		return nil, errf("%s", u.why)
 	}
@@ -68,12 +75,13 @@ func (r *run) binary(n *nodes.BinaryExpression, s *scope) (Value, error) {
 	}
 	switch op {
 	case tokens.LowerThan, tokens.LowerThanOrEqual, tokens.GreaterThan, tokens.GreaterThanOrEqual:
-		return r.ordered(n.Operator.Token.Val, left, right)
+		return r.ordered(token.Val, left, right)
+	default:
 	}
 	if v, ok, err := r.sequences(op, left, right); ok || err != nil {
 		return v, err
 	}
-	return arithmetic(n.Operator.Token, left, right)
+	return arithmetic(token, left, right)
 }
 
 // concat is ~: the strings of both sides.
@@ -97,69 +105,6 @@ func (r *run) join(a, b Text) (Value, error) {
 	out.text(a)
 	out.text(b)
 	return out.done(), nil
-}
-
-// ordered evaluates < <= > >=.
-func (r *run) ordered(op string, left, right Value) (Value, error) {
-	c, err := r.compare(left, right)
-	if err != nil {
-		return nil, errf("'%s' not supported between instances of '%s' and '%s'", op, typeName(left), typeName(right))
-	}
-	switch op {
-	case "<":
-		return c < 0, nil
-	case "<=":
-		return c <= 0, nil
-	case ">":
-		return c > 0, nil
-	default:
-		return c >= 0, nil
-	}
-}
-
-// compare orders two numbers, strings or lists.
-func (r *run) compare(a, b Value) (int, error) {
-	if err := r.enter(); err != nil {
-		return 0, err
-	}
-	defer r.leave()
-	ai, af, aInt, aok := asNumber(a)
-	bi, bf, bInt, bok := asNumber(b)
-	switch {
-	case aInt && bInt:
-		return three(ai < bi, ai > bi), nil
-	case aok && bok:
-		return three(af < bf, af > bf), nil
-	}
-	switch x := a.(type) {
-	case Text:
-		if y, ok := b.(Text); ok {
-			return strings.Compare(x.String, y.String), r.spendText(min(len(x.String), len(y.String)))
-		}
-	case *list:
-		y, ok := b.(*list)
-		if !ok || x.tuple != y.tuple {
-			break
-		}
-		for i := 0; i < len(x.items) && i < len(y.items); i++ {
-			if c, err := r.compare(x.items[i], y.items[i]); c != 0 || err != nil {
-				return c, err
-			}
-		}
-		return three(len(x.items) < len(y.items), len(x.items) > len(y.items)), nil
-	}
-	return 0, errf("'<' not supported between instances of '%s' and '%s'", typeName(a), typeName(b))
-}
-
-func three(less, more bool) int {
-	switch {
-	case less:
-		return -1
-	case more:
-		return 1
-	default:
-		return 0
-	}
 }
 
 // sequences evaluates +, * and % where one side is a string or a list.
@@ -260,6 +205,7 @@ func arithmetic(op *tokens.Token, left, right Value) (Value, error) {
 		return af * bf, nil
 	case tokens.Power:
 		return math.Pow(af, bf), nil
+	default:
 	}
 	if bf == 0 {
 		return nil, errf("division by zero")
@@ -305,6 +251,7 @@ func integers(op tokens.Type, a, b int64) (Value, error) {
 			out = v.(int64)
 		}
 		return out, nil
+	default:
 	}
 	if b == 0 {
 		return nil, errf("integer division or modulo by zero")

@@ -120,6 +120,7 @@ func (w *rewriter) all(items []item) {
 			w.conditional(items[start:i])
 			w.put(it.tok)
 			start = i + 1
+		default:
 		}
 	}
 	w.conditional(items[start:])
@@ -260,6 +261,7 @@ func comparator(items []item) int {
 		if len(items) > 1 && items[1].close == nil && items[1].tok.Type == tokens.In {
 			return 2
 		}
+	default:
 	}
 	return 0
 }
@@ -288,6 +290,7 @@ func (w *rewriter) operand(items []item) {
 			w.mark(it.tok, tokens.RightParenthesis, ")")
 			i += n
 			start, tested = i+1, true
+		default:
 		}
 	}
 	w.primary(items[start:])

@@ -80,10 +80,7 @@ func (t *Template) Render(vars map[string]Value, opt Options) (Text, error) {
 	for k, v := range vars {
 		top.vars[k] = v
 	}
-	if err := r.exec(t.root, top); err != nil {
-		if errors.Is(err, errBreak) || errors.Is(err, errContinue) {
-			err = errf("%v outside of a loop", err)
-		}
+	if err := insideLoop(r.exec(t.root, top)); err != nil {
 		return Text{}, err
 	}
 	return r.out.done(), nil

@@ -229,3 +229,28 @@ func (t Text) rfields(limit int) []Text {
 	slices.Reverse(back)
 	return back
 }
+
+// lines is Python's str.splitlines.
+func (t Text) lines(keepEnds bool) []Text {
+	var out []Text
+	for at, s := 0, t.String; at < len(s); {
+		n := strings.IndexFunc(s[at:], func(c rune) bool {
+			return strings.ContainsRune("\n\r\v\f\x1c\x1d\x1e\u0085\u2028\u2029", c)
+		})
+		if n < 0 {
+			return append(out, t.slice(at, len(s)))
+		}
+		_, width := utf8.DecodeRuneInString(s[at+n:])
+		if strings.HasPrefix(s[at+n:], "\r\n") {
+			width = 2
+		}
+		end := at + n + width
+		if keepEnds {
+			out = append(out, t.slice(at, end))
+		} else {
+			out = append(out, t.slice(at, at+n))
+		}
+		at = end
+	}
+	return out
+}

@@ -1,6 +1,7 @@
 package jinja
 
 import (
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
@@ -114,7 +115,7 @@ func TestRaisedMessageIsTheWholeError(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = tm.Render(map[string]Value{"what": User("way")}, Options{})
-	if e, ok := err.(*Error); !ok || !e.Raised || e.Error() != "No way" {
+	if e := (*Error)(nil); !errors.As(err, &e) || !e.Raised || e.Error() != "No way" {
 		t.Errorf("got %v, want No way", err)
 	}
 }

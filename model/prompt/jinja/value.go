@@ -171,64 +171,6 @@ func asNumber(v Value) (i int64, f float64, isInt, ok bool) {
 	}
 }
 
-// equal is Python's ==.
-func (r *run) equal(a, b Value) (bool, error) {
-	if err := r.enter(); err != nil {
-		return false, err
-	}
-	defer r.leave()
-	if ai, af, aInt, ok := asNumber(a); ok {
-		bi, bf, bInt, ok := asNumber(b)
-		if aInt && bInt {
-			return ok && ai == bi, nil
-		}
-		return ok && af == bf, nil
-	}
-	switch a := a.(type) {
-	case nil:
-		return b == nil, nil
-	case undefined:
-		_, ok := b.(undefined)
-		return ok, nil
-	case Text:
-		b, ok := b.(Text)
-		if !ok || len(a.String) != len(b.String) {
-			return false, nil
-		}
-		return a.String == b.String, r.spendText(len(a.String))
-	case *list:
-		b, ok := b.(*list)
-		if !ok || a.tuple != b.tuple || len(a.items) != len(b.items) {
-			return false, nil
-		}
-		for i := range a.items {
-			if same, err := r.equal(a.items[i], b.items[i]); !same || err != nil {
-				return false, err
-			}
-		}
-		return true, nil
-	case *dict:
-		b, ok := b.(*dict)
-		if !ok || len(a.keys) != len(b.keys) {
-			return false, nil
-		}
-		for i, k := range a.keys {
-			v, ok := b.get(k)
-			if !ok {
-				return false, nil
-			}
-			if same, err := r.equal(a.vals[i], v); !same || err != nil {
-				return false, err
-			}
-		}
-		return true, nil
-	case *namespace, *loop, *macro, *function:
-		return a == b, nil
-	default:
-		return false, nil
-	}
-}
-
 // str is Python's str(): what an output writes.
 func (r *run) str(v Value) (Text, error) {
 	switch v := v.(type) {
