@@ -3,10 +3,12 @@ package oracle
 import (
 	"math"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 
 	"peregrine/model"
+	"peregrine/model/quant"
 	"peregrine/model/tensor"
 )
 
@@ -18,11 +20,8 @@ func (o *Oracle) linear(l model.Linear, x []float64) []float64 {
 	y := make([]float64, rows*out)
 	first := 0
 	for _, m := range l.W {
-		const block = 16 // rows of W that a goroutine takes at once
-		parallel((m.Out+block-1)/block, func(b int) {
-			lo, hi := b*block, min((b+1)*block, m.Out)
-			w := make([]float32, (hi-lo)*in)
-			m.Dequantize(w, lo, hi)
+		inBlocks(m.Out, func(lo, hi int) {
+			w := o.weights(m, lo, hi)
 			for n := lo; n < hi; n++ {
 				for r := range rows {
 					y[r*out+first+n] = dotWeights(w[(n-lo)*in:][:in], x[r*in:][:in])
@@ -37,6 +36,39 @@ func (o *Oracle) linear(l model.Linear, x []float64) []float64 {
 		}
 	}
 	return y
+}
+
+// maxKept bounds the dequantised weights that an oracle keeps, 64 MB: all of a fixture or a random test model, the first
+// layers of a real one. Everything else is dequantised again wherever it is used.
+const maxKept = 16 << 20
+
+// keep dequantises what fits.
+func (o *Oracle) keep() {
+	o.kept = map[*quant.Matrix][]float32{}
+	room := maxKept
+	matrices := []*quant.Matrix{o.p.Head}
+	for i := range o.p.Layers {
+		l := &o.p.Layers[i]
+		matrices = slices.Concat(matrices, l.QKV.W, l.AttnOut.W, l.Up.W, l.Down.W)
+	}
+	for _, m := range matrices {
+		if size := m.Out * m.In; size <= room {
+			room -= size
+			w := make([]float32, size)
+			inBlocks(m.Out, func(lo, hi int) { m.Dequantize(w[lo*m.In:], lo, hi) })
+			o.kept[m] = w
+		}
+	}
+}
+
+// weights returns rows lo to hi of m.
+func (o *Oracle) weights(m *quant.Matrix, lo, hi int) []float32 {
+	if w, ok := o.kept[m]; ok {
+		return w[lo*m.In : hi*m.In]
+	}
+	w := make([]float32, (hi-lo)*m.In)
+	m.Dequantize(w, lo, hi)
+	return w
 }
 
 // norm normalises each row of x, [rows, Hidden], into a new slice.
@@ -100,6 +132,10 @@ func add(x, y []float64) {
 	}
 }
 
+// The three loops below are nearly all of the work, on slices that nobody else writes: under the race detector they would
+// take ten times as long and find nothing.
+
+//go:norace
 func dot(a, b []float64) float64 {
 	sum := 0.0
 	for i, v := range a {
@@ -108,7 +144,18 @@ func dot(a, b []float64) float64 {
 	return sum
 }
 
+// addScaled adds p·x to y.
+//
+//go:norace
+func addScaled(y []float64, p float64, x []float64) {
+	for i, v := range x {
+		y[i] += p * v
+	}
+}
+
 // dotWeights adds four partial sums, so that the processor need not wait for one addition before it starts the next.
+//
+//go:norace
 func dotWeights(w []float32, x []float64) float64 {
 	var a, b, c, d float64
 	n := len(w) &^ 3
@@ -159,6 +206,12 @@ func (r Rounding) kv(x []float64) []float64 {
 		y[i] = float64(tensor.FromF16(tensor.ToF16(float32(v))))
 	}
 	return y
+}
+
+// inBlocks calls f for ranges of 0 … n−1 on all processors.
+func inBlocks(n int, f func(lo, hi int)) {
+	const block = 16
+	parallel((n+block-1)/block, func(b int) { f(b*block, min((b+1)*block, n)) })
 }
 
 // parallel calls f for 0 … n−1 on all processors and returns when all are done.

@@ -1,8 +1,7 @@
 // Package oracle is the mathematics of a decoder once more in float64, slow and obvious: the executable specification that
 // every backend is tested against.
 //
-// One function is one step of a layer, weights are dequantised where they are used, and nothing is fused, tiled or reused.
-// Speed, batching and memory layout belong to the backends. Only rows of a matrix product run in parallel, each computed by
+// One function is one step of a layer, weights are dequantised as they are, and nothing is fused, tiled or reordered. Speed, batching and memory layout belong to the backends. Only rows of a matrix product run in parallel, each computed by
 // one goroutine in a fixed order, so that the same input gives the same bits everywhere.
 package oracle
 
@@ -22,6 +21,7 @@ type Oracle struct {
 	keys    [][]float64 // per layer [length, KVHeads·HeadDim], rotated
 	values  [][]float64 // per layer [length, KVHeads·HeadDim]
 	slopes  []float32   // ALiBi
+	kept    map[*quant.Matrix][]float32
 	round   Rounding
 	onLayer func(layer int, x []float64)
 }
@@ -48,6 +48,7 @@ func New(p *model.Params) *Oracle {
 	if p.Config.Positions == model.ALiBi {
 		o.slopes = model.ALiBiSlopes(p.Config.Heads)
 	}
+	o.keep()
 	return o
 }
 
@@ -174,9 +175,7 @@ func (o *Oracle) attend(i int, qkv []float64, pos int) []float64 {
 		softmax(scores)
 		y := out[t*qWidth+h*d:][:d]
 		for j, p := range scores {
-			for e, v := range values[j*kvWidth+g*d:][:d] {
-				y[e] += p * v
-			}
+			addScaled(y, p, values[j*kvWidth+g*d:][:d])
 		}
 	})
 	return out
