@@ -1,0 +1,171 @@
+//go:build cgo
+
+package tokenizer
+
+import (
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// cutPieces make texts in which every kind of character stands beside every other.
+var cutPieces = []string{
+	"a", "Word", "isn't", "'s", "'", "ll", " ", "  ", "\n", "\r\n", "\t", "\n\n ", "1", "234", "½", "²", ".", ",", "!?", "...", "_", "-", "=", "$",
+	"é", "e\u0301", "\u0301", "\u0338", "ß", "ſ", "Ж", "мир", "α", "שלום", "مرحبا", "ु", "हि", "ไทย", "日本", "語", "、", "。", "，", "！", "：", "한국", "\u1112\u1161",
+	"😀", "\u200d", "\u00a0", "\u3000", "ª", "Ⅻ", "٣", "<", "|", ">", "\x01", "\x7f", "\ufffd", "ǆ", "ᾳ", "\u0149", "K",
+}
+
+// wholeAndParts are the ids of a text at once, and cut at every place that the cutter calls safe.
+func wholeAndParts(tok *Tokenizer, text string) (whole, parts []int32) {
+	whole = tok.library.encode(nil, text)
+	from := 0
+	for i := 1; i < len(text); i++ {
+		if tok.cuts.safe(text, i) {
+			parts = tok.library.encode(parts, text[from:i])
+			from = i
+		}
+	}
+	return whole, tok.library.encode(parts, text[from:])
+}
+
+func TestSafeCutsChangeNoIDs(t *testing.T) {
+	v := readVocabulary(t, falconVocabulary)
+	for name := range presets {
+		t.Run(name, func(t *testing.T) {
+			v.Pre = name
+			tok := openVocabulary(t, v)
+			if tok.cuts.size != chunkSize {
+				t.Fatalf("the rule is not taken as proven for %s", name)
+			}
+			rng := rand.New(rand.NewPCG(7, 8))
+			for range 2000 {
+				text := randomText(rng, cutPieces, 30)
+				if whole, parts := wholeAndParts(tok, text); !slices.Equal(whole, parts) {
+					t.Fatalf("%q: whole %v, in parts %v", text, whole, parts)
+				}
+			}
+		})
+	}
+}
+
+func TestSafeCutsWithPrefixSpace(t *testing.T) {
+	tok := openTiny(t, "", strings.Replace(plainByteLevel, "false", "true", 1))
+	rng := rand.New(rand.NewPCG(9, 10))
+	for range 4000 {
+		text := randomText(rng, cutPieces, 30)
+		if whole, parts := wholeAndParts(tok, text); !slices.Equal(whole, parts) {
+			t.Fatalf("%q: whole %v, in parts %v", text, whole, parts)
+		}
+	}
+}
+
+// multilingual is a long text: the vectors' strings, over and over in random order.
+func multilingual(t testing.TB, size int) string {
+	t.Helper()
+	texts := append([]string{}, cutPieces...)
+	for _, v := range readVectors(t.(*testing.T), falconFolder+"/encode.json") {
+		texts = append(texts, v.Text, " ", "\n")
+	}
+	rng := rand.New(rand.NewPCG(11, 12))
+	var b strings.Builder
+	for b.Len() < size {
+		b.WriteString(texts[rng.IntN(len(texts))])
+	}
+	return strings.ToValidUTF8(strings.ReplaceAll(b.String(), "\x00", ""), "?")
+}
+
+func TestLongTextInChunksEqualsWhole(t *testing.T) {
+	v := readVocabulary(t, falconVocabulary)
+	text := multilingual(t, 128<<10)
+	for name := range presets {
+		t.Run(name, func(t *testing.T) {
+			v.Pre = name
+			tok := openVocabulary(t, v)
+			got, err := tok.Encode(text, false)
+			if whole := tok.library.encode(nil, text); err != nil || !slices.Equal(got, whole) {
+				t.Fatalf("%d ids in chunks, %d at once, %v", len(got), len(whole), err)
+			}
+		})
+	}
+}
+
+func TestChunksAreBounded(t *testing.T) {
+	c := cutter{size: chunkSize}
+	for name, piece := range map[string]string{
+		"letters": "a", "Han": "日", "accents": "e\u0301\u0302", "only accents": "\u0301", "spaces": " ", "newlines": "\n", "digits": "7",
+		"marks": "=", "invalid-looking": "\u0085", "NULs": nulStandIn, "words": "word ", "emoji": "👩‍👩‍👧",
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := strings.Repeat(piece, 500000/len(piece))
+			for from := 0; from < len(text); {
+				end := c.next(text, from)
+				if end <= from || end-from > maxWord || !utf8.ValidString(text[from:end]) {
+					t.Fatalf("part [%d, %d) of %d bytes", from, end, len(text))
+				}
+				if name == "NULs" && end < len(text) && strings.HasPrefix(text[end:], "\uFFFF") {
+					t.Fatalf("cut inside a stand-in at %d", end)
+				}
+				from = end
+			}
+		})
+	}
+}
+
+func TestUnprovenPreTokenizersAreCutLate(t *testing.T) {
+	for name, json := range map[string]string{
+		"no pattern":      strings.Replace(plainByteLevel, `"use_regex":true`, `"use_regex":false`, 1),
+		"unknown pattern": `{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":"\\w+|\\W+"},"behavior":"Isolated","invert":false},{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":false}]}`,
+		"merging":         `{"type":"Sequence","pretokenizers":[{"type":"Punctuation","behavior":"MergedWithPrevious"},` + plainByteLevel + `]}`,
+	} {
+		if tok := openTiny(t, "", json); tok.cuts.size != maxWord {
+			t.Errorf("%s: cut every %d bytes, want %d", name, tok.cuts.size, maxWord)
+		}
+	}
+}
+
+// residentBytes reads a field of /proc/self/status.
+func residentBytes(t *testing.T, field string) int64 {
+	t.Helper()
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(status)) {
+		if value, ok := strings.CutPrefix(line, field+":"); ok {
+			kb, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return kb << 10
+		}
+	}
+	t.Fatalf("no %s in /proc/self/status", field)
+	return 0
+}
+
+func TestPasteOf10MBStaysBelow150MB(t *testing.T) {
+	if runtime.GOOS != "linux" || testing.Short() {
+		t.Skip("NOT TESTED: reads /proc, and takes some 10 s")
+	}
+	tok := openFile(t, falconFolder+"/tokenizer.json")
+	text := multilingual(t, 10_000_000)
+	runtime.GC()
+	before := residentBytes(t, "VmRSS")
+	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil {
+		t.Skipf("NOT TESTED: the peak of memory cannot be reset: %v", err)
+	}
+	ids, err := tok.Encode(text, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	extra := residentBytes(t, "VmHWM") - before
+	t.Logf("%d ids; %d MB more than before at the peak", len(ids), extra/1e6)
+	if extra > 150e6 {
+		t.Errorf("%d MB more than before, want at most 150", extra/1e6)
+	}
+}

@@ -1,0 +1,6 @@
+//go:build cgo
+
+package tokenizer
+
+// #cgo LDFLAGS: -L${SRCDIR}/lib
+import "C"

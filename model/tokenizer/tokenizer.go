@@ -1,0 +1,200 @@
+package tokenizer
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"sync"
+	"unicode/utf8"
+)
+
+var (
+	// ErrClosed is returned after Close.
+	ErrClosed = errors.New("tokenizer: closed")
+	// ErrUnavailable is returned by a program that was built without cgo.
+	ErrUnavailable = errors.New("tokenizer: this program was built without cgo, which the tokenizer's library needs")
+)
+
+// Tokenizer encodes text and decodes ids. Several goroutines may use it at once. It holds memory outside of Go until Close.
+type Tokenizer struct {
+	table    *table
+	raw      *matcher // added tokens that are matched in the text as it is
+	later    *matcher // those that are matched in what the first left
+	specials []string
+	cuts     cutter
+
+	mu      sync.RWMutex // held for reading while the library works, for writing by Close
+	library *library     // nil when closed
+}
+
+// FromFile reads a tokenizer.json. It must be byte-level BPE; see package doc for what is refused.
+func FromFile(tokenizerJSON string) (*Tokenizer, error) {
+	text, err := readFile(tokenizerJSON)
+	if err != nil {
+		var path *fs.PathError
+		if errors.As(err, &path) {
+			err = path.Err // the path stands in front already
+		}
+		return nil, fmt.Errorf("tokenizer: %s: %w", tokenizerJSON, err)
+	}
+	return fromJSON(tokenizerJSON, text)
+}
+
+func fromJSON(source, text string) (*Tokenizer, error) {
+	s, err := parseJSON(text)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %s: %w", source, err)
+	}
+	return build(source, s)
+}
+
+// FromGGUF rebuilds a tokenizer from the vocabulary of a GGUF file. v is not needed afterwards.
+func FromGGUF(v Vocabulary) (*Tokenizer, error) {
+	s, err := v.spec()
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %s: %w", v.Source, err)
+	}
+	return build(v.Source, s)
+}
+
+// build checks a spec and gives it to the library.
+func build(source string, s *spec) (*Tokenizer, error) {
+	reachable, err := s.check()
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %s: %w", source, err)
+	}
+	table, err := newTable(s)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %s: %w", source, err)
+	}
+	t := &Tokenizer{table: table, cuts: newCutter(s)}
+	var raw, later []addedToken
+	slices.SortFunc(s.added, func(a, b addedToken) int { return int(a.id) - int(b.id) })
+	for _, a := range s.added {
+		if a.special {
+			t.specials = append(t.specials, a.content)
+		}
+		if a.normalized {
+			later = append(later, a)
+		} else {
+			raw = append(raw, a)
+		}
+	}
+	t.raw, t.later = newMatcher(raw), newMatcher(later)
+	if t.library, err = newLibrary(s.appendJSON(make([]byte, 0, s.jsonSize()), reachable)); err != nil {
+		return nil, fmt.Errorf("tokenizer: %s: %w", source, err)
+	}
+	return t, nil
+}
+
+// Encode returns the ids of text; nothing is added in front or behind. With special the control tokens that stand in text
+// become their ids, without it they are plain text, which is how a user's text must be encoded. Added tokens that are not
+// control tokens are always recognised. Bytes that are no UTF-8 count as U+FFFD. Bytes that the vocabulary does not know
+// vanish.
+func (t *Tokenizer) Encode(text string, special bool) ([]int32, error) {
+	return t.encode(text, special, nil)
+}
+
+// EncodeGuarded encodes with control tokens recognised, except where a guard, a byte offset into text, lies inside one: start <
+// guard < end. That is how a rendered template keeps a user's text that spells a control token plain.
+func (t *Tokenizer) EncodeGuarded(text string, guards []int) ([]int32, error) {
+	if !slices.IsSorted(guards) {
+		guards = slices.Sorted(slices.Values(guards))
+	}
+	return t.encode(text, true, guards)
+}
+
+func (t *Tokenizer) encode(text string, special bool, guards []int) ([]int32, error) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if t.library == nil {
+		return nil, ErrClosed
+	}
+	ids := make([]int32, 0, len(text)/4+4)
+	var second []segment
+	for _, part := range t.raw.split(nil, text, 0, len(text), special, guards) {
+		if part.token != nil {
+			ids = append(ids, part.token.id)
+			continue
+		}
+		second = t.later.split(second[:0], text, part.start, part.end, special, guards)
+		for _, part := range second {
+			if part.token != nil {
+				ids = append(ids, part.token.id)
+			} else {
+				ids = t.appendPlain(ids, text[part.start:part.end])
+			}
+		}
+	}
+	return ids, nil
+}
+
+// appendPlain appends the ids of text without added tokens.
+func (t *Tokenizer) appendPlain(ids []int32, text string) []int32 {
+	if !utf8.ValidString(text) {
+		text = lossy([]byte(text))
+	}
+	withoutNUL(text, func(part string) { ids = t.appendChunks(ids, part) })
+	return ids
+}
+
+// appendChunks hands text to the library part by part.
+func (t *Tokenizer) appendChunks(ids []int32, text string) []int32 {
+	for from := 0; from < len(text); {
+		end := t.cuts.next(text, from)
+		ids = t.library.encode(ids, text[from:end])
+		from = end
+	}
+	return ids
+}
+
+// Decode returns the text of ids; bytes that form no character are U+FFFD. With skipSpecial control tokens have no text.
+// Ids that the vocabulary does not know have none either, because a model may have more rows than its vocabulary.
+func (t *Tokenizer) Decode(ids []int32, skipSpecial bool) (string, error) {
+	t.mu.RLock()
+	closed := t.library == nil
+	t.mu.RUnlock()
+	if closed {
+		return "", ErrClosed
+	}
+	var text []byte
+	for _, id := range ids {
+		if skipSpecial && t.table.isSpecial(id) {
+			continue
+		}
+		text = append(text, t.table.bytes(id)...)
+	}
+	return lossy(text), nil
+}
+
+// Token returns the text of id as the vocabulary has it: byte symbols such as Ġ for ordinary tokens.
+func (t *Tokenizer) Token(id int32) (string, bool) { return t.table.token(id) }
+
+// Bytes returns what id stands for in a text, which may be part of a character. The caller must not change it.
+func (t *Tokenizer) Bytes(id int32) []byte { return t.table.bytes(id) }
+
+// ID returns the id of a token by its text in the vocabulary. It looks through the whole vocabulary.
+func (t *Tokenizer) ID(token string) (int32, bool) { return t.table.find(token) }
+
+// IsSpecial says whether id is a control token.
+func (t *Tokenizer) IsSpecial(id int32) bool { return t.table.isSpecial(id) }
+
+// Specials returns the texts of the control tokens, by id.
+func (t *Tokenizer) Specials() []string { return slices.Clone(t.specials) }
+
+// Size returns the highest id plus one.
+func (t *Tokenizer) Size() int { return len(t.table.ends) }
+
+// Close gives the library's memory back, after calls in progress have ended. Encode and Decode return ErrClosed from then on;
+// closing again does nothing.
+func (t *Tokenizer) Close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.library == nil {
+		return nil
+	}
+	err := t.library.close()
+	t.library = nil
+	return err
+}
