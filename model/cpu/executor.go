@@ -37,10 +37,10 @@ func (e *executor) Forward(ctx context.Context, tokens []int32, pos int, out *mo
 	if err := model.CheckForward(e.config, e.length, e.limit, tokens, pos, out); err != nil {
 		return err
 	}
+	e.length = min(e.length, pos)
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	e.length = min(e.length, pos)
 	if out == nil {
 		out = &model.Output{}
 	}

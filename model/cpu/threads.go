@@ -10,6 +10,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Threads returns how many threads Options.Threads n means: one for each physical core when n is 0.
+func Threads(n int) int {
+	if n == 0 {
+		return physicalCores()
+	}
+	return n
+}
+
 // physicalCores counts the cores behind the processors that this process may run on: two processors of one core share its
 // arithmetic and its path to memory, so a second thread there gains nothing. GOMAXPROCS caps it, as Go derives that from a
 // container's CPU limit. Where the system does not tell, every processor counts.

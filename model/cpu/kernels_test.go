@@ -1,0 +1,377 @@
+package cpu
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"peregrine/model/quant"
+	"peregrine/model/tensor"
+)
+
+// eachISA runs a test for every instruction set that the project has, and says which could not run.
+func eachISA(t *testing.T, threads int, test func(t *testing.T, b *backend)) {
+	t.Helper()
+	for _, isa := range allISAs {
+		t.Run(isa, func(t *testing.T) {
+			if !slices.Contains(ISAs(), isa) {
+				t.Skipf("NOT RUN: this machine has no %s; it has %v", isa, ISAs())
+			}
+			b, err := open(Options{Threads: threads, ISA: isa})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer b.Close() //nolint:errcheck // closing the pool cannot fail
+			test(t, b)
+		})
+	}
+}
+
+func random(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 17)) }
+
+func randomBytes(r *rand.Rand, n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(r.Uint32())
+	}
+	return b
+}
+
+func gaussian(r *rand.Rand, n int) []float32 {
+	v := make([]float32, n)
+	for i := range v {
+		v[i] = float32(r.NormFloat64())
+	}
+	return v
+}
+
+// blocks returns a matrix of dense or block format with random codes and scales around 1/100.
+func blocks(r *rand.Rand, f quant.Format, out, in int) *quant.Matrix {
+	m := &quant.Matrix{Name: f.String(), Format: f, Out: out, In: in, Data: randomBytes(r, out*f.RowBytes(in))}
+	half := func(b []byte) { binary.LittleEndian.PutUint16(b, tensor.ToF16(float32(r.NormFloat64()/100))) }
+	weights, bytes := f.Block()
+	for i := range out * in / weights {
+		b := m.Data[i*bytes:]
+		switch f {
+		case quant.F32:
+			binary.LittleEndian.PutUint32(b, math.Float32bits(float32(r.NormFloat64())))
+		case quant.BF16:
+			binary.LittleEndian.PutUint16(b, tensor.ToBF16(float32(r.NormFloat64())))
+		case quant.Q4_1:
+			half(b[2:])
+			fallthrough
+		default:
+			half(b)
+		}
+	}
+	return m
+}
+
+// gptqLayout is one way to store a GPTQ matrix.
+type gptqLayout struct {
+	bits, group int // group 0: one for all
+	order       bool
+	zeros       quant.ZeroRule
+	symmetric   bool
+	scales      tensor.DType
+}
+
+func (l gptqLayout) String() string {
+	return fmt.Sprintf("GPTQ %d bit group %d order %v zeros %d symmetric %v %v", l.bits, l.group, l.order, l.zeros, l.symmetric, l.scales)
+}
+
+func (l gptqLayout) random(r *rand.Rand, out, in int) *quant.Matrix {
+	g := &quant.GPTQ{Bits: l.bits, GroupSize: l.group, Stored: out, Zeros: l.zeros}
+	if l.group == 0 {
+		g.GroupSize = in
+	}
+	g.Groups = (in + g.GroupSize - 1) / g.GroupSize
+	g.QWeight = randomBytes(r, in/32*l.bits*out*4)
+	g.QZeros = randomBytes(r, g.Groups*out/32*l.bits*4)
+	if l.symmetric {
+		for i := range g.QZeros {
+			g.QZeros[i] = map[int]byte{2: 0xaa, 3: 0, 4: 0x88, 8: 0x80}[l.bits]
+		}
+	}
+	v := tensor.View{DType: l.scales, Shape: []int{g.Groups, out}}
+	for range g.Groups * out {
+		s := float32(r.NormFloat64() / 20)
+		switch l.scales {
+		case tensor.F16:
+			v.Data = binary.LittleEndian.AppendUint16(v.Data, tensor.ToF16(s))
+		case tensor.BF16:
+			v.Data = binary.LittleEndian.AppendUint16(v.Data, tensor.ToBF16(s))
+		default:
+			v.Data = binary.LittleEndian.AppendUint32(v.Data, math.Float32bits(s))
+		}
+	}
+	g.Scales = v
+	if l.order {
+		g.GIdx = make([]int32, in)
+		for i, k := range r.Perm(in) {
+			g.GIdx[k] = int32(i / g.GroupSize)
+		}
+	}
+	return &quant.Matrix{Name: l.String(), Format: quant.GPTQFormat, Out: out, In: in, GPTQ: g}
+}
+
+// every returns matrices of all formats; sizes fit no tile.
+func every(seed uint64) []*quant.Matrix {
+	r := random(seed)
+	list := []*quant.Matrix{
+		blocks(r, quant.F32, 13, 37), blocks(r, quant.F16, 9, 131), blocks(r, quant.BF16, 31, 258),
+		blocks(r, quant.F32, 1, 1), blocks(r, quant.F16, 100, 64), blocks(r, quant.BF16, 7, 129),
+		blocks(r, quant.Q4_0, 13, 96), blocks(r, quant.Q4_1, 1, 32), blocks(r, quant.Q4_1, 75, 288), blocks(r, quant.Q8_0, 23, 160),
+	}
+	types := []tensor.DType{tensor.F16, tensor.BF16, tensor.F32}
+	turn := 0
+	for _, bits := range []int{2, 3, 4, 8} {
+		for _, group := range []int{0, 32, 64, 100, 8} { // 100 and 8 are no whole blocks
+			for _, order := range []bool{false, true} {
+				l := gptqLayout{bits, group, order, quant.ZeroRule(turn % 3), turn%4 == 0, types[turn%3]}
+				list = append(list, l.random(r, 64, 160))
+				turn++
+			}
+		}
+	}
+	for i, m := range list { // every third with its rows reordered, some missing
+		if i%3 == 2 {
+			rows := make([]int32, m.Out-m.Out/5)
+			for n, from := range r.Perm(m.Out)[:len(rows)] {
+				rows[n] = int32(from)
+			}
+			list[i] = m.Reorder(rows)
+		}
+	}
+	return list
+}
+
+func TestLayoutHoldsTheExactWeights(t *testing.T) {
+	eachISA(t, 3, func(t *testing.T, b *backend) {
+		for _, m := range every(1) {
+			p, err := packOne(b, m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := make([]float32, m.In)
+			for n := range m.Out {
+				m.Dequantize(want, n, n+1)
+				if got := p.row(n); !slices.Equal(got, want) {
+					t.Errorf("%s [%d, %d]: row %d is not its source's", m.Name, m.Out, m.In, n)
+					break
+				}
+			}
+			p.close()
+		}
+	})
+}
+
+// The layout may not grow: matrices of whole octets and blocks take the source's bits, but for zero points of a byte each.
+func TestLayoutKeepsTheSourcesBits(t *testing.T) {
+	b, err := open(Options{Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close() //nolint:errcheck // closing the pool cannot fail
+	r := random(2)
+	for _, m := range []*quant.Matrix{
+		blocks(r, quant.F16, 64, 256), blocks(r, quant.Q4_0, 64, 256), blocks(r, quant.Q4_1, 64, 256), blocks(r, quant.Q8_0, 64, 256),
+		gptqLayout{2, 128, false, 0, true, tensor.F16}.random(r, 64, 256),
+		gptqLayout{3, 0, true, 0, true, tensor.F16}.random(r, 64, 256),
+		gptqLayout{4, 128, true, 0, true, tensor.F16}.random(r, 64, 256),
+		gptqLayout{8, 64, false, 0, false, tensor.F16}.random(r, 64, 256),
+	} {
+		p, err := packOne(b, m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if int64(p.bytes) > m.Bytes() {
+			t.Errorf("%s: %d bytes, the source has %d", m.Name, p.bytes, m.Bytes())
+		}
+		p.close()
+	}
+}
+
+// product returns x[rows, in]·Wᵀ in float64 and Σ|x·w| for each element, the scale of its rounding errors.
+func product(m *quant.Matrix, x []float32, rows int) (y, size []float64) {
+	w := make([]float32, m.Out*m.In)
+	m.Dequantize(w, 0, m.Out)
+	for t := range rows {
+		for n := range m.Out {
+			sum, abs := 0.0, 0.0
+			for k := range m.In {
+				v := float64(w[n*m.In+k]) * float64(x[t*m.In+k])
+				sum, abs = sum+v, abs+math.Abs(v)
+			}
+			y, size = append(y, sum), append(size, abs)
+		}
+	}
+	return y, size
+}
+
+// float32 sums of K terms in sequence lose at most K·2⁻²⁴ of Σ|x·w|, and √K·2⁻²⁴ as a rule; K is at most 288 here.
+func TestPreciseProductsAreDequantisedProducts(t *testing.T) {
+	eachISA(t, 2, func(t *testing.T, b *backend) {
+		worst := 0.0
+		for i, m := range every(3) {
+			p, err := packOne(b, m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, rows := range []int{1, 3, 4, 5, 11} {
+				x, y := gaussian(random(uint64(i)), rows*m.In), make([]float32, rows*m.Out)
+				if !p.multiply(b, y, x, rows, true) {
+					t.Fatal("no memory")
+				}
+				want, size := product(m, x, rows)
+				for j := range want {
+					e := math.Abs(float64(y[j])-want[j]) / (size[j] + 1e-30)
+					worst = max(worst, e)
+					if !(e < 3e-6) {
+						t.Fatalf("%s [%d, %d], %d rows: element %d is %v, want %v", m.Name, m.Out, m.In, rows, j, y[j], want[j])
+					}
+				}
+			}
+			p.close()
+		}
+		t.Logf("largest error %.2g of Σ|x·w|", worst)
+	})
+}
+
+// The fast product of quantised weights is the exact one of inputs rounded to int8 per 32 features, in the order in which the
+// layout holds them. The rounded inputs come from the reference here, so only float32 sums remain as errors.
+func TestFastProductsAreProductsOfRoundedInputs(t *testing.T) {
+	eachISA(t, 2, func(t *testing.T, b *backend) {
+		worst := 0.0
+		for i, m := range every(5) {
+			p, err := packOne(b, m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, rows := range []int{1, 2, 3, 4, 5, 6, 17} {
+				x, y := gaussian(random(uint64(i)), rows*m.In), make([]float32, rows*m.Out)
+				if !p.multiply(b, y, x, rows, false) {
+					t.Fatal("no memory")
+				}
+				want, size := product(m, roundedInputs(m, x, rows), rows)
+				for j := range want {
+					e := math.Abs(float64(y[j])-want[j]) / (size[j] + 1e-30)
+					worst = max(worst, e)
+					if !(e < 1e-5) {
+						t.Fatalf("%s [%d, %d], %d rows: element %d is %v, want %v", m.Name, m.Out, m.In, rows, j, y[j], want[j])
+					}
+				}
+			}
+			p.close()
+		}
+		t.Logf("largest error %.2g of Σ|x·w|", worst)
+	})
+}
+
+// roundedInputs rounds x as the fast mode does for m: dense formats not at all, the others by blocks within their groups.
+func roundedInputs(m *quant.Matrix, x []float32, rows int) []float32 {
+	if m.Format == quant.F32 || m.Format == quant.F16 || m.Format == quant.BF16 {
+		return x
+	}
+	order, begin := make([]int32, m.In), []int{0, m.In}
+	for k := range order {
+		order[k] = int32(k)
+	}
+	if m.GPTQ != nil {
+		var o []int32
+		if o, begin = m.GPTQ.Order(m.In); o != nil {
+			order = o
+		}
+	}
+	out := make([]float32, len(x))
+	for t := range rows {
+		row, to := x[t*m.In:], out[t*m.In:]
+		for g := range len(begin) - 1 {
+			for at := begin[g]; at < begin[g+1]; at += block {
+				part := order[at:min(at+block, begin[g+1])]
+				top := 0.0
+				for _, k := range part {
+					top = max(top, math.Abs(float64(row[k])))
+				}
+				for _, k := range part {
+					to[k] = float32(math.RoundToEven(float64(row[k]*(127/float32(top)))) * top / 127)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// Rows of a prompt and single tokens go through different tiles, stripes and items.
+func TestProductsAreTheSameBitsHoweverTheyAreCut(t *testing.T) {
+	eachISA(t, 3, func(t *testing.T, b *backend) {
+		const rows = 23
+		for _, precise := range []bool{false, true} {
+			for _, m := range every(7) {
+				p, err := packOne(b, m)
+				if err != nil {
+					t.Fatal(err)
+				}
+				x, whole := gaussian(random(8), rows*m.In), make([]float32, rows*m.Out)
+				p.multiply(b, whole, x, rows, precise)
+				for _, step := range []int{1, 3, 7} {
+					y := make([]float32, rows*m.Out)
+					for at := 0; at < rows; at += step {
+						n := min(step, rows-at)
+						p.multiply(b, y[at*m.Out:], x[at*m.In:], n, precise)
+					}
+					if !slices.Equal(y, whole) {
+						t.Errorf("%s precise %v: steps of %d rows give other bits than %d at once", m.Name, precise, step, rows)
+					}
+				}
+				p.close()
+			}
+		}
+	})
+}
+
+func TestQuantiseRoundsToNearest(t *testing.T) {
+	eachISA(t, 1, func(t *testing.T, b *backend) {
+		x := gaussian(random(9), 64*block)
+		clear(x[:block])
+		for i := range x[block : 2*block] {
+			x[block+i] *= 1e-38 // 127/max would overflow
+		}
+		q, d, s := quantise(b, x)
+		for i := range d {
+			sum := 0
+			for k := range block {
+				v := int(q[i*block+k])
+				sum += v
+				if e := math.Abs(float64(x[i*block+k] - d[i]*float32(v))); i > 1 && e > float64(d[i])*0.5001 {
+					t.Fatalf("block %d: %v is %d·%v", i, x[i*block+k], v, d[i])
+				}
+			}
+			if want := d[i] * float32(sum); s[i] != want {
+				t.Errorf("block %d: sum %v, want %v", i, s[i], want)
+			}
+		}
+		if d[0] != 0 || s[0] != 0 {
+			t.Errorf("zeros: scale %v and sum %v", d[0], s[0])
+		}
+	})
+}
+
+// Broken weights or activations must show in the logits, not vanish in a conversion to int8.
+func TestQuantiseKeepsNaNAndInfinity(t *testing.T) {
+	eachISA(t, 1, func(t *testing.T, b *backend) {
+		for _, bad := range []float32{float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1))} {
+			for _, at := range []int{0, 13, 31} {
+				x := gaussian(random(10), 2*block)
+				x[at] = bad
+				_, d, _ := quantise(b, x)
+				if !math.IsNaN(float64(d[0])) || math.IsNaN(float64(d[1])) {
+					t.Errorf("%v at %d: scales %v, want NaN and a number", bad, at, d)
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,94 @@
+package cpu
+
+/*
+#include <stdlib.h>
+#include "model.h"
+*/
+import "C"
+
+import (
+	"unsafe"
+
+	"peregrine/model/quant"
+)
+
+// The functions in this file reach single kernels, for tests and benchmarks: test files cannot call C.
+
+// packed is one repacked matrix outside of a model.
+type packed struct {
+	arena arena
+	w     *C.pg_matrix
+	bytes int // that a product reads
+}
+
+// packOne repacks m into memory of its own.
+func packOne(b *backend, m *quant.Matrix) (*packed, error) {
+	p := &packed{w: (*C.pg_matrix)(C.calloc(1, C.sizeof_pg_matrix))}
+	s, err := plan(m, p.w)
+	if err == nil {
+		at := s.measure(&p.arena, map[string]int{})
+		if err = p.arena.open(); err == nil {
+			s.place(&p.arena, at)
+			err = s.pack(b.pool, func(int64) error { return nil })
+		}
+	}
+	if err != nil {
+		p.close()
+		return nil, err
+	}
+	p.bytes = int(p.w.octets * C.pg_octet_cost(p.w))
+	return p, nil
+}
+
+func (p *packed) close() {
+	p.arena.close()
+	C.free(unsafe.Pointer(p.w))
+}
+
+// row returns row n as float32, read from the layout weight by weight.
+func (p *packed) row(n int) []float32 {
+	v := make([]float32, p.w.in)
+	C.pg_unpack_row((*C.float)(&v[0]), p.w, C.size_t(n))
+	return v
+}
+
+// multiply writes x[rows, in]·Wᵀ to y[rows, out] as a forward pass does; at most PG_CHUNK rows.
+func (p *packed) multiply(b *backend, y, x []float32, rows int, precise bool) bool {
+	return C.pg_probe_multiply(b.pool, b.isa, truth(precise), p.w, (*C.float)(&y[0]), (*C.float)(&x[0]), C.size_t(rows)) == C.PG_OK
+}
+
+// chunk is the most rows that multiply takes.
+const chunk = C.PG_CHUNK
+
+// The functions that mapAll applies.
+const (
+	mapGELU = iota
+	mapSiLU
+	mapExp
+	mapHalf
+)
+
+func mapAll(b *backend, function int, x []float32) {
+	C.pg_probe_map(b.isa, C.int(function), (*C.float)(&x[0]), C.size_t(len(x)))
+}
+
+// quantise rounds x, whole blocks, to int8 with a scale and a sum for each.
+func quantise(b *backend, x []float32) (q []int8, d, s []float32) {
+	n := len(x) / block
+	q, d, s = make([]int8, len(x)), make([]float32, n), make([]float32, n)
+	C.pg_probe_quantise(b.isa, (*C.int8_t)(&q[0]), (*C.float)(&d[0]), (*C.float)(&s[0]), (*C.float)(&x[0]), C.size_t(n))
+	return q, d, s
+}
+
+func norm(b *backend, x, weight, bias []float32, eps float32) []float32 {
+	y := make([]float32, len(x))
+	C.pg_probe_norm(b.isa, (*C.float)(&y[0]), (*C.float)(&x[0]), (*C.float)(&weight[0]), (*C.float)(unsafe.SliceData(bias)),
+		C.size_t(len(x)), C.float(eps))
+	return y
+}
+
+// barriers runs n barriers on all threads and returns how many threads have passed them.
+func barriers(b *backend, n int) int { return int(C.pg_probe_barriers(b.pool, C.size_t(n))) }
+
+// active returns how many threads the pool used last.
+func active(b *backend) int { return int(C.pg_pool_active(b.pool)) }
