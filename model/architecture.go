@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // architecture is one family of models.
@@ -26,23 +27,11 @@ var architectures = []architecture{falconArchitecture, llamaArchitecture}
 
 // supported lists what can be opened, for errors.
 func supported() string {
-	s := ""
-	for i, a := range architectures {
-		if i > 0 {
-			s += ", "
-		}
-		s += a.name
-		for j, t := range a.modelTypes {
-			switch {
-			case j == 0:
-				s += " (model_type " + t
-			default:
-				s += ", " + t
-			}
-		}
-		s += ")"
+	var list []string
+	for _, a := range architectures {
+		list = append(list, a.name+" (model_type "+strings.Join(a.modelTypes, ", ")+")")
 	}
-	return s
+	return strings.Join(list, ", ")
 }
 
 // architectureOf finds the family that a config.json names.

@@ -84,10 +84,14 @@ func TestFalconConfigs(t *testing.T) {
 		{"7B by n_embed beside another hidden_size", config(config(falcon7B, "hidden_size", "1"), "n_embed", "4544"), as7B},
 		{"7B with falcon's defaults", `{"model_type": "falcon", "num_attention_heads": 71, "num_hidden_layers": 32, "hidden_size": 4544}`, as7B},
 		{"7B by its class alone", strings.Replace(falcon7B, `"model_type": "falcon"`, `"architectures": ["FalconForCausalLM"]`, 1), as7B},
-		{"RefinedWebModel without multi_query: one KV head for each", config(falcon7BLegacy, "multi_query", ""),
-			of(func(c *Config) { c.Hidden, c.Layers, c.Heads, c.KVHeads, c.FFN = 4544, 32, 71, 71, 18176 })},
-		{"RefinedWebModel without parallel_attn is sequential", config(falcon7BLegacy, "parallel_attn", ""),
-			of(func(c *Config) { *c = as7B; c.Parallel = false })},
+		{
+			"RefinedWebModel without multi_query: one KV head for each", config(falcon7BLegacy, "multi_query", ""),
+			of(func(c *Config) { c.Hidden, c.Layers, c.Heads, c.KVHeads, c.FFN = 4544, 32, 71, 71, 18176 }),
+		},
+		{
+			"RefinedWebModel without parallel_attn is sequential", config(falcon7BLegacy, "parallel_attn", ""),
+			of(func(c *Config) { *c = as7B; c.Parallel = false }),
+		},
 		{"RW-1B", falconRW1B, of(func(c *Config) {
 			c.Hidden, c.Layers, c.Heads, c.KVHeads, c.FFN, c.Vocab = 2048, 24, 32, 32, 8192, 50304
 			c.Positions, c.Parallel, c.BOS, c.EOS = ALiBi, false, 1, []int32{2}
@@ -96,8 +100,10 @@ func TestFalconConfigs(t *testing.T) {
 			c.Hidden, c.Layers, c.Heads, c.KVHeads, c.FFN, c.HeadDim = 4096, 60, 32, 8, 16384, 128
 			c.Tied, c.MaxContext, c.Rope.Base = false, 8192, 500042
 		})},
-		{"rope base of transformers 5", config(falcon7B, "rope_parameters", `{"rope_theta": 5000.5, "rope_type": "default"}`),
-			of(func(c *Config) { *c = as7B; c.Rope.Base = 5000.5 })},
+		{
+			"rope base of transformers 5", config(falcon7B, "rope_parameters", `{"rope_theta": 5000.5, "rope_type": "default"}`),
+			of(func(c *Config) { *c = as7B; c.Rope.Base = 5000.5 }),
+		},
 		{"eos as a list", config(falcon7B, "eos_token_id", "[11, 12]"), of(func(c *Config) { *c = as7B; c.EOS = []int32{11, 12} })},
 		{"eos null", config(falcon7B, "eos_token_id", "null"), of(func(c *Config) { *c = as7B; c.EOS = nil })},
 		{"numbers that Python wrote as floats", config(falcon7B, "hidden_size", "4544.0"), as7B},
@@ -128,16 +134,24 @@ func TestLlamaConfigs(t *testing.T) {
 		{"Falcon3-7B", falcon3, base},
 		{"KV heads default to heads", config(falcon3, "num_key_value_heads", ""), of(func(c *Config) { c.KVHeads = 12 })},
 		{"head size defaults to hidden/heads", config(falcon3, "head_dim", "null"), base},
-		{"bos and eos by transformers' defaults", config(config(falcon3, "bos_token_id", ""), "eos_token_id", ""),
-			of(func(c *Config) { c.BOS, c.EOS = 1, []int32{2} })},
+		{
+			"bos and eos by transformers' defaults", config(config(falcon3, "bos_token_id", ""), "eos_token_id", ""),
+			of(func(c *Config) { c.BOS, c.EOS = 1, []int32{2} }),
+		},
 		{"bos null", config(falcon3, "bos_token_id", "null"), of(func(c *Config) { c.BOS = -1 })},
-		{"linear, by type", config(falcon3, "rope_scaling", `{"type": "linear", "factor": 4}`),
-			rope(Rope{Base: 1000042, Scaling: RopeLinear, Factor: 4})},
-		{"dynamic, by rope_type", config(falcon3, "rope_scaling", `{"rope_type": "dynamic", "factor": 2.0}`),
-			rope(Rope{Base: 1000042, Scaling: RopeDynamic, Factor: 2, OriginalContext: 32768})},
-		{"llama3", config(falcon3, "rope_scaling", `{"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0,
+		{
+			"linear, by type", config(falcon3, "rope_scaling", `{"type": "linear", "factor": 4}`),
+			rope(Rope{Base: 1000042, Scaling: RopeLinear, Factor: 4}),
+		},
+		{
+			"dynamic, by rope_type", config(falcon3, "rope_scaling", `{"rope_type": "dynamic", "factor": 2.0}`),
+			rope(Rope{Base: 1000042, Scaling: RopeDynamic, Factor: 2, OriginalContext: 32768}),
+		},
+		{
+			"llama3", config(falcon3, "rope_scaling", `{"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0,
 			"high_freq_factor": 4.0, "original_max_position_embeddings": 8192}`),
-			rope(Rope{Base: 1000042, Scaling: RopeLlama3, Factor: 8, LowFreqFactor: 1, HighFreqFactor: 4, OriginalContext: 8192})},
+			rope(Rope{Base: 1000042, Scaling: RopeLlama3, Factor: 8, LowFreqFactor: 1, HighFreqFactor: 4, OriginalContext: 8192}),
+		},
 		{"default scaling", config(falcon3, "rope_scaling", `{"rope_type": "default"}`), base},
 		{"scaling of transformers 5", config(config(falcon3, "rope_theta", ""), "rope_parameters",
 			`{"rope_theta": 1000042, "rope_type": "linear", "factor": 2}`), rope(Rope{Base: 1000042, Scaling: RopeLinear, Factor: 2})},
@@ -169,8 +183,10 @@ func TestConfigRefuses(t *testing.T) {
 		{"rope scaling without a type", config(falcon3, "rope_scaling", `{"factor": 4}`), []string{"rope_scaling", "rope_type"}},
 		{"rope scaling without a factor", config(falcon3, "rope_scaling", `{"rope_type": "linear"}`), []string{"factor"}},
 		{"rope factor 0", config(falcon3, "rope_scaling", `{"rope_type": "linear", "factor": 0}`), []string{"factor is 0"}},
-		{"llama3 without its context", config(falcon3, "rope_scaling", `{"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4}`),
-			[]string{"original_max_position_embeddings"}},
+		{
+			"llama3 without its context", config(falcon3, "rope_scaling", `{"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4}`),
+			[]string{"original_max_position_embeddings"},
+		},
 		{"llama3 with equal factors", config(falcon3, "rope_scaling", `{"rope_type": "llama3", "factor": 8, "low_freq_factor": 4, "high_freq_factor": 4,
 			"original_max_position_embeddings": 8192}`), []string{"low < high"}},
 		{"rope base 0", config(falcon3, "rope_theta", "0"), []string{"rope base is 0"}},

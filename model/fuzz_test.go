@@ -3,11 +3,51 @@ package model_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"peregrine/model"
 	"peregrine/model/backendtest"
+	"peregrine/model/gguf"
 )
+
+// tinyGGUF is a whole Llama of 3 kB: one layer, hidden size 8, two heads on one KV head, zeros for weights.
+func tinyGGUF() []byte {
+	var tensors []gguf.Tensor
+	for name, shape := range map[string][]int{
+		"token_embd": {8, 8}, "output_norm": {8}, "rope_freqs": {2}, "blk.0.attn_norm": {8}, "blk.0.ffn_norm": {8},
+		"blk.0.attn_q": {8, 8}, "blk.0.attn_k": {4, 8}, "blk.0.attn_v": {4, 8}, "blk.0.attn_output": {8, 8},
+		"blk.0.ffn_gate": {16, 8}, "blk.0.ffn_up": {16, 8}, "blk.0.ffn_down": {8, 16},
+	} {
+		size := 1
+		for _, n := range shape {
+			size *= n
+		}
+		data := make([]byte, 4*size)
+		if name == "rope_freqs" {
+			data = []byte{0, 0, 128, 63, 0, 0, 0, 64}
+		}
+		tensors = append(tensors, gguf.Tensor{Name: name + ".weight", Type: gguf.F32, Shape: shape, Data: data})
+	}
+	slices.SortFunc(tensors, func(a, b gguf.Tensor) int { return strings.Compare(a.Name, b.Name) })
+	return backendtest.EncodeGGUF(map[string]any{
+		"general.architecture": "llama", "llama.embedding_length": uint32(8), "llama.block_count": uint32(1),
+		"llama.attention.head_count": uint32(2), "llama.attention.head_count_kv": uint32(1), "llama.feed_forward_length": uint32(16),
+		"llama.context_length": uint32(64), "llama.rope.scaling.type": "linear", "llama.rope.scaling.factor": float32(2),
+		"tokenizer.ggml.tokens": []string{"a", "b"}, "tokenizer.ggml.eos_token_id": uint32(1),
+	}, tensors)
+}
+
+func TestOpenTinyGGUF(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tiny.gguf")
+	if err := os.WriteFile(path, tinyGGUF(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if c := open(t, path); c.Config.Hidden != 8 || c.Tokenizer.EOSToken != "b" {
+		t.Errorf("opened as %+v", c)
+	}
+}
 
 // FuzzConfig gives Open arbitrary configurations in front of real weights: it must refuse or return Params that fit them.
 // What starts with GGUF is tried as such a file.
@@ -22,10 +62,7 @@ func FuzzConfig(f *testing.F) {
 	f.Add([]byte(`{"model_type": "llama", "hidden_size": 96, "intermediate_size": 136, "num_hidden_layers": 2, "num_attention_heads": 6,
 		"num_key_value_heads": 2, "head_dim": 32, "vocab_size": 301, "rope_scaling": {"type": "llama3", "factor": 8, "low_freq_factor": 1,
 		"high_freq_factor": 4, "original_max_position_embeddings": 8192}}`))
-	f.Add(backendtest.EncodeGGUF(map[string]any{
-		"general.architecture": "llama", "llama.embedding_length": uint32(96), "llama.block_count": uint32(1), "llama.attention.head_count": uint32(6),
-		"llama.feed_forward_length": uint32(136), "llama.context_length": uint32(64),
-	}, nil))
+	f.Add(tinyGGUF())
 
 	// Two folders of the process's own: their weights never change, config.json does.
 	root := f.TempDir()

@@ -293,12 +293,18 @@ func TestOpenRefuses(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, []string{"model.safetensors"}},
-		{"a tensor missing", "falcon-7b", weights(func(v map[string]tensor.View) { delete(v, "transformer.h.1.mlp.dense_4h_to_h.weight") }),
-			[]string{"model.safetensors", `"transformer.h.1.mlp.dense_4h_to_h.weight" is missing`}},
-		{"a norm's bias missing", "falcon-7b", weights(func(v map[string]tensor.View) { delete(v, "transformer.ln_f.bias") }),
-			[]string{`"transformer.ln_f.bias" is missing`}},
-		{"an untied head missing", "llama-falcon3", weights(func(v map[string]tensor.View) { delete(v, "lm_head.weight") }),
-			[]string{`"lm_head.weight" is missing`}},
+		{
+			"a tensor missing", "falcon-7b", weights(func(v map[string]tensor.View) { delete(v, "transformer.h.1.mlp.dense_4h_to_h.weight") }),
+			[]string{"model.safetensors", `"transformer.h.1.mlp.dense_4h_to_h.weight" is missing`},
+		},
+		{
+			"a norm's bias missing", "falcon-7b", weights(func(v map[string]tensor.View) { delete(v, "transformer.ln_f.bias") }),
+			[]string{`"transformer.ln_f.bias" is missing`},
+		},
+		{
+			"an untied head missing", "llama-falcon3", weights(func(v map[string]tensor.View) { delete(v, "lm_head.weight") }),
+			[]string{`"lm_head.weight" is missing`},
+		},
 		{"a wrong shape", "falcon-7b", weights(func(v map[string]tensor.View) {
 			m := v["transformer.h.0.self_attention.dense.weight"]
 			m.Shape = []int{160, 40}
@@ -320,15 +326,21 @@ func TestOpenRefuses(t *testing.T) {
 			m.Shape, m.Data = []int{0, 80}, nil
 			v[m.Name] = m
 		}), []string{"transformer.word_embeddings.weight"}},
-		{"a vocabulary of another size", "falcon-7b", keys(map[string]any{"vocab_size": 330}),
-			[]string{"transformer.word_embeddings.weight", "331 rows", "330 tokens"}},
+		{
+			"a vocabulary of another size", "falcon-7b", keys(map[string]any{"vocab_size": 330}),
+			[]string{"transformer.word_embeddings.weight", "331 rows", "330 tokens"},
+		},
 		{"more layers than tensors", "falcon-7b", keys(map[string]any{"num_hidden_layers": 4000}), []string{"transformer.h.2."}},
 		{"other heads than the weights have", "falcon-40b", keys(map[string]any{"num_kv_heads": 3}), []string{"query_key_value", "[160, 96]", "[192, 96]"}},
 		{"heads that do not divide", "falcon-7b", keys(map[string]any{"num_attention_heads": 7}), []string{"config.json", "80", "7"}},
-		{"an architecture that is not known", "falcon-7b", keys(map[string]any{"model_type": "mamba", "architectures": []string{"MambaForCausalLM"}}),
-			[]string{"config.json", `"mamba"`, "MambaForCausalLM", "falcon", "llama"}},
-		{"a rope type that is not known", "llama-falcon3", keys(map[string]any{"rope_scaling": map[string]any{"rope_type": "longrope", "factor": 2}}),
-			[]string{"config.json", `"longrope"`, "llama3"}},
+		{
+			"an architecture that is not known", "falcon-7b", keys(map[string]any{"model_type": "mamba", "architectures": []string{"MambaForCausalLM"}}),
+			[]string{"config.json", `"mamba"`, "MambaForCausalLM", "falcon", "llama"},
+		},
+		{
+			"a rope type that is not known", "llama-falcon3", keys(map[string]any{"rope_scaling": map[string]any{"rope_type": "longrope", "factor": 2}}),
+			[]string{"config.json", `"longrope"`, "llama3"},
+		},
 		{"AWQ", "falcon-7b", keys(map[string]any{"quantization_config": map[string]any{"quant_method": "awq", "bits": 4}}), []string{"awq"}},
 		{"g_idx out of range", "gptq-llama-4bit-128g", weights(func(v map[string]tensor.View) {
 			v["model.layers.0.mlp.up_proj.g_idx"].Data[1] = 1
@@ -376,7 +388,7 @@ func TestOpenRefusesAHugeConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close() //nolint:errcheck // sparse test file
+	defer f.Close()
 	if _, err := f.Seek(1<<40, io.SeekStart); err != nil {
 		t.Fatal(err)
 	}

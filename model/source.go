@@ -91,7 +91,7 @@ func (s stFiles) matrix(module string) (*quant.Matrix, []float32, error) {
 // denseMatrix makes a matrix of a stored tensor, sharing its memory. A vector is a matrix of one row.
 func denseMatrix(s source, v tensor.View) (*quant.Matrix, error) {
 	m := &quant.Matrix{Name: v.Name, Data: v.Data}
-	switch v.DType { //nolint:exhaustive // the rest is refused
+	switch v.DType {
 	case tensor.F32:
 		m.Format = quant.F32
 	case tensor.F16:

@@ -41,7 +41,8 @@ func TestOpenTemplate(t *testing.T) {
 		{
 			"named templates",
 			map[string]string{"tokenizer_config.json": `{"chat_template": [{"name": "default", "template": "A"}, {"name": "rag", "template": "B"}]}`},
-			"A", "", "", map[string]string{"rag": "B"},
+			"A", "", "",
+			map[string]string{"rag": "B"},
 		},
 		{
 			"a template file counts more",
@@ -49,7 +50,8 @@ func TestOpenTemplate(t *testing.T) {
 				"tokenizer_config.json": `{"chat_template": "A"}`, "chat_template.jinja": "C",
 				"additional_chat_templates/tool_use.jinja": "D",
 			},
-			"C", "", "", map[string]string{"tool_use": "D"},
+			"C", "", "",
+			map[string]string{"tool_use": "D"},
 		},
 		{
 			"tokens from special_tokens_map.json",

@@ -101,7 +101,7 @@ func ReadGolden(t testing.TB, name string) Golden {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close() //nolint:errcheck // read only
+	defer f.Close()
 	g := Golden{Dequant: map[string][]float32{}}
 	read := func(tensor string) []float32 {
 		v, ok := f.Tensor(tensor)

@@ -140,7 +140,7 @@ func cancelled(t *testing.T, e model.Executor, tokens []int32, vocab int) {
 
 func (s *suite) loadCancelled(t *testing.T, p *model.Params) {
 	b := s.open(t)
-	defer b.Close() //nolint:errcheck // the test is about Load
+	defer b.Close()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	e, err := b.Load(ctx, p, model.LoadOptions{Context: 16})

@@ -173,7 +173,7 @@ func (r *random) gptq(out, in int, w Weights, deviation float64) *quant.GPTQ {
 	}
 	for range g.Groups * out {
 		v := float32(scale * (0.5 + r.Float64()))
-		switch g.Scales.DType { //nolint:exhaustive // the types that GPTQ files have
+		switch g.Scales.DType {
 		case tensor.F16:
 			g.Scales.Data = binary.LittleEndian.AppendUint16(g.Scales.Data, tensor.ToF16(v))
 		case tensor.BF16:

@@ -23,7 +23,7 @@ func TestDefaultModelSpeaksEnglish(t *testing.T) {
 	// <|im_start|>user\nWhat is the capital of France?<|im_end|>\n<|im_start|>assistant\n, word by word.
 	prompt := encode(t, tokens, "<|im_start|>", "user", "Ċ", "What", "Ġis", "Ġthe", "Ġcapital", "Ġof", "ĠFrance", "?", "<|im_end|>", "Ċ",
 		"<|im_start|>", "ass", "istant", "Ċ")
-	ids := greedy(t, oracle.New(c.Params), c.Config.Vocab, prompt, 40, c.Config.EOS)
+	ids := greedy(t, oracle.New(c.Params), prompt, 40, c.Config.EOS)
 	text := ""
 	for _, id := range ids {
 		text += strings.NewReplacer("Ġ", " ", "Ċ", "\n").Replace(tokens[id])
@@ -47,7 +47,7 @@ func encode(t *testing.T, vocabulary []string, words ...string) []int32 {
 	return ids
 }
 
-func greedy(t *testing.T, e model.Executor, vocab int, tokens []int32, n int, stop []int32) []int32 {
+func greedy(t *testing.T, e model.Executor, tokens []int32, n int, stop []int32) []int32 {
 	t.Helper()
 	var ids []int32
 	pos := 0
