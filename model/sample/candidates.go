@@ -31,7 +31,10 @@ func (x *Sampler) Candidates(logits []float32, k int) []Scored {
 	for _, token := range x.kept {
 		kept[token.id] = true
 	}
-	x.heap = highest(x.heap[:0], logits, k)
+	x.heap, _ = highest(x.heap[:0], logits, k) // filter has seen that no logit is NaN
+	for i := range x.heap {
+		x.heap[i].id = ^x.heap[i].id
+	}
 	slices.SortFunc(x.heap, byScore)
 	out := make([]Scored, k)
 	for i, token := range x.heap {

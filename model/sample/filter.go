@@ -2,58 +2,98 @@ package sample
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"slices"
 )
 
-// topK fills x.kept, in the order of ids, with all scores that reach the k-th highest one, ties included; k 0 keeps all
-// that are above −Inf.
-func (x *Sampler) topK(k int) {
-	border := float32(math.Inf(-1))
-	if k > 0 && k < len(x.scores) {
-		x.heap = highest(x.heap[:0], x.scores, k)
-		border = x.heap[0].score
-	}
+// choose fills x.kept, in the order of ids, with all scores that reach the k-th highest one, and returns the highest, the
+// lowest id among equals; k 0 keeps all. Scores of −Inf are never kept. Ties at the border stay, those too that only the
+// division by the temperature t makes equal, as transformers compares after it. Scores are not divided yet.
+func (x *Sampler) choose(scores []float32, k int, t float32) (top scored, err error) {
 	x.kept = x.kept[:0]
-	for i, s := range x.scores {
-		if s >= border && !math.IsInf(float64(s), -1) {
-			x.kept = append(x.kept, scored{id: int32(i), score: s})
+	low := float32(-math.MaxFloat32) // the lowest score that may be kept
+	border := float32(math.Inf(-1))
+	all := k <= 0 || k >= len(scores)
+	if !all {
+		if x.heap, err = highest(x.heap[:0], scores, k); err != nil {
+			return scored{}, err
+		}
+		border = x.heap[0].score
+		if border >= low {
+			// A quotient is rounded by 2^-24 of itself: no score below this can divide to the border's.
+			low = border - float32(math.Abs(float64(border)))*0x1p-22
 		}
 	}
+	top.score = float32(math.Inf(-1))
+	for i, s := range scores {
+		switch {
+		case s >= low:
+			if s < border && (t == 0 || t == 1 || s/t < border/t) {
+				continue
+			}
+			if s > top.score {
+				top = scored{id: int32(i), score: s}
+			}
+			x.kept = append(x.kept, scored{id: int32(i), score: s})
+		case s != s:
+			return scored{}, notANumber(i, len(scores))
+		}
+	}
+	if len(x.kept) == 0 {
+		return scored{}, fmt.Errorf("sample: %d logits: %w; the weights are damaged", len(scores), ErrNone)
+	}
+	return top, nil
 }
 
-// highest returns the k highest scores as a heap whose first element is the lowest of them; among equals the lowest ids.
-// It costs one comparison for a score that is not among them, which is nearly every one.
-func highest(heap []scored, scores []float32, k int) []scored {
-	for i, s := range scores {
-		if len(heap) < k {
-			heap = append(heap, scored{id: int32(i), score: s})
-			if len(heap) == k {
-				for at := k/2 - 1; at >= 0; at-- {
-					sink(heap, at)
-				}
-			}
+func notANumber(i, n int) error {
+	return fmt.Errorf("sample: token %d of %d: %w; the weights are damaged, or the precision is too low", i, n, ErrNaN)
+}
+
+// highest returns the k highest scores as a heap whose first element is the lowest of them; among equals the lowest ids. Ids are
+// stored as ^id, so that of two equal scores the higher id leaves first. It costs one comparison for a score that is not
+// among them, which is nearly every one. 0 < k ≤ len(scores).
+func highest(heap []scored, scores []float32, k int) ([]scored, error) {
+	for i, s := range scores[:k] {
+		if s != s {
+			return heap, notANumber(i, len(scores))
+		}
+		heap = append(heap, scored{id: ^int32(i), score: s, key: float64(s)})
+	}
+	for at := k/2 - 1; at >= 0; at-- {
+		sink(heap, at)
+	}
+	border := heap[0].score
+	for i, s := range scores[k:] {
+		if s <= border { // equal: the earlier, lower id stays
 			continue
 		}
-		if s > heap[0].score { // equal: the earlier, lower id stays
-			heap[0] = scored{id: int32(i), score: s}
-			sink(heap, 0)
+		if s != s {
+			return heap, notANumber(k+i, len(scores))
 		}
+		heap[0] = scored{id: ^int32(k + i), score: s, key: float64(s)}
+		sink(heap, 0)
+		border = heap[0].score
 	}
-	return heap
+	return heap, nil
 }
 
-// sink restores the heap below at: the worst token, of the lowest score and then the highest id, comes first.
+// before orders by key, then by id.
+func before(a, b scored) bool {
+	return a.key < b.key || a.key == b.key && a.id < b.id
+}
+
+// sink restores the heap below at; the token that comes before all others is its first.
 func sink(heap []scored, at int) {
 	for {
 		child := 2*at + 1
 		if child >= len(heap) {
 			return
 		}
-		if child+1 < len(heap) && byScore(heap[child+1], heap[child]) > 0 {
+		if child+1 < len(heap) && before(heap[child+1], heap[child]) {
 			child++
 		}
-		if byScore(heap[child], heap[at]) <= 0 {
+		if !before(heap[child], heap[at]) {
 			return
 		}
 		heap[at], heap[child] = heap[child], heap[at]
@@ -95,41 +135,35 @@ func rescale(kept []scored) []scored {
 	return kept
 }
 
-// topP keeps the smallest set of most probable tokens whose mass reaches p: a token stays while those before it have less.
+// topP keeps the smallest set of most probable tokens whose mass reaches p.
 func topP(kept []scored, p float64) []scored {
-	kept = likely(kept, p)
-	slices.SortFunc(kept, byScore)
-	var before float64
-	for i, k := range kept {
-		if before >= p && i > 0 {
-			return rescale(kept[:i])
-		}
-		before += k.prob
+	for i := range kept {
+		kept[i].key = -kept[i].prob
 	}
-	return rescale(kept)
+	n, _ := reach(kept, p)
+	return rescale(kept[:copy(kept, kept[len(kept)-n:])])
 }
 
-// likely drops tokens that topP would drop as well, without sorting: it adds the mass up by powers of two of the probability
-// and leaves out the powers below the one at which p is reached. Sorting 131072 tokens would take longer than a small model
-// needs for the token.
-func likely(kept []scored, p float64) []scored {
-	const powers = 64
-	var mass [powers]float64
-	power := func(prob float64) int {
-		_, exponent := math.Frexp(prob) // prob in [2^(exponent−1), 2^exponent)
-		return min(max(1-exponent, 0), powers-1)
+// reach moves to the end of kept, the first of them last, as many tokens as it takes in the order of their keys for their mass
+// to reach p, and returns how many they are and the key of the last. A heap does it in time proportional to the vocabulary
+// plus the tokens taken; sorting 131072 tokens would take longer than a small model needs for the token.
+func reach(kept []scored, p float64) (n int, border float64) {
+	for at := len(kept)/2 - 1; at >= 0; at-- {
+		sink(kept, at)
 	}
-	for _, k := range kept {
-		mass[power(k.prob)] += k.prob
-	}
-	last, sum := 0, 0.0
-	for ; last < powers-1; last++ {
-		// Rounding may make this sum reach p a little before the sorted one does: one power more is kept then.
-		if sum += mass[last]; sum >= p+1e-9 {
+	var mass float64
+	for left := kept; len(left) > 0; left = left[:len(left)-1] {
+		last := len(left) - 1
+		mass += left[0].prob
+		border = left[0].key
+		left[0], left[last] = left[last], left[0]
+		n++
+		if mass >= p {
 			break
 		}
+		sink(left[:last], 0)
 	}
-	return slices.DeleteFunc(kept, func(k scored) bool { return power(k.prob) > last })
+	return n, border
 }
 
 // minP removes what is less probable than p times the most probable token.
@@ -150,21 +184,9 @@ func typicalP(kept []scored, p float64) []scored {
 			entropy -= k.prob * math.Log(k.prob)
 		}
 	}
-	far := func(k scored) float64 { return math.Abs(-math.Log(k.prob) - entropy) }
-	slices.SortFunc(kept, func(a, b scored) int {
-		if c := cmp.Compare(far(a), far(b)); c != 0 {
-			return c
-		}
-		return cmp.Compare(a.id, b.id)
-	})
-	var mass float64
-	last := len(kept) - 1
 	for i, k := range kept {
-		if mass += k.prob; mass >= p {
-			last = i
-			break
-		}
+		kept[i].key = math.Abs(-math.Log(k.prob) - entropy)
 	}
-	border := far(kept[last])
-	return rescale(slices.DeleteFunc(kept, func(k scored) bool { return far(k) > border }))
+	_, border := reach(kept, p)
+	return rescale(slices.DeleteFunc(kept, func(k scored) bool { return k.key > border }))
 }

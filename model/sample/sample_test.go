@@ -181,6 +181,41 @@ func TestTopKKeepsTiesAtTheBorder(t *testing.T) {
 	}
 }
 
+// Two scores that differ in their last bit are the same after a division: transformers divides first, and keeps both.
+func TestTopKKeepsWhatTheTemperatureMakesEqual(t *testing.T) {
+	low, high := float32(3), math.Nextafter32(3, 4)
+	for hundredths := 30; hundredths < 1000; hundredths++ {
+		v := generate.Sampling{Temperature: float64(hundredths) / 100, TopK: 1}
+		if low/float32(v.Temperature) != high/float32(v.Temperature) {
+			continue
+		}
+		x := New(v, 1)
+		if err := x.filter([]float32{1, low, high}); err != nil || len(x.kept) != 2 {
+			t.Errorf("temperature %v: kept %v, %v, want two tokens", v.Temperature, x.kept, err)
+		}
+		return
+	}
+	t.Fatal("no temperature makes them equal")
+}
+
+func TestNextDoesNotAllocate(t *testing.T) {
+	logits := randomLogits(rand.New(rand.NewPCG(7, 8)), 5000)
+	for name, v := range map[string]generate.Sampling{
+		"greedy": {}, "top-k": {Temperature: 0.8, TopK: 50},
+		"all": {Temperature: 0.8, TopK: 500, TopP: 0.9, MinP: 0.001, TypicalP: 0.9, RepetitionPenalty: 1.1},
+	} {
+		x := New(v, 1)
+		x.Observe(3)
+		if n := testing.AllocsPerRun(20, func() {
+			if _, err := x.Next(logits); err != nil {
+				t.Fatal(err)
+			}
+		}); n != 0 {
+			t.Errorf("%s: %v allocations a token, want 0", name, n)
+		}
+	}
+}
+
 func TestGreedyTakesTheLowestIDAmongEquals(t *testing.T) {
 	x := New(generate.Sampling{}, 1)
 	if id, err := x.Next([]float32{1, 4, 2, 4}); err != nil || id != 1 {

@@ -28,7 +28,7 @@ type Sampler struct {
 	values generate.Sampling
 	random *rand.Rand
 	seen   map[int32]struct{} // ids of prompt and reply, for the penalty
-	scores []float32          // [vocab] logits after the penalty and the temperature
+	scores []float32          // [vocab] logits after the penalty; unused without one
 	kept   []scored           // what the filters leave
 	heap   []scored
 }
@@ -36,8 +36,9 @@ type Sampler struct {
 // scored is a token on its way through the filters.
 type scored struct {
 	id    int32
-	score float32
+	score float32 // the logit after penalty and temperature
 	prob  float64
+	key   float64 // by which a filter orders, the lowest first
 }
 
 // New returns a sampler with the given values and random sequence; values.Seed is not looked at. The values must be valid.
@@ -71,30 +72,30 @@ func (x *Sampler) Next(logits []float32) (int32, error) {
 
 // filter leaves in x.kept the tokens that the values let through, with probabilities that add up to 1.
 func (x *Sampler) filter(logits []float32) error {
-	best, err := x.penalize(logits)
+	v := x.values
+	scores := x.penalize(logits)
+	k := v.TopK
+	if v.Temperature == 0 {
+		k = 1
+	}
+	top, err := x.choose(scores, k, float32(v.Temperature))
 	if err != nil {
 		return err
 	}
-	v := x.values
-	top := x.scores[best]
-	if v.Temperature == 0 || math.IsInf(float64(top), 1) {
-		// An infinite logit has all the probability there is; several would share it, and the lowest id stands for them.
-		x.kept = append(x.kept[:0], scored{id: int32(best), score: top, prob: 1})
+	if t := float32(v.Temperature); t != 0 && t != 1 {
+		for i := range x.kept {
+			x.kept[i].score /= t
+		}
+		top.score /= t
+	}
+	// Greedy, or an infinite logit, which has all the probability there is (several would share it: the lowest id stands for
+	// them), or a temperature that is too near 0 for float32.
+	if v.Temperature == 0 || math.IsInf(float64(top.score), 0) {
+		top.prob = 1
+		x.kept = append(x.kept[:0], top)
 		return nil
 	}
-	if v.Temperature != 1 {
-		t := float32(v.Temperature)
-		for i, s := range x.scores {
-			x.scores[i] = s / t
-		}
-		top = x.scores[best]
-		if math.IsInf(float64(top), 0) { // the temperature is too near 0 for float32: greedy
-			x.kept = append(x.kept[:0], scored{id: int32(best), score: top, prob: 1})
-			return nil
-		}
-	}
-	x.topK(v.TopK)
-	normalize(x.kept, top)
+	normalize(x.kept, top.score)
 	if v.TopP > 0 && v.TopP < 1 {
 		x.kept = topP(x.kept, v.TopP)
 	}
@@ -107,34 +108,24 @@ func (x *Sampler) filter(logits []float32) error {
 	return nil
 }
 
-// penalize copies logits into x.scores, applies the repetition penalty, and returns the index of the highest score.
-func (x *Sampler) penalize(logits []float32) (best int, err error) {
+// penalize returns logits with the repetition penalty applied: in x.scores, or logits themselves if there is none.
+func (x *Sampler) penalize(logits []float32) []float32 {
+	p := float32(x.values.RepetitionPenalty)
+	if p == 0 || p == 1 || len(x.seen) == 0 {
+		return logits
+	}
 	x.scores = append(x.scores[:0], logits...)
-	if p := float32(x.values.RepetitionPenalty); p != 0 && p != 1 {
-		for id := range x.seen {
-			if id < 0 || int(id) >= len(x.scores) {
-				continue
-			}
-			if s := x.scores[id]; s < 0 {
-				x.scores[id] = s * p
-			} else {
-				x.scores[id] = s / p
-			}
+	for id := range x.seen {
+		if id < 0 || int(id) >= len(x.scores) {
+			continue
+		}
+		if s := x.scores[id]; s < 0 {
+			x.scores[id] = s * p
+		} else {
+			x.scores[id] = s / p
 		}
 	}
-	best = -1
-	high := float32(math.Inf(-1))
-	for i, s := range x.scores {
-		if s > high {
-			best, high = i, s
-		} else if s != s {
-			return 0, fmt.Errorf("sample: token %d of %d: %w; the weights are damaged, or the precision is too low", i, len(x.scores), ErrNaN)
-		}
-	}
-	if best < 0 {
-		return 0, fmt.Errorf("sample: %d logits: %w; the weights are damaged", len(x.scores), ErrNone)
-	}
-	return best, nil
+	return x.scores
 }
 
 // pick returns the token at draw (0 ≤ draw < 1) of the cumulated probabilities.
