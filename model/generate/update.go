@@ -94,7 +94,7 @@ type Plan struct {
 type Info struct {
 	Ready        bool
 	Progress     float64 // of loading, 0…1
-	Err          error   // why loading ended without a model
+	Err          error   // why there is no model: loading failed, or an internal error ended it
 	Model        string  // short name
 	Path         string
 	Architecture string // "falcon", "llama"

@@ -1,0 +1,283 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"time"
+
+	"peregrine/model/generate"
+	"peregrine/model/sample"
+)
+
+// worker is what the decode goroutine owns from one reply to the next.
+type worker struct {
+	model   *Model
+	prompts *prompts
+	kv      kv
+	out     sample.Output // one row, into a buffer that all replies share
+	chunk   int           // tokens of a prefill step
+}
+
+func newWorker(m *Model, p *prompts, chunk int) *worker {
+	return &worker{
+		model: m, prompts: p, kv: kv{decoder: m.Decoder}, chunk: chunk,
+		out: sample.Output{Rows: 1, Logits: make([]float32, m.Decoder.Vocab())},
+	}
+}
+
+// turn is one reply in the making.
+type turn struct {
+	*worker
+	request generate.Request
+	writer  *generate.Writer
+	begun   time.Time // of Start
+
+	prompt   []int32
+	ids      []int32        // of the reply
+	ends     map[int32]bool // ids that end the reply
+	text     *replyText
+	sampler  *sample.Sampler
+	sampling generate.Sampling // in force, Seed set
+	dropped  int
+	timings  generate.Timings
+	first    time.Time // of the first token
+}
+
+// run makes the reply and returns its end, for the caller to write. Text and tokens go to the writer as they come. A panic
+// ends the reply with ErrBroken; the worker must not be used again then.
+func (w *worker) run(ctx context.Context, r generate.Request, writer *generate.Writer, begun time.Time) generate.Update {
+	t := &turn{worker: w, request: r, writer: writer, begun: begun, sampling: seeded(r.Sampling)}
+	reason, err := t.guarded(ctx)
+	if err != nil {
+		if reason = generate.FinishError; cancelled(err) && ctx.Err() != nil {
+			reason, err = generate.FinishCancelled, nil
+		}
+	}
+	last := generate.Update{Phase: generate.Done}
+	result := &generate.Result{
+		Finish: reason, Err: err, TokenIDs: t.ids, Sampling: t.sampling, Timings: t.timings, Dropped: t.dropped,
+	}
+	if t.text != nil {
+		if !errors.Is(err, ErrBroken) { // else the detokenizer may be what broke
+			last.Text = t.text.end(reason)
+		}
+		result.Text = t.text.all.String()
+	}
+	last.Result = result
+	return last
+}
+
+// guarded is reply with a panic as an error.
+func (t *turn) guarded(ctx context.Context) (reason generate.FinishReason, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &panicError{value: v, stack: debug.Stack()}
+		}
+	}()
+	return t.reply(ctx)
+}
+
+// panicError is a panic of the decode goroutine. It is an ErrBroken.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("%v: %v", ErrBroken, e.value) }
+func (e *panicError) Unwrap() error { return ErrBroken }
+
+func (t *turn) reply(ctx context.Context) (generate.FinishReason, error) {
+	if err := t.prepare(ctx); err != nil {
+		return "", err
+	}
+	if err := t.prefill(ctx); err != nil {
+		return "", err
+	}
+	for {
+		if err := ctx.Err(); err != nil {
+			return "", err
+		}
+		token, err := t.sample()
+		if err != nil {
+			return "", err
+		}
+		reason, text := t.accept(token.ID)
+		t.writer.Update(generate.Update{
+			Phase: generate.Decoding, Text: text, Tokens: []generate.Token{token},
+			TokensPerSecond: t.timings.DecodePerSecond,
+		})
+		if reason != "" {
+			return reason, nil
+		}
+		at := len(t.prompt) + len(t.ids) - 1
+		if err := t.kv.forward(ctx, t.ids[len(t.ids)-1:], at, &t.out); err != nil {
+			return "", err
+		}
+	}
+}
+
+// prepare renders and encodes the prompt, and sets up what the decode loop needs.
+func (t *turn) prepare(ctx context.Context) error {
+	if err := t.checkContinue(); err != nil {
+		return err
+	}
+	p, err := t.prompts.prepare(ctx, t.request)
+	t.dropped, t.timings.PromptTokens = p.dropped, p.size
+	if err != nil {
+		return err
+	}
+	t.prompt = p.ids
+	t.text = newReplyText(t.model.Detokenizer(), t.request.Continue, t.splitStops(p.stops))
+	t.reseed()
+	return nil
+}
+
+// checkContinue refuses ids that no embedding has.
+func (t *turn) checkContinue() error {
+	vocab := t.model.Decoder.Vocab()
+	for i, id := range t.request.Continue {
+		if id < 0 || int(id) >= vocab {
+			return fmt.Errorf("engine: continue: token %d is %d; the model has ids 0 to %d", i, id, vocab-1)
+		}
+	}
+	return nil
+}
+
+// splitStops sets t.ends and returns the stop strings to look for in text. A stop string that is a control token never
+// appears in the text: it ends the reply by its id.
+func (t *turn) splitStops(stops []string) []string {
+	t.ends = map[int32]bool{}
+	for _, id := range t.model.EOS {
+		t.ends[id] = true
+	}
+	var text []string
+	for _, s := range stops {
+		if id, ok := t.model.Tokenizer.ID(s); ok && t.model.Tokenizer.IsSpecial(id) {
+			t.ends[id] = true
+			continue
+		}
+		text = append(text, s)
+	}
+	return text
+}
+
+// prefill forwards what of the prompt the KV cache does not hold, in chunks.
+func (t *turn) prefill(ctx context.Context) error {
+	begun := time.Now()
+	at := t.kv.common(t.prompt)
+	t.timings.CachedTokens = at
+	for {
+		t.writer.Update(generate.Update{Phase: generate.Prefill, PrefillDone: at, PrefillTotal: len(t.prompt)})
+		if at == len(t.prompt) {
+			return nil
+		}
+		end, out := min(at+t.chunk, len(t.prompt)), &sample.Output{}
+		if end == len(t.prompt) {
+			out = &t.out
+		}
+		if err := t.kv.forward(ctx, t.prompt[at:end], at, out); err != nil {
+			return err
+		}
+		at = end
+		t.timings.Prefill = time.Since(begun)
+		t.timings.PrefillPerSecond = perSecond(at-t.timings.CachedTokens, t.timings.Prefill)
+	}
+}
+
+// sample picks the next token from the logits with the sampling values of this moment.
+func (t *turn) sample() (generate.Token, error) {
+	if v, changed := t.writer.Sampling(); changed {
+		t.tune(v)
+	}
+	id, err := t.sampler.Next(t.out.Logits)
+	if err != nil {
+		return generate.Token{}, fmt.Errorf("engine: token %d of the reply: %w", len(t.ids), err)
+	}
+	token := generate.Token{ID: id}
+	if t.request.Candidates > 0 {
+		token.Candidates = t.candidates(t.request.Candidates)
+	}
+	return token, nil
+}
+
+// tune puts new values in force. Another seed starts another random sequence.
+func (t *turn) tune(v generate.Sampling) {
+	seed := *t.sampling.Seed
+	if v.Seed == nil {
+		v.Seed = &seed
+	}
+	t.sampling = seeded(v)
+	if *v.Seed != seed {
+		t.reseed()
+		return
+	}
+	t.sampler.Tune(t.sampling)
+}
+
+// candidates lists the n most probable tokens, all of them if there are fewer.
+func (t *turn) candidates(n int) []generate.Candidate {
+	scored := t.sampler.Candidates(t.out.Logits, n)
+	list := make([]generate.Candidate, len(scored))
+	for i, s := range scored {
+		list[i] = generate.Candidate{ID: s.ID, Text: tokenText(t.model.Tokenizer, s.ID), Prob: s.Prob, Kept: s.Kept}
+	}
+	return list
+}
+
+// accept makes id a token of the reply. It returns the text to send and, when the reply ends with it, why.
+func (t *turn) accept(id int32) (reason generate.FinishReason, text string) {
+	now := time.Now()
+	stopped := t.ends[id]
+	if !stopped {
+		text, stopped = t.text.push(id)
+	}
+	if len(t.ids) == 0 {
+		t.first = now
+		t.timings.FirstToken = now.Sub(t.begun)
+	}
+	t.ids = append(t.ids, id)
+	t.sampler.Observe(id)
+	t.timings.ReplyTokens = len(t.ids)
+	t.timings.Decode = now.Sub(t.first)
+	t.timings.DecodePerSecond = perSecond(len(t.ids)-1, t.timings.Decode)
+	switch {
+	case stopped:
+		return generate.FinishStop, text
+	case len(t.ids) == t.request.MaxTokens:
+		return generate.FinishLength, text
+	case len(t.prompt)+len(t.ids) >= t.model.Decoder.Context():
+		return generate.FinishContext, text
+	}
+	return "", text
+}
+
+// reseed starts a new random sequence over the same history.
+func (t *turn) reseed() {
+	t.sampler = sample.New(t.sampling, *t.sampling.Seed)
+	for _, ids := range [][]int32{t.prompt, t.ids} {
+		for _, id := range ids {
+			t.sampler.Observe(id)
+		}
+	}
+}
+
+// seeded returns v with a seed of its own, a new one if it has none.
+func seeded(v generate.Sampling) generate.Sampling {
+	seed := rand.Uint64()
+	if v.Seed != nil {
+		seed = *v.Seed
+	}
+	v.Seed = &seed
+	return v
+}
+
+// perSecond returns a rate, and 0 while it is not known.
+func perSecond(n int, d time.Duration) float64 {
+	if n <= 0 || d <= 0 {
+		return 0
+	}
+	return float64(n) / d.Seconds()
+}
