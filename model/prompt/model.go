@@ -59,10 +59,11 @@ func (t *jinjaTemplate) Name() string    { return t.name }
 func (t *jinjaTemplate) Stops() []string { return t.stops }
 
 // The budget grows with the conversation, so that a long one is not taken for a template that runs away: a template spends
-// some hundred steps on a message and some 3 on each byte when it strips and replaces.
+// some hundred steps on a message, some 3 on each byte when it strips and replaces, and some 10 on each character when it
+// loops over them.
 const (
 	stepsPerMessage = 1000
-	stepsPerByte    = 8
+	stepsPerByte    = 16
 )
 
 func (t *jinjaTemplate) Render(messages []generate.Message, addGenerationPrompt bool) (Text, error) {

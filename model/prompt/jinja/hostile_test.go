@@ -3,6 +3,7 @@ package jinja
 import (
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -34,8 +35,8 @@ var hostile = []struct{ name, source, refused string }{
 	{"a value that doubles in print", `{% set ns = namespace(l=[1]) %}{% for i in range(60) %}{% set ns.l = [ns.l, ns.l] %}{% endfor %}{{ ns.l }}`, "steps"},
 	{"a value that doubles in tojson", `{% set ns = namespace(l=[1]) %}{% for i in range(60) %}{% set ns.l = [ns.l, ns.l] %}{% endfor %}{{ ns.l | tojson }}`, "steps"},
 	{"a value that doubles in ==", `{% set ns = namespace(l=[1], m=[1]) %}{% for i in range(60) %}{% set ns.l = [ns.l, ns.l] %}{% set ns.m = [ns.m, ns.m] %}{% endfor %}{{ ns.l == ns.m }}`, "steps"},
-	{"a deep value in print", `{% set ns = namespace(l=1) %}{% for i in range(100000) %}{% set ns.l = [ns.l] %}{% endfor %}{{ ns.l }}`, "deep"},
-	{"a deep value in tojson", `{% set ns = namespace(l=1) %}{% for i in range(100000) %}{% set ns.l = {'a': ns.l} %}{% endfor %}{{ ns.l | tojson(indent=2) }}`, "deep"},
+	{"a deep value in print", `{% set ns = namespace(l=1) %}{% for i in range(9999) %}{% set ns.l = [ns.l] %}{% endfor %}{{ ns.l }}`, "deep"},
+	{"a deep value in tojson", `{% set ns = namespace(l=1) %}{% for i in range(9999) %}{% set ns.l = {'a': ns.l} %}{% endfor %}{{ ns.l | tojson(indent=2) }}`, "deep"},
 	{"a deep value in sort", `{% set ns = namespace(l=1, m=1) %}{% for i in range(9999) %}{% set ns.l = [ns.l] %}{% set ns.m = [ns.m] %}{% endfor %}{{ [ns.l, ns.m] | sort }}`, "deep"},
 	{"a namespace that holds itself", `{% set ns = namespace() %}{% set ns.a = [ns] %}{{ ns.a }}{{ ns.a == ns.a }}`, ""},
 	{"a macro that calls itself", `{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}`, "deep"},
@@ -81,8 +82,17 @@ var hostile = []struct{ name, source, refused string }{
 	{"long raised message", `{{ raise_exception('x' * 100000) }}`, "x"},
 }
 
-// TestHostileTemplateIsRefused bounds time and memory, and sees that nothing is left running. A second is the contract; the
-// race detector and a loaded machine are slower, hence three.
+// cpuTime is what the process has computed so far. On a machine that does other things as well, wall time says little.
+func cpuTime(t *testing.T) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// TestHostileTemplateIsRefused bounds time and memory, and sees that nothing is left running.
 func TestHostileTemplateIsRefused(t *testing.T) {
 	vars := map[string]Value{"user": User("hello")}
 	for _, h := range hostile {
@@ -90,20 +100,20 @@ func TestHostileTemplateIsRefused(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			goroutines := runtime.NumGoroutine()
-			start := time.Now()
+			start := cpuTime(t)
 			tm, err := Parse(h.source)
 			if err == nil {
 				_, err = tm.Render(vars, Options{})
 			}
-			took := time.Since(start)
+			took := cpuTime(t) - start
 			runtime.ReadMemStats(&after)
 			allocated := (after.TotalAlloc - before.TotalAlloc) >> 20
 			t.Logf("%v, %d MB allocated in all: %.80v", took.Round(time.Millisecond), allocated, err)
-			if took > 3*time.Second {
-				t.Errorf("took %v, want at most a second", took)
+			if took > second {
+				t.Errorf("took %v, want at most %v", took, second)
 			}
-			if allocated > 1024 {
-				t.Errorf("allocated %d MB, want at most 1024", allocated)
+			if allocated > 128 {
+				t.Errorf("allocated %d MB, want at most 128", allocated)
 			}
 			if n := runtime.NumGoroutine(); n > goroutines {
 				t.Errorf("%d goroutines left, want %d", n, goroutines)

@@ -62,9 +62,9 @@ type Options struct {
 	Now func() time.Time
 }
 
-// DefaultSteps is the budget of a rendering. A template of the kind that models have spends 100 to 300 steps on a message; a
-// template that spends all of them takes about 0.1 s on a 2.5 GHz core and touches at most 16 MB.
-const DefaultSteps = 1 << 20
+// DefaultSteps is the budget of a rendering. A template of the kind that models have spends 100 to 300 steps on a message; one
+// that spends all of them takes 0.03 to 0.1 s of a 2.5 GHz core and moves at most 4 MB of text.
+const DefaultSteps = 1 << 18
 
 // Render returns what the template writes for the variables. All errors are *Error.
 func (t *Template) Render(vars map[string]Value, opt Options) (Text, error) {
