@@ -20,9 +20,18 @@ import (
 
 const faultVariable = "BACKENDTEST_FAULT"
 
+// roundings are faults of the precise mode's arithmetic.
+var roundings = map[string]oracle.Rounding{
+	"precise mode rounds as the fast one does":   {Activations: 32, KV16: true},
+	"precise mode rounds keys and values":        {KV16: true},
+	"precise mode computes GELU in another form": {TanhGELU: true},
+}
+
 // faults, and the part of the suite that must catch each.
 var faults = map[string]string{
 	"precise mode rounds as the fast one does":    "fixtures/falcon-7b/short",
+	"precise mode rounds keys and values":         "fixtures/falcon-7b/short",
+	"precise mode computes GELU in another form":  "fixtures/falcon-11b/short",
 	"a constant is added to the largest logit":    "fixtures/falcon-7b/short",
 	"tokens are read one position late":           "shapes/sequential_rms_rotary_gated",
 	"a part of the weights is missing":            "formats/Q4_1/llama",
@@ -84,8 +93,8 @@ func (b faulty) Load(ctx context.Context, p *model.Params, opt model.LoadOptions
 	if err != nil {
 		return nil, err
 	}
-	if b.fault == "precise mode rounds as the fast one does" && opt.Precision == model.Precise {
-		e = oracle.NewRounded(p, oracle.Rounding{Activations: 32, KV16: true})
+	if r, ok := roundings[b.fault]; ok && opt.Precision == model.Precise {
+		e = oracle.NewRounded(p, r)
 	}
 	return &faultyExecutor{Executor: e, fault: b.fault, vocab: p.Config.Vocab, fast: opt.Precision == model.Fast}, nil
 }

@@ -166,8 +166,7 @@ func (s *suite) fixtures(t *testing.T) {
 			for _, p := range golden.Prompts {
 				t.Run(p.Name, func(t *testing.T) {
 					if p.Logits != nil {
-						b := budget{preciseBudget, preciseBudget}
-						b.check(t, "precise", forward(t, e, c.Config.Vocab, p.IDs, 0), p.Logits, c.Config.Vocab)
+						precise.check(t, "precise", forward(t, e, c.Config.Vocab, p.IDs, 0), p.Logits, c.Config.Vocab)
 					}
 					s.greedy(t, e, c.Config.Vocab, p)
 					s.fast(t, fast, c, p)

@@ -206,7 +206,7 @@ func (s *suite) refusals(t *testing.T) {
 				t.Fatalf("got error %v, want one (%v)", err, c.is)
 			}
 			got := forward(t, e, vocab, tokens[limit-1:], limit-1) // the sequence is as before
-			budget{preciseBudget, preciseBudget}.check(t, "afterwards", got, want[(limit-1)*vocab:], vocab)
+			precise.check(t, "afterwards", got, want[(limit-1)*vocab:], vocab)
 		})
 	}
 }

@@ -196,6 +196,14 @@ func (r Rounding) activations(x []float64, in int) []float64 {
 	return y
 }
 
+// gelu is exact, 0.5·z·(1+erf(z/√2)), unless the rounding says otherwise.
+func (r Rounding) gelu(z float64) float64 {
+	if r.TanhGELU {
+		return 0.5 * z * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(z+0.044715*z*z*z)))
+	}
+	return 0.5 * z * (1 + math.Erf(z/math.Sqrt2))
+}
+
 // kv rounds a row on its way into the cache.
 func (r Rounding) kv(x []float64) []float64 {
 	if !r.KV16 {

@@ -34,6 +34,8 @@ type Rounding struct {
 	Activations int
 	// KV16 rounds keys and values to float16 as they enter the cache.
 	KV16 bool
+	// TanhGELU computes GELU in its tanh form, as many programs do: an error, for tests of tests.
+	TanhGELU bool
 }
 
 // New returns an oracle with room for the model's MaxContext; memory grows with the sequence. p must be valid, as
@@ -187,7 +189,7 @@ func (o *Oracle) mlp(l *model.Layer, h []float64) []float64 {
 	up := o.linear(l.Up, h)
 	if c.MLP == model.GELU {
 		for i, z := range up {
-			up[i] = 0.5 * z * (1 + math.Erf(z/math.Sqrt2))
+			up[i] = o.round.gelu(z)
 		}
 		return o.linear(l.Down, up)
 	}
