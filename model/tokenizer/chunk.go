@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"slices"
 	"unicode"
 	"unicode/utf8"
 )
@@ -12,24 +13,38 @@ const (
 	// maxWord bounds that where no place to cut is found nearer. A run of letters (or of digits, or of marks) that is longer
 	// is cut somewhere: its ids still give back the same text, but may be others than those of the whole run.
 	maxWord = 64 << 10
+	// maxSlow bounds it for unknown patterns that may take quadratic time.
+	maxSlow = 8 << 10
 )
 
 // cutter finds places at which a text can be cut so that the parts give the same ids as the whole.
 //
-// Such a place lies behind a letter and before white space, a digit or punctuation. The patterns in use (GPT-2, Llama 3,
-// Qwen2) take runs of letters whole and never continue them with anything else, so a piece always ends there; none looks
+// Such a place lies behind a letter and before white space, a digit or punctuation. The patterns in wordPatterns take runs of
+// letters whole and never continue them with anything else but an apostrophe, so a piece always ends there; none looks
 // back, so what follows is split as if the text began there; and the pre-tokenizers beside them look at single characters.
-// Normalization does not join the characters on either side. The apostrophe is no such place, because patterns exist that
-// continue a word with it.
+// Normalization does not join the characters on either side.
 type cutter struct {
 	size   int  // how much to take at once
+	limit  int  // how much at most, where no place to cut is found
 	spaces bool // cut before a space only: something is put before a text that does not begin with one
 }
 
+// wordPatterns are those for which that is proven by test.
+var wordPatterns = []string{
+	gpt2Pattern, llama3Pattern, qwen2Pattern,
+	// openai/tiktoken tiktoken_ext/openai_public.py: cl100k_base and o200k_base.
+	`'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+`,
+	`[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|` +
+		`[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|` +
+		`\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`,
+}
+
 func newCutter(s *spec) cutter {
-	c := cutter{size: maxWord}
+	c := cutter{size: maxWord, limit: maxWord}
 	if endsWords(s.stages) {
 		c.size = chunkSize
+	} else if slow(s.stages) {
+		c.size, c.limit = maxSlow, maxSlow
 	}
 	for _, one := range s.stages {
 		c.spaces = c.spaces || one.prefix
@@ -38,7 +53,7 @@ func newCutter(s *spec) cutter {
 }
 
 // endsWords says whether the pre-tokenizer is one for which the cutter's rule is proven. Others are cut by the same rule, but
-// only where a text is longer than maxWord.
+// only where a text is longer than the limit.
 func endsWords(stages []stage) bool {
 	for _, s := range stages {
 		switch {
@@ -47,12 +62,20 @@ func endsWords(stages []stage) bool {
 		case s.kind == kindByteLevel:
 			return s.useRegex
 		case s.kind == kindSplit && !s.literal && !s.invert && s.behavior == isolated:
-			return s.pattern == llama3Pattern || s.pattern == qwen2Pattern
+			return slices.Contains(wordPatterns, s.pattern)
 		default:
 			return false
 		}
 	}
 	return false
+}
+
+// slow says whether splitting may take quadratic time.
+func slow(stages []stage) bool {
+	return slices.ContainsFunc(stages, func(s stage) bool {
+		steps, err := checkPattern(s.pattern)
+		return s.kind == kindSplit && !s.literal && (steps > 0 || err != nil)
+	})
 }
 
 // next returns where the part that begins at from ends.
@@ -65,7 +88,7 @@ func (c cutter) next(text string, from int) int {
 			return i
 		}
 	}
-	end := min(from+maxWord, len(text))
+	end := min(from+c.limit, len(text))
 	for i := from + c.size + 1; i < end; i++ {
 		if c.safe(text, i) {
 			return i

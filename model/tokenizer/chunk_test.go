@@ -53,6 +53,29 @@ func TestSafeCutsChangeNoIDs(t *testing.T) {
 	}
 }
 
+func TestSafeCutsUnderEveryWordPattern(t *testing.T) {
+	v := readVocabulary(t, falconVocabulary)
+	for _, pattern := range wordPatterns {
+		s, err := v.spec()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.stages = splitStages(pattern)
+		tok, err := build(pattern, s)
+		tok = opened(t, tok, err)
+		if tok.cuts.size != chunkSize {
+			t.Fatalf("the rule is not taken as proven for %s", pattern)
+		}
+		rng := rand.New(rand.NewPCG(17, 18))
+		for range 2000 {
+			text := randomText(rng, cutPieces, 30)
+			if whole, parts := wholeAndParts(tok, text); !slices.Equal(whole, parts) {
+				t.Fatalf("%s on %q: whole %v, in parts %v", pattern, text, whole, parts)
+			}
+		}
+	}
+}
+
 func TestSafeCutsWithPrefixSpace(t *testing.T) {
 	tok := openTiny(t, "", strings.Replace(plainByteLevel, "false", "true", 1))
 	rng := rand.New(rand.NewPCG(9, 10))
@@ -95,7 +118,7 @@ func TestLongTextInChunksEqualsWhole(t *testing.T) {
 }
 
 func TestChunksAreBounded(t *testing.T) {
-	c := cutter{size: chunkSize}
+	c := cutter{size: chunkSize, limit: maxWord}
 	for name, piece := range map[string]string{
 		"letters": "a", "Han": "日", "accents": "e\u0301\u0302", "only accents": "\u0301", "spaces": " ", "newlines": "\n", "digits": "7",
 		"marks": "=", "invalid-looking": "\u0085", "NULs": nulStandIn, "words": "word ", "emoji": "👩‍👩‍👧",
@@ -117,13 +140,21 @@ func TestChunksAreBounded(t *testing.T) {
 }
 
 func TestUnprovenPreTokenizersAreCutLate(t *testing.T) {
-	for name, json := range map[string]string{
-		"no pattern":      strings.Replace(plainByteLevel, `"use_regex":true`, `"use_regex":false`, 1),
-		"unknown pattern": `{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":"\\w+|\\W+"},"behavior":"Isolated","invert":false},{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":false}]}`,
-		"merging":         `{"type":"Sequence","pretokenizers":[{"type":"Punctuation","behavior":"MergedWithPrevious"},` + plainByteLevel + `]}`,
+	unknown := func(pattern string) string {
+		split := stage{kind: kindSplit, behavior: isolated, pattern: pattern}
+		return `{"type":"Sequence","pretokenizers":[` + string(split.appendJSON(nil)) + `,` + plainByteLevel + `]}`
+	}
+	for _, c := range []struct {
+		name, json string
+		want       int
+	}{
+		{"no pattern", strings.Replace(plainByteLevel, `"use_regex":true`, `"use_regex":false`, 1), maxWord},
+		{"unknown pattern", unknown(`\w+|\W+`), maxWord},
+		{"unknown slow pattern", unknown(`\w*.\w?+\s`), maxSlow},
+		{"merging", `{"type":"Sequence","pretokenizers":[{"type":"Punctuation","behavior":"MergedWithPrevious"},` + plainByteLevel + `]}`, maxWord},
 	} {
-		if tok := openTiny(t, "", json); tok.cuts.size != maxWord {
-			t.Errorf("%s: cut every %d bytes, want %d", name, tok.cuts.size, maxWord)
+		if tok := openTiny(t, "", c.json); tok.cuts.size != c.want || tok.cuts.limit != c.want {
+			t.Errorf("%s: cut every %d bytes, at most %d, want %d", c.name, tok.cuts.size, tok.cuts.limit, c.want)
 		}
 	}
 }

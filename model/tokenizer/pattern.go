@@ -15,15 +15,18 @@ import (
 // alternative at most one unbounded repetition stands in front of something that can still fail, and only single characters
 // are repeated. In `\s*[\r\n]+` the first repetition is retried once for every space of a run, which is linear;
 // `\s*\s*x` and `(a+)+` are refused.
-func checkPattern(pattern string) error {
+//
+// It returns how many steps back a match may take for each character: with 0, time is linear in the text; with more, it can
+// be quadratic where nothing matches, because every place is tried.
+func checkPattern(pattern string) (steps int, err error) {
 	p := patternParser{rest: pattern}
 	if _, err := p.alternatives(0); err != nil {
-		return err
+		return 0, err
 	}
 	if p.rest != "" {
-		return fmt.Errorf("unmatched %q", p.rest[:1])
+		return 0, fmt.Errorf("unmatched %q", p.rest[:1])
 	}
-	return nil
+	return p.linear, nil
 }
 
 var errSteps = errors.New("matching could take too many steps: more than one repetition in front of something that can fail")

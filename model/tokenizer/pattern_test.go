@@ -9,26 +9,16 @@ import (
 )
 
 // knownPatterns are those of published tokenizer.json files.
-var knownPatterns = map[string]string{
-	"Llama 3":       llama3Pattern,
-	"Qwen2":         qwen2Pattern,
-	"Falcon digits": falconDigits,
-	"GPT-2":         `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`,
-	"GPT-4o": `[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|` +
-		`[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|` +
-		`\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`,
-	"cl100k":    `'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+`,
-	"DeepSeek":  "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+",
-	"Han, Kana": `[一-龥぀-ゟ゠-ヿ]+`,
-	"BLOOM":     ` ?[^(\s|[.,!?…。，、।۔،])]+`,
-	"digits":    `\p{N}{1,3}`,
-	"newlines":  `[\r\n]`,
-}
+var knownPatterns = append([]string{
+	falconDigits, `\p{N}{1,3}`, `[\r\n]`, `[一-龥぀-ゟ゠-ヿ]+`,
+	"[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+",
+	` ?[^(\s|[.,!?…。，、।۔،])]+`,
+}, wordPatterns...)
 
 func TestPublishedPatternsAreAccepted(t *testing.T) {
-	for name, pattern := range knownPatterns {
-		if err := checkPattern(pattern); err != nil {
-			t.Errorf("%s: %v", name, err)
+	for _, pattern := range knownPatterns {
+		if _, err := checkPattern(pattern); err != nil {
+			t.Errorf("%s: %v", pattern, err)
 		}
 	}
 }
@@ -37,7 +27,7 @@ func TestPublishedPatternsAreAccepted(t *testing.T) {
 // end the test's process, as those of ` *\s*(?!\s)x` do.
 func TestAcceptedPatternsNeverStopTheProcess(t *testing.T) {
 	run := func(pattern string, size int, pieces ...string) {
-		if err := checkPattern(pattern); err != nil {
+		if _, err := checkPattern(pattern); err != nil {
 			t.Errorf("%s: %v", pattern, err)
 			return
 		}
@@ -110,7 +100,7 @@ func TestDangerousPatternsAreRefused(t *testing.T) {
 		"deep groups":                   `((((((a))))))`,
 		"deep classes":                  `[a[b[c[d[e[f[g]]]]]]]`,
 	} {
-		if err := checkPattern(pattern); err == nil {
+		if _, err := checkPattern(pattern); err == nil {
 			t.Errorf("%s: %s was accepted", name, pattern)
 		}
 	}

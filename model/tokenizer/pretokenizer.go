@@ -49,6 +49,8 @@ type stage struct {
 
 // patterns of published tokenizer.json files.
 const (
+	// gpt2Pattern is the one that ByteLevel has built in.
+	gpt2Pattern = `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
 	// llama3Pattern splits for Llama 3 (meta-llama/Meta-Llama-3-8B tokenizer.json); Falcon3 uses the same
 	// (ggml-org/llama.cpp src/llama-vocab.cpp @ c392e50).
 	llama3Pattern = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
@@ -177,7 +179,8 @@ func checkSplit(s stage) error {
 	case s.literal:
 		return nil
 	}
-	return checkPattern(s.pattern)
+	_, err := checkPattern(s.pattern)
+	return err
 }
 
 // readStages reads the value of "pre_tokenizer" and flattens nested sequences.
