@@ -32,7 +32,7 @@ build: bin/peregrine ## build the program into bin/peregrine
 
 # Go does not notice a changed static library: the binary goes whenever the library is made anew.
 $(LIBRARY): go.mod
-	@command -v cargo >/dev/null || { echo "make: cargo is missing; the tokenizer library needs Rust (https://rustup.rs or your distribution's cargo)" >&2; exit 1; }
+	@command -v cargo >/dev/null || { echo "make: cargo is missing; the tokenizer library needs Rust" >&2; exit 1; }
 	$(GO) mod download $(TOKENIZERS)
 	CARGO_TARGET_DIR="$(CURDIR)/$(BUILD)/cargo" cargo build --release --locked \
 		--manifest-path "$$($(GO) list -m -f '{{.Dir}}' $(TOKENIZERS))/Cargo.toml"
@@ -91,7 +91,7 @@ fuzz: $(LIBRARY) ## fuzz each parser for FUZZTIME (60s)
 	@set -e; for file in $$(grep -rlE '^func Fuzz' --include='*_test.go' .); do \
 		for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/p' $$file); do \
 			echo "fuzz $$(dirname $$file) $$target $(FUZZTIME)"; \
-			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$(dirname $$file); \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s $$(dirname $$file); \
 		done; done
 
 .PHONY: golden

@@ -1,0 +1,76 @@
+package cli
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// deps returns the packages that pkg needs, itself left out.
+func deps(t *testing.T, pkg string) []string {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-deps", pkg).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for line := range strings.Lines(string(out)) {
+		if dep := strings.TrimSpace(line); dep != pkg {
+			list = append(list, dep)
+		}
+	}
+	return list
+}
+
+// The table of rooms in the design: who may know what, over whole dependency trees.
+func TestRoomsKnowOnlyWhatTheyMay(t *testing.T) {
+	const module = "peregrine/"
+	formats := []string{"model/tensor", "model/quant", "model/gptq", "model/gguf", "model/safetensors"}
+	cases := []struct {
+		pkg string
+		may []string // rooms, without the module's name
+	}{
+		{"ui", []string{"ui/markdown", "ui/escape", "history", "model/generate"}},
+		{"ui/markdown", []string{"ui/escape"}},
+		{"ui/plain", []string{"ui/escape", "history", "model/generate"}},
+		{"history", []string{"model/generate"}},
+		{"model/generate", nil},
+		{"model/sample", []string{"model/generate"}},
+		{"model/prompt", []string{"model/generate"}},
+		{"model/tokenizer", nil},
+		{"model/engine", []string{"model/generate", "model/sample", "model/prompt", "model/tokenizer"}},
+		{"model/tensor", nil},
+		{"model/quant", []string{"model/tensor"}},
+		{"model/gguf", []string{"model/tensor"}},
+		{"model/safetensors", []string{"model/tensor"}},
+		{"model/gptq", []string{"model/tensor", "model/quant", "model/safetensors"}},
+		{"model", append([]string{"model/sample", "model/generate"}, formats...)},
+		{"model/oracle", append([]string{"model", "model/sample", "model/generate"}, formats...)},
+		{"model/cpu", append([]string{"model", "model/sample", "model/generate"}, formats...)},
+		{"model/hub", nil},
+	}
+	for _, c := range cases {
+		t.Run(c.pkg, func(t *testing.T) {
+			allowed := map[string]bool{}
+			for _, room := range c.may {
+				allowed[module+room] = true
+			}
+			for _, dep := range deps(t, module+c.pkg) {
+				if strings.HasPrefix(dep, module) && !allowed[dep] {
+					t.Errorf("%s needs %s, which it must not know", c.pkg, dep)
+				}
+			}
+		})
+	}
+}
+
+// The screen builds without a C compiler: no cgo library hides below it.
+func TestScreenNeedsNoCgo(t *testing.T) {
+	for _, dep := range deps(t, "peregrine/ui") {
+		for _, library := range []string{"gorgonia.org/cu", "github.com/daulet/tokenizers"} {
+			if dep == library {
+				t.Errorf("the screen needs %s", library)
+			}
+		}
+	}
+}

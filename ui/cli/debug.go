@@ -1,0 +1,181 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"peregrine/model"
+	"peregrine/model/generate"
+	"peregrine/model/gguf"
+	"peregrine/model/prompt"
+	"peregrine/model/tokenizer"
+)
+
+// newDebug holds the commands that let anyone check this program against another implementation. Their errors end with
+// exit code 2, and none needs a tokenizer unless it is about one.
+func newDebug(s *settings, io streams) *cobra.Command {
+	parent := &cobra.Command{
+		Use: "debug", Short: "Compare with another implementation: token ids, prompts, logits, weights", Args: cobra.NoArgs,
+	}
+	parent.AddCommand(
+		newDebugTokenize(s, io), newDebugDetokenize(s, io), newDebugRender(s, io),
+		newDebugLogits(s, io), newDebugGreedy(s, io), newDebugDequantize(s, io),
+	)
+	for _, c := range parent.Commands() {
+		work := c.RunE
+		c.RunE = func(cmd *cobra.Command, args []string) error {
+			err := work(cmd, args)
+			var exit *exitError
+			if err == nil || errors.As(err, &exit) {
+				return err
+			}
+			return &exitError{code: ExitUsage, err: err}
+		}
+	}
+	return parent
+}
+
+// tokenizerOf opens the tokenizer of a model without its weights: tokenizer.json, a folder that holds one, or the
+// vocabulary of a GGUF file.
+func (s *settings) tokenizerOf(cmd *cobra.Command, args []string, io streams) (*tokenizer.Tokenizer, error) {
+	path, err := s.resolve(cmd.Context(), args, io)
+	if err != nil {
+		return nil, err
+	}
+	if filepath.Base(path) == "tokenizer.json" {
+		return tokenizer.FromFile(path)
+	}
+	if filepath.Ext(path) == ".gguf" {
+		f, err := gguf.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		t, err := tokenizer.FromGGUF(vocabulary(f))
+		return t, errors.Join(err, f.Close())
+	}
+	source, err := model.OpenTemplate(path)
+	if err != nil {
+		return nil, err
+	}
+	return openTokenizer(path, source)
+}
+
+func newDebugTokenize(s *settings, io streams) *cobra.Command {
+	var special bool
+	cmd := &cobra.Command{
+		Use:   "tokenize MODEL",
+		Short: "Standard input: a JSON array of strings; output: a JSON array of id arrays, nothing added",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var texts []string
+			if err := decode(io, &texts); err != nil {
+				return err
+			}
+			t, err := s.tokenizerOf(cmd, args, io)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = t.Close() }()
+			out := make([][]int32, len(texts))
+			for i, text := range texts {
+				if out[i], err = t.Encode(text, special); err != nil {
+					return err
+				}
+				if out[i] == nil {
+					out[i] = []int32{}
+				}
+			}
+			return json.NewEncoder(io.out).Encode(out)
+		},
+	}
+	cmd.Flags().BoolVar(&special, "special", false, "recognise special tokens; without it they are plain text")
+	return cmd
+}
+
+func newDebugDetokenize(s *settings, io streams) *cobra.Command {
+	return &cobra.Command{
+		Use:   "detokenize MODEL",
+		Short: "Standard input: a JSON array of id arrays; output: a JSON array of strings, special tokens included",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var lists [][]int32
+			if err := decode(io, &lists); err != nil {
+				return err
+			}
+			t, err := s.tokenizerOf(cmd, args, io)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = t.Close() }()
+			out := make([]string, len(lists))
+			for i, ids := range lists {
+				if out[i], err = t.Decode(ids, false); err != nil {
+					return err
+				}
+			}
+			encoder := json.NewEncoder(io.out)
+			encoder.SetEscapeHTML(false)
+			return encoder.Encode(out)
+		},
+	}
+}
+
+func newDebugRender(s *settings, io streams) *cobra.Command {
+	var template, bos, eos string
+	cmd := &cobra.Command{
+		Use:   "render MODEL",
+		Short: `Standard input: {"messages":[…],"add_generation_prompt":true}; output: the prompt text, nothing added`,
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var request struct {
+				Messages            []generate.Message `json:"messages"`
+				AddGenerationPrompt bool               `json:"add_generation_prompt"`
+			}
+			if err := decode(io, &request); err != nil {
+				return err
+			}
+			path, err := s.resolve(cmd.Context(), args, io)
+			if err != nil {
+				return err
+			}
+			source, err := model.OpenTemplate(path)
+			if err != nil {
+				return err
+			}
+			src := templateSource(source)
+			if cmd.Flags().Changed("bos-token") {
+				src.BOSToken = bos
+			}
+			if cmd.Flags().Changed("eos-token") {
+				src.EOSToken = eos
+			}
+			t, err := prompt.New(template, src)
+			if err != nil {
+				return err
+			}
+			text, err := t.Render(request.Messages, request.AddGenerationPrompt)
+			if err != nil {
+				return err
+			}
+			fmt.Fprint(io.out, text.String)
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&template, "template", "", "model, instruction, falcon, chatml, none, or a Jinja file")
+	f.StringVar(&bos, "bos-token", "", "instead of the model's")
+	f.StringVar(&eos, "eos-token", "", "instead of the model's")
+	return cmd
+}
+
+// decode reads one JSON value from standard input.
+func decode(io streams, dst any) error {
+	if err := json.NewDecoder(io.in).Decode(dst); err != nil {
+		return fmt.Errorf("standard input: %w; see --help for the form", err)
+	}
+	return nil
+}

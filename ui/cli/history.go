@@ -1,0 +1,112 @@
+package cli
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"peregrine/history"
+	"peregrine/model/generate"
+	"peregrine/ui/escape"
+)
+
+// store opens the folder of conversations.
+func (s *settings) store() (*history.Store, error) {
+	dir, err := dataDir()
+	if err != nil {
+		return nil, err
+	}
+	return history.OpenStore(filepath.Join(dir, "conversations"))
+}
+
+func newHistory(s *settings, io streams) *cobra.Command {
+	parent := &cobra.Command{Use: "history", Short: "List and show saved conversations", Args: cobra.NoArgs}
+	parent.AddCommand(
+		&cobra.Command{
+			Use: "list", Short: "List all conversations, the newest first", Args: cobra.NoArgs,
+			RunE: func(cmd *cobra.Command, _ []string) error { return s.listHistory(cmd, io) },
+		},
+		&cobra.Command{
+			Use: "show [NAME|ID|FILE]", Short: "Print a conversation as Markdown (the last one when none is named)",
+			Args: cobra.MaximumNArgs(1),
+			RunE: func(_ *cobra.Command, args []string) error { return s.showHistory(args, io) },
+		},
+		&cobra.Command{
+			Use: "path", Short: "Print the folder of conversations", Args: cobra.NoArgs,
+			RunE: func(*cobra.Command, []string) error {
+				dir, err := dataDir()
+				if err != nil {
+					return err
+				}
+				fmt.Fprintln(io.out, filepath.Join(dir, "conversations"))
+				return nil
+			},
+		},
+	)
+	return parent
+}
+
+func (s *settings) listHistory(cmd *cobra.Command, io streams) error {
+	store, err := s.store()
+	if err != nil {
+		return err
+	}
+	entries, err := store.List(cmd.Context())
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(io.out, 0, 0, 2, ' ', 0)
+	for _, e := range entries {
+		title := e.Title
+		if e.Err != nil {
+			title += " (" + e.Err.Error() + ")"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\n", e.ID, e.Modified.Local().Format("2006-01-02 15:04"), e.Messages,
+			escape.Line(title))
+	}
+	return w.Flush()
+}
+
+// showHistory prints the current branch of a conversation, without taking its lock.
+func (s *settings) showHistory(args []string, io streams) error {
+	store, err := s.store()
+	if err != nil {
+		return err
+	}
+	path, err := findConversation(store, strings.Join(args, ""))
+	if err != nil {
+		return err
+	}
+	c, err := history.Read(path)
+	if err != nil {
+		return err
+	}
+	if c.Header.System != "" {
+		fmt.Fprintf(io.out, "**System**\n\n%s\n\n", escape.Visible(c.Header.System))
+	}
+	for _, m := range c.Path(c.Leaf()) {
+		who := "You"
+		if m.Role == generate.Assistant {
+			who = "Assistant"
+		}
+		fmt.Fprintf(io.out, "**%s**\n\n%s\n\n", who, escape.Visible(strings.TrimSpace(m.Content)))
+	}
+	for _, warning := range c.Warnings {
+		fmt.Fprintln(io.err, "peregrine:", escape.Line(warning))
+	}
+	return nil
+}
+
+// findConversation finds a conversation by file, id or name; "" means the last one.
+func findConversation(store *history.Store, what string) (string, error) {
+	switch {
+	case what == "":
+		return store.Latest()
+	case strings.ContainsRune(what, filepath.Separator) || strings.HasSuffix(what, ".jsonl"):
+		return what, nil
+	}
+	return store.Find(what)
+}

@@ -1,0 +1,122 @@
+// Package cli is the command line and the composition root: the only room that knows every part, in order to connect it,
+// and none of how a part works.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes of the program. Package plain adds its own for pipes.
+const (
+	ExitOK          = 0
+	ExitError       = 1
+	ExitUsage       = 2
+	ExitInterrupted = 130
+)
+
+// version is set by the linker.
+var version = "unknown"
+
+// started is when the process began, as near as a program can tell; `bench` counts the first token from here.
+var started = time.Now()
+
+// exitError carries an exit code other than ExitError.
+type exitError struct {
+	code int
+	err  error // nil: nothing to print
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// Main runs the program with args (without the program's name) and returns its exit code.
+func Main(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	return run(ctx, args, streams{in: os.Stdin, out: os.Stdout, err: os.Stderr})
+}
+
+// streams are the program's three files, so that a test can give its own.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+func run(ctx context.Context, args []string, io streams) int {
+	root := newRoot(io)
+	root.SetArgs(joinResume(args))
+	err := root.ExecuteContext(ctx)
+	var exit *exitError
+	switch {
+	case err == nil:
+		return ExitOK
+	case errors.As(err, &exit):
+		if exit.err != nil {
+			fmt.Fprintln(io.err, "peregrine:", exit.err)
+		}
+		return exit.code
+	case errors.Is(err, context.Canceled):
+		return ExitInterrupted
+	default:
+		fmt.Fprintln(io.err, "peregrine:", err)
+		return ExitError
+	}
+}
+
+// usage marks an error in how the program was called.
+func usage(format string, args ...any) error {
+	return &exitError{code: ExitUsage, err: fmt.Errorf(format, args...)}
+}
+
+// newRoot builds the command tree. Every command gets the same settings, filled from config.toml and the flags.
+func newRoot(io streams) *cobra.Command {
+	s := &settings{}
+	root := &cobra.Command{
+		Use:   "peregrine [MODEL]",
+		Short: "Chat with a language model in this terminal, run by this process",
+		Long: `Chat with a language model in this terminal, run by this process.
+
+MODEL is a folder with config.json and safetensors files (dense or GPTQ; Falcon or Llama architecture), a .gguf or
+.safetensors file, or "smollm2", the small default model, which is fetched once.`,
+		Args:          cobra.MaximumNArgs(1),
+		Version:       version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE:          func(cmd *cobra.Command, args []string) error { return chat(cmd, s, args, io) },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.HasParent() { // a chat has its own ways with an interrupt
+				ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
+				cobra.OnFinalize(stop)
+				cmd.SetContext(ctx)
+			}
+			return s.load(cmd)
+		},
+	}
+	root.SetIn(io.in)
+	root.SetOut(io.out)
+	root.SetErr(io.err)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage("%v; see %s --help", err, cmd.CommandPath())
+	})
+	root.SetVersionTemplate("peregrine {{.Version}}\n")
+	s.register(root)
+	root.AddCommand(
+		newPull(s, io), newInspect(s, io), newBench(s, io), newHistory(s, io), newConfig(s, io), newDebug(s, io),
+	)
+	return root
+}

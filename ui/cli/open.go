@@ -1,0 +1,222 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"peregrine/model"
+	"peregrine/model/cpu"
+	"peregrine/model/engine"
+	"peregrine/model/generate"
+	"peregrine/model/gguf"
+	"peregrine/model/hub"
+	"peregrine/model/oracle"
+	"peregrine/model/prompt"
+	"peregrine/model/tokenizer"
+)
+
+// defaultContext bounds the KV cache where the user does not: models that were trained for 128 k tokens would reserve
+// gigabytes for a chat that never gets there.
+const defaultContext = 8192
+
+// resolve returns the path of the MODEL argument (or of config.toml's model), fetching the default model when it is meant
+// and not there. What is fetched is announced on err.
+func (s *settings) resolve(ctx context.Context, args []string, io streams) (string, error) {
+	arg := s.file.Model
+	if len(args) > 0 {
+		arg = args[0]
+	}
+	cache, err := cacheDir()
+	if err != nil {
+		return "", err
+	}
+	path, fetch, err := hub.Resolve(arg, cache)
+	if err != nil || !fetch {
+		return path, err
+	}
+	fmt.Fprintf(io.err, "fetching %s, once\n", hub.Default.Describe())
+	return hub.Fetch(ctx, hub.Default, cache, hub.Pip)
+}
+
+// device opens the backend that the settings ask for and says in a few words why it is this one.
+func (s *settings) device() (model.Backend, string, error) {
+	switch s.file.Backend {
+	case "oracle":
+		return oracle.Backend(), "asked for", nil
+	case "cuda":
+		return nil, "", errors.New("cuda: the GPU decoder is not in this version yet; use --backend cpu")
+	}
+	backend, err := cpu.Open(cpu.Options{Threads: s.file.Threads, ISA: s.file.ISA})
+	if err != nil {
+		return nil, "", err
+	}
+	why := "asked for"
+	if s.file.Backend != "cpu" {
+		why = "no GPU decoder in this version"
+	}
+	return backend, why, nil
+}
+
+// context returns how many tokens of KV cache to hold for a model.
+func (s *settings) context(c model.Config) (int, error) {
+	switch {
+	case s.file.Context == 0:
+		return min(c.MaxContext, defaultContext), nil
+	case s.file.Context > c.MaxContext && c.Rope.Scaling != model.RopeDynamic:
+		s.log.Warn("context is longer than the model was trained for", "context", s.file.Context, "trained", c.MaxContext)
+	}
+	return s.file.Context, nil
+}
+
+// sequence is a decoder together with the executor below it, which it closes.
+type sequence struct {
+	*model.Decoder
+	exec model.Executor
+}
+
+// Close gives the weights and the KV cache back.
+func (q *sequence) Close() error { return q.exec.Close() }
+
+// sequence loads the weights of c on backend, after making sure that they fit.
+func (s *settings) sequence(ctx context.Context, c *model.Checkpoint, backend model.Backend, progress func(float64)) (*sequence, error) {
+	tokens, err := s.context(c.Config)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkMemory(c, tokens, s.precision()); err != nil {
+		return nil, err
+	}
+	start := time.Now()
+	exec, err := backend.Load(ctx, c.Params, model.LoadOptions{
+		Context: tokens, Precision: s.precision(),
+		Progress: func(done, total int64) { progress(float64(done) / float64(max(total, 1))) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.log.Info("loaded", "model", c.Path, "backend", backend.Name(), "seconds", time.Since(start).Seconds())
+	return &sequence{model.NewDecoder(c.Config, exec, tokens), exec}, nil
+}
+
+// loader returns the engine's way to get its model: weights and tokenizer side by side.
+func (s *settings) loader(path string) func(context.Context, func(float64)) (*engine.Model, error) {
+	return func(ctx context.Context, progress func(float64)) (_ *engine.Model, err error) {
+		c, err := model.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		backend, why, err := s.device()
+		if err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
+		release := func() error { return errors.Join(backend.Close(), c.Close()) }
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		words := make(chan result[*tokenizer.Tokenizer], 1)
+		go func() {
+			t, err := openTokenizer(path, c.Tokenizer)
+			words <- result[*tokenizer.Tokenizer]{t, err}
+		}()
+		decoder, err := s.sequence(ctx, c, backend, progress)
+		tok := <-words
+		if err == nil {
+			err = tok.err
+		}
+		if err == nil {
+			err = matchVocabulary(c, tok.value)
+		}
+		if err != nil {
+			if decoder != nil {
+				err = errors.Join(err, decoder.Close())
+			}
+			if tok.value != nil {
+				err = errors.Join(err, tok.value.Close())
+			}
+			return nil, errors.Join(err, release())
+		}
+		return s.assemble(c, decoder, tok.value, backend.Name(), why, release), nil
+	}
+}
+
+type result[T any] struct {
+	value T
+	err   error
+}
+
+// assemble puts the parts into the form that the engine takes. release closes what lies below the decoder.
+func (s *settings) assemble(c *model.Checkpoint, d *sequence, t *tokenizer.Tokenizer, backend, why string, release func() error) *engine.Model {
+	for _, w := range c.Warnings {
+		s.log.Warn("checkpoint", "warning", w)
+	}
+	src := templateSource(c.Tokenizer)
+	src.Specials = t.Specials()
+	limit := s.file.MaxNewTokens
+	if limit == 0 && c.Generation.MaxNewTokens != nil {
+		limit = *c.Generation.MaxNewTokens
+	}
+	return &engine.Model{
+		Decoder: d, Tokenizer: t, Templates: src,
+		Detokenizer: func() engine.Detokenizer { return t.Stream(true) },
+		EOS:         c.StopIDs(t.ID, t.IsSpecial), Stops: c.Generation.StopStrings,
+		Info: generate.Info{
+			Model: c.Name, Path: c.Path, Architecture: c.Config.Architecture, Quantization: c.Quantization,
+			Backend: backend, BackendWhy: why, Templates: prompt.Names(src), Template: prompt.Default(src),
+			Context: d.Context(), Defaults: s.sampling(c.Generation), MaxTokens: limit,
+		},
+		Close: func() error { return errors.Join(d.Close(), t.Close(), release()) },
+	}
+}
+
+// templateSource hands what the checkpoint says about chat templates to package prompt.
+func templateSource(t model.TokenizerSource) prompt.Source {
+	return prompt.Source{
+		ChatTemplate: t.ChatTemplate, Named: t.NamedTemplates, BOSToken: t.BOSToken, EOSToken: t.EOSToken, Now: time.Now,
+	}
+}
+
+// matchVocabulary refuses a tokenizer whose ids the embedding does not have. The reverse, padding rows, is usual.
+func matchVocabulary(c *model.Checkpoint, t *tokenizer.Tokenizer) error {
+	if t.Size() > c.Config.Vocab {
+		return fmt.Errorf("%s: the tokenizer has %d tokens, the embedding %d rows; the folder mixes files of different models",
+			c.Path, t.Size(), c.Config.Vocab)
+	}
+	return nil
+}
+
+// openTokenizer builds the tokenizer of the checkpoint at path from whatever it has.
+func openTokenizer(path string, src model.TokenizerSource) (*tokenizer.Tokenizer, error) {
+	switch {
+	case src.JSONPath != "":
+		return tokenizer.FromFile(src.JSONPath)
+	case src.GGUF != nil:
+		return tokenizer.FromGGUF(vocabulary(src.GGUF))
+	default:
+		return nil, fmt.Errorf("%s: no tokenizer.json; copy it from the model's original repository into this folder", path)
+	}
+}
+
+// vocabulary reads the tokenizer's part of GGUF metadata; absent values stay at their zero or -1.
+func vocabulary(f *gguf.File) tokenizer.Vocabulary {
+	text := func(key string) string { v, _ := f.String("tokenizer.ggml." + key); return v }
+	id := func(key string) int32 {
+		if v, ok := f.Int("tokenizer.ggml." + key + "_token_id"); ok && v >= 0 && v < 1<<31 {
+			return int32(v)
+		}
+		return -1
+	}
+	v := tokenizer.Vocabulary{
+		Model: text("model"), Pre: text("pre"),
+		BOS: id("bos"), EOS: id("eos"), UNK: id("unknown"), PAD: id("padding"),
+	}
+	v.Tokens, _ = f.Strings("tokenizer.ggml.tokens")
+	v.Merges, _ = f.Strings("tokenizer.ggml.merges")
+	if types, ok := f.Ints("tokenizer.ggml.token_type"); ok {
+		v.Types = make([]int32, len(types))
+		for i, t := range types {
+			v.Types[i] = int32(t)
+		}
+	}
+	return v
+}

@@ -1,0 +1,27 @@
+package cli
+
+import (
+	"context"
+
+	"peregrine/model/engine"
+	"peregrine/ui"
+)
+
+// screen opens the full-screen chat. Without a place for conversations it still chats, and says what is missing.
+func (s *settings) screen(ctx context.Context, e *engine.Engine) error {
+	opt := ui.Options{
+		Generator: e, Template: s.file.Template, System: s.file.System, MaxTokens: s.file.MaxNewTokens,
+		Open: s.open, Resume: s.resumeSet, Keys: s.file.Keys, Theme: s.file.Theme, Mouse: s.file.Mouse,
+		Version: version, Log: s.log,
+	}
+	if s.resume != resumeLast {
+		opt.Name = s.resume
+	}
+	store, err := s.store()
+	if err != nil {
+		opt.Notices = append(opt.Notices, "conversations are not saved: "+err.Error())
+	} else {
+		opt.Store = store
+	}
+	return ui.Run(ctx, opt)
+}

@@ -1,0 +1,326 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"peregrine/model"
+	"peregrine/model/generate"
+	"peregrine/model/sample"
+)
+
+// settings are all choices of a run: defaults, then config.toml, then flags.
+type settings struct {
+	file config // as config.toml says, flags laid over it
+
+	configPath string
+	prompt     string
+	promptSet  bool
+	raw        bool
+	json       bool
+	plain      bool
+	open       string
+	resume     string
+	resumeSet  bool
+	logPath    string
+	seed       uint64
+	log        *slog.Logger
+	logFile    *os.File
+}
+
+// config is config.toml. Pointers are fields that the model's own defaults fill when they are absent.
+type config struct {
+	Model        string              `toml:"model,omitempty"`
+	Backend      string              `toml:"backend,omitempty"`
+	Threads      int                 `toml:"threads,omitempty"`
+	ISA          string              `toml:"isa,omitempty"`
+	Precision    string              `toml:"precision,omitempty"`
+	Context      int                 `toml:"context,omitempty"`
+	Template     string              `toml:"template,omitempty"`
+	System       string              `toml:"system,omitempty"`
+	MaxNewTokens int                 `toml:"max_new_tokens,omitempty"`
+	Theme        string              `toml:"theme,omitempty"` // auto, light, dark
+	Mouse        string              `toml:"mouse,omitempty"` // on, or off: the terminal's own selection
+	Sampling     samplingConfig      `toml:"sampling,omitempty"`
+	Keys         map[string][]string `toml:"keys,omitempty"`
+}
+
+type samplingConfig struct {
+	Temperature       *float64 `toml:"temperature,omitempty"`
+	TopK              *int     `toml:"top_k,omitempty"`
+	TopP              *float64 `toml:"top_p,omitempty"`
+	MinP              *float64 `toml:"min_p,omitempty"`
+	TypicalP          *float64 `toml:"typical_p,omitempty"`
+	RepetitionPenalty *float64 `toml:"repetition_penalty,omitempty"`
+	Seed              *uint64  `toml:"seed,omitempty"`
+}
+
+// register declares the flags. Those of the model are persistent, since every command that opens one takes them.
+func (s *settings) register(root *cobra.Command) {
+	p := root.PersistentFlags()
+	p.StringVar(&s.configPath, "config", "", "config file (default: "+configHint+")")
+	p.StringVar(&s.logPath, "log", "", "append a log for bug reports to this file")
+	p.String("backend", "auto", "auto, cpu, cuda, or oracle (float64, slow: for checking)")
+	p.Int("threads", 0, "CPU threads; 0: one for each physical core")
+	p.String("isa", "", "CPU instruction set to use; empty: the best there is")
+	p.String("precision", "fast", "fast, or f32: float32 activations and KV cache")
+	p.Int("context", 0, "context to hold, in tokens; 0: what the model was trained for, 8192 at most")
+
+	f := root.Flags()
+	f.StringVarP(&s.prompt, "prompt", "p", "", "answer this and exit; standard input is appended when it is not a terminal")
+	f.BoolVar(&s.json, "json", false, "with -p or a pipe: print one JSON object instead of the text")
+	f.BoolVar(&s.raw, "raw", false, "complete the text as it is, without a template")
+	f.BoolVar(&s.plain, "plain", false, "line by line, without the full screen (also ACCESSIBLE=1 and TERM=dumb)")
+	f.StringVar(&s.open, "open", "", "open this conversation file")
+	f.StringVar(&s.resume, "resume", "", "go on with the last conversation, or with the one of this name")
+	f.Lookup("resume").NoOptDefVal = resumeLast
+	f.String("template", "", "model, instruction, falcon, chatml, none, or a Jinja file (default: the model's own, else instruction)")
+	f.String("system", "", "system text of new conversations")
+	f.Int("max-new-tokens", 0, "limit of a reply in tokens; 0: the model's own, else none")
+	f.String("theme", "auto", "auto, light or dark")
+	f.Float64("temperature", 0, "sampling temperature; 0: always the most probable token (default: the model's, else 0.8)")
+	f.Int("top-k", 0, "sample from the k most probable tokens; 0: all (default: the model's, else 50)")
+	f.Float64("top-p", 0, "sample from the most probable tokens that have this mass together")
+	f.Float64("min-p", 0, "drop tokens less probable than this share of the most probable one")
+	f.Float64("typical-p", 0, "locally typical sampling with this mass")
+	f.Float64("repetition-penalty", 0, "make tokens that were there already less probable (1: off)")
+	f.Uint64Var(&s.seed, "seed", 0, "same seed, same text")
+}
+
+// load reads config.toml, lays the flags that were given over it, checks both and opens the log.
+func (s *settings) load(cmd *cobra.Command) error {
+	if err := s.readConfig(); err != nil {
+		return err
+	}
+	flags := cmd.Flags()
+	set := flagSet{flags}
+	set.str("backend", &s.file.Backend)
+	set.int("threads", &s.file.Threads)
+	set.str("isa", &s.file.ISA)
+	set.str("precision", &s.file.Precision)
+	set.int("context", &s.file.Context)
+	set.str("template", &s.file.Template)
+	set.str("system", &s.file.System)
+	set.int("max-new-tokens", &s.file.MaxNewTokens)
+	set.str("theme", &s.file.Theme)
+	v := &s.file.Sampling
+	set.float("temperature", &v.Temperature)
+	set.float("top-p", &v.TopP)
+	set.float("min-p", &v.MinP)
+	set.float("typical-p", &v.TypicalP)
+	set.float("repetition-penalty", &v.RepetitionPenalty)
+	if flags.Changed("top-k") {
+		k, err := flags.GetInt("top-k")
+		if err != nil {
+			return usage("%v", err)
+		}
+		v.TopK = &k
+	}
+	if flags.Changed("seed") {
+		v.Seed = &s.seed
+	}
+	s.promptSet, s.resumeSet = flags.Changed("prompt"), flags.Changed("resume")
+	if err := s.check(); err != nil {
+		return err
+	}
+	return s.openLog()
+}
+
+// check refuses values before a model is loaded for them.
+func (s *settings) check() error {
+	if err := oneOf("--backend", s.file.Backend, "", "auto", "cpu", "cuda", "oracle"); err != nil {
+		return err
+	}
+	if err := oneOf("--precision", s.file.Precision, "", "fast", "f32"); err != nil {
+		return err
+	}
+	if err := oneOf("--theme", s.file.Theme, "", "auto", "light", "dark"); err != nil {
+		return err
+	}
+	if err := oneOf("mouse in config.toml", s.file.Mouse, "", "on", "off"); err != nil {
+		return err
+	}
+	for name, v := range map[string]int{
+		"--threads": s.file.Threads, "--context": s.file.Context, "--max-new-tokens": s.file.MaxNewTokens,
+	} {
+		if v < 0 {
+			return usage("%s is %d; it must be 0 or more", name, v)
+		}
+	}
+	if err := sample.Validate(s.sampling(model.GenerationConfig{})); err != nil {
+		return usage("%v", err)
+	}
+	return nil
+}
+
+func oneOf(name, value string, allowed ...string) error {
+	for _, a := range allowed {
+		if value == a {
+			return nil
+		}
+	}
+	return usage("%s is %q; use %s", name, value, strings.Join(allowed[1:], ", "))
+}
+
+// precision translates the setting.
+func (s *settings) precision() model.Precision {
+	if s.file.Precision == "f32" {
+		return model.Precise
+	}
+	return model.Fast
+}
+
+// sampling merges field by field: what the user said, else what the model's generation_config.json says, else the
+// original model card's call, temperature 0.8 and top-k 50. Only an explicit do_sample: false means greedy.
+func (s *settings) sampling(g model.GenerationConfig) generate.Sampling {
+	u := s.file.Sampling
+	out := generate.Sampling{
+		Temperature:       pick(0.8, g.Temperature, u.Temperature),
+		TopK:              pick(50, g.TopK, u.TopK),
+		TopP:              pick(0, g.TopP, u.TopP),
+		MinP:              pick(0, g.MinP, u.MinP),
+		TypicalP:          pick(0, g.TypicalP, u.TypicalP),
+		RepetitionPenalty: pick(0, g.RepetitionPenalty, u.RepetitionPenalty),
+		Seed:              u.Seed,
+	}
+	if g.DoSample != nil && !*g.DoSample && u.Temperature == nil {
+		out.Temperature = 0
+	}
+	return out
+}
+
+// pick returns the last value that is there.
+func pick[T any](fallback T, values ...*T) T {
+	for _, v := range values {
+		if v != nil {
+			fallback = *v
+		}
+	}
+	return fallback
+}
+
+// flagSet copies flags that were given.
+type flagSet struct{ flags *pflag.FlagSet }
+
+func (f flagSet) str(name string, dst *string) {
+	if f.flags.Changed(name) {
+		*dst = f.flags.Lookup(name).Value.String()
+	}
+}
+
+func (f flagSet) int(name string, dst *int) {
+	if f.flags.Changed(name) {
+		if v, err := f.flags.GetInt(name); err == nil {
+			*dst = v
+		}
+	}
+}
+
+func (f flagSet) float(name string, dst **float64) {
+	if f.flags.Changed(name) {
+		if v, err := f.flags.GetFloat64(name); err == nil {
+			*dst = &v
+		}
+	}
+}
+
+// readConfig reads config.toml. A file that the user named must be there; the default one need not.
+func (s *settings) readConfig() error {
+	path, named := s.configPath, s.configPath != ""
+	if !named {
+		var err error
+		if path, err = configPath(); err != nil {
+			return nil //nolint:nilerr // without a home there is no default config file, which is no error
+		}
+	}
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) && !named {
+		return nil
+	}
+	if err != nil {
+		return usage("config: %v; name a readable file with --config", err)
+	}
+	decoder := toml.NewDecoder(strings.NewReader(string(raw))).DisallowUnknownFields()
+	if err := decoder.Decode(&s.file); err != nil {
+		return usage("config: %s: %s", path, tomlError(err))
+	}
+	return nil
+}
+
+// tomlError says where config.toml is wrong, in one line.
+func tomlError(err error) string {
+	var strict *toml.StrictMissingError
+	if errors.As(err, &strict) && len(strict.Errors) > 0 {
+		row, _ := strict.Errors[0].Position()
+		return fmt.Sprintf("line %d: no setting is called %q; `peregrine config show` lists them",
+			row, strings.Join(strict.Errors[0].Key(), "."))
+	}
+	var syntax *toml.DecodeError
+	if errors.As(err, &syntax) {
+		row, column := syntax.Position()
+		return fmt.Sprintf("line %d, column %d: %v", row, column, err)
+	}
+	return err.Error()
+}
+
+// openLog starts the log file, or a logger that drops everything.
+func (s *settings) openLog() error {
+	s.log = slog.New(slog.DiscardHandler)
+	if s.logPath == "" {
+		return nil
+	}
+	f, err := os.OpenFile(s.logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return usage("--log: %v; name a file in a writable folder", err)
+	}
+	s.logFile = f
+	s.log = slog.New(slog.NewTextHandler(f, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	s.log.Info("peregrine", "version", version, "args", os.Args[1:])
+	return nil
+}
+
+// close ends the log.
+func (s *settings) close() error {
+	if s.logFile == nil {
+		return nil
+	}
+	return s.logFile.Close()
+}
+
+const configHint = "$XDG_CONFIG_HOME/peregrine/config.toml"
+
+func configPath() (string, error) {
+	dir, err := xdg("XDG_CONFIG_HOME", ".config")
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, "config.toml"), nil
+}
+
+func cacheDir() (string, error) { return xdg("XDG_CACHE_HOME", ".cache") }
+
+func dataDir() (string, error) {
+	return xdg("XDG_DATA_HOME", filepath.Join(".local", "share"))
+}
+
+// xdg returns the program's folder below the base directory that variable names. Relative values are ignored, as the XDG
+// specification wants.
+func xdg(variable, fallback string) (string, error) {
+	if base := os.Getenv(variable); filepath.IsAbs(base) {
+		return filepath.Join(base, "peregrine"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("no home folder: %w; set %s", err, variable)
+	}
+	return filepath.Join(home, fallback, "peregrine"), nil
+}
