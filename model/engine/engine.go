@@ -78,6 +78,8 @@ func (e *Engine) Start(ctx context.Context, r generate.Request) (*generate.Strea
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	// The caller may change its slices while the request waits.
+	r.Messages, r.Continue, r.Stop = slices.Clone(r.Messages), slices.Clone(r.Continue), slices.Clone(r.Stop)
 	ctx, cancel := context.WithCancel(ctx)
 	stream, writer := generate.NewStream(cancel, r.Sampling)
 	writer.Update(generate.Update{Phase: generate.Waiting})

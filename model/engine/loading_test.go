@@ -71,6 +71,22 @@ func TestStartWhileLoadingWaits(t *testing.T) {
 	}
 }
 
+func TestRequestIsTakenAsItWasAtStart(t *testing.T) {
+	e, outcome, _ := loading(t, Options{})
+	r := user("hi")
+	r.Continue = []int32{' '}
+	s, err := e.Start(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Messages[0].Content, r.Continue[0] = "something much longer", -1
+	outcome <- func() (*Model, error) { return says(" hello").model, nil }
+	want := len("### Instruction: hi\n### Response: ")
+	if got := finish(t, s); got.Text != "hello" || got.Timings.PromptTokens != want {
+		t.Errorf("got %q after %d tokens, want hello after %d", got.Text, got.Timings.PromptTokens, want)
+	}
+}
+
 func TestCancelWhileLoading(t *testing.T) {
 	e, _, _ := loading(t, Options{})
 	s, err := e.Start(t.Context(), user("hi"))
