@@ -125,8 +125,9 @@ func (d *Doc) SetStyle(style Style) {
 
 // Position says where a line is, in terms that a change of width does not touch.
 type Position struct {
-	Piece int // which part of the document
-	Chars int // how many characters, white space left out, stand before the line in that part
+	Piece int  // which part of the document
+	Chars int  // how many characters, white space left out, stand before the line in that part
+	Gap   bool // it is the empty line before that part
 }
 
 // Locate returns the position of a line.
@@ -134,12 +135,12 @@ func (d *Doc) Locate(line int) Position {
 	lines := d.Lines()
 	line = min(max(line, 0), len(lines))
 	for i := len(d.pieces); i >= 0; i-- {
-		p := &d.open
-		if i < len(d.pieces) {
-			p = &d.pieces[i]
-		}
-		if p.first > line {
+		p := d.piece(i)
+		switch {
+		case len(p.lines) == 0 || p.first > line+1:
 			continue
+		case p.first == line+1:
+			return Position{Piece: i, Gap: true}
 		}
 		pos := Position{Piece: i}
 		for _, l := range lines[p.first:line] {
@@ -153,11 +154,11 @@ func (d *Doc) Locate(line int) Position {
 // Find returns the line that holds a position now.
 func (d *Doc) Find(pos Position) int {
 	lines := d.Lines()
-	p, end := &d.open, len(lines)
-	if pos.Piece < len(d.pieces) {
-		p = &d.pieces[pos.Piece]
-		end = min(p.first+len(p.lines), end)
+	p := d.piece(min(pos.Piece, len(d.pieces)))
+	if pos.Gap {
+		return max(p.first-1, 0)
 	}
+	end := min(p.first+len(p.lines), len(lines))
 	chars := 0
 	for i := p.first; i < end; i++ {
 		chars += visibleChars(lines[i])
@@ -166,6 +167,14 @@ func (d *Doc) Find(pos Position) int {
 		}
 	}
 	return max(end-1, 0)
+}
+
+// piece returns a part of the document; the open one comes last.
+func (d *Doc) piece(i int) *piece {
+	if i < len(d.pieces) {
+		return &d.pieces[i]
+	}
+	return &d.open
 }
 
 // visibleChars counts the characters of a line that depend on the text alone: no spaces, no lines of a table.

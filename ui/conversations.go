@@ -1,0 +1,242 @@
+package ui
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"peregrine/history"
+	"peregrine/ui/escape"
+)
+
+// open opens another conversation with what get returns. The present one is closed afterwards.
+func (m *Model) open(what string, get func() (*history.File, error)) tea.Cmd {
+	return func() tea.Msg {
+		f, err := get()
+		return openedMsg{file: f, err: err, what: what}
+	}
+}
+
+// openAtStart opens what the options ask for.
+func (m *Model) openAtStart() tea.Cmd {
+	store := m.opt.Store
+	switch {
+	case store == nil:
+		return nil
+	case m.opt.Open != "":
+		return m.open(m.opt.Open, func() (*history.File, error) { return store.Open(m.opt.Open) })
+	case m.opt.Name != "":
+		return m.open(m.opt.Name, func() (*history.File, error) { return store.OpenID(m.opt.Name) })
+	case m.opt.Resume:
+		return m.open("the last conversation", func() (*history.File, error) {
+			path, err := store.Latest()
+			if err != nil {
+				return nil, err
+			}
+			return store.Open(path)
+		})
+	}
+	return nil
+}
+
+// opened shows a conversation that was opened.
+func (m *Model) opened(msg openedMsg) tea.Cmd {
+	if msg.err != nil {
+		m.transcript.add(newNotice(levelBad, msg.err.Error()))
+		m.transcript.toEnd()
+		return nil
+	}
+	if m.chat.file != nil && samePath(m.chat.file.Path(), msg.file.Path()) {
+		m.tell(levelInfo, "this conversation is open already")
+		return closeFile(msg.file)
+	}
+	leave := m.leave()
+	c := msg.file.Conversation()
+	m.chat = session{
+		keep: &keeper{store: m.opt.Store, file: msg.file}, file: msg.file, path: c.Path(c.Leaf()), name: c.Header.Name, readOnly: msg.file.ReadOnly(),
+		system: c.Header.System, template: m.opt.Template, limit: m.chat.limit,
+	}
+	if m.chat.template == "" {
+		m.chat.template = c.Header.Template
+	}
+	items := make([]*item, 0, len(m.chat.path)+1)
+	if m.chat.system != "" {
+		items = append(items, newNotice(levelInfo, "system: "+m.chat.system))
+	}
+	for _, msg := range m.chat.path {
+		it := newMessage(msg)
+		it.version = versionOf(c, msg.ID)
+		items = append(items, it)
+	}
+	for _, w := range c.Warnings {
+		items = append(items, newNotice(levelWarn, w))
+	}
+	if m.chat.readOnly != "" {
+		items = append(items, newNotice(levelWarn, "read-only: "+m.chat.readOnly+". /save FILE.jsonl goes on in a copy"))
+	}
+	m.transcript.reset(items)
+	m.meters = meters{limit: m.meters.limit}
+	if msg.said != "" {
+		m.tell(levelInfo, msg.said)
+	}
+	return tea.Batch(leave, m.measure())
+}
+
+// samePath reports whether two paths are one, as far as their spelling tells.
+func samePath(a, b string) bool {
+	x, errX := filepath.Abs(a)
+	y, errY := filepath.Abs(b)
+	return errX == nil && errY == nil && x == y
+}
+
+// leave ends what goes on in the conversation and saves it to its file.
+func (m *Model) leave() tea.Cmd {
+	save := m.parting()
+	return func() tea.Msg {
+		if err := save(); err != nil {
+			return noticeMsg{levelBad, err.Error()}
+		}
+		return nil
+	}
+}
+
+// parting returns what is left to do when the conversation is left. It may wait for the reply to end and for the disk.
+func (m *Model) parting() func() error {
+	t, keep, header, path := m.turn, m.chat.keep, m.header(), slices.Clone(m.chat.path)
+	m.turn = nil
+	return func() error {
+		if t != nil {
+			if reply, said := t.settle(); said {
+				s := session{path: path}
+				s.set(reply)
+				path = s.path
+			}
+		}
+		return keep.close(header, path)
+	}
+}
+
+// versionOf says which of how many versions a message is, "" when it is the only one.
+func versionOf(c *history.Conversation, id string) string {
+	versions := c.Siblings(id)
+	if len(versions) < 2 {
+		return ""
+	}
+	for i, v := range versions {
+		if v == id {
+			return fmt.Sprintf("%d/%d", i+1, len(versions))
+		}
+	}
+	return ""
+}
+
+// closeFile closes a file that is not needed.
+func closeFile(file *history.File) tea.Cmd {
+	return func() tea.Msg {
+		if err := file.Close(); err != nil {
+			return noticeMsg{levelBad, err.Error()}
+		}
+		return nil
+	}
+}
+
+// fresh starts a new conversation.
+func (m *Model) fresh() tea.Cmd {
+	leave := m.leave()
+	m.chat = session{
+		keep: &keeper{store: m.opt.Store}, system: m.opt.System, template: m.chat.template, limit: m.chat.limit,
+	}
+	m.transcript.reset(nil)
+	m.meters = meters{limit: m.meters.limit}
+	return leave
+}
+
+// list reads what conversations there are.
+func (m *Model) list() tea.Cmd {
+	store := m.opt.Store
+	if store == nil {
+		return nil
+	}
+	return func() tea.Msg {
+		entries, err := store.List(context.Background())
+		return listedMsg{entries, err}
+	}
+}
+
+// remove deletes a conversation. The open one is closed first, and a new one begins.
+func (m *Model) remove(path string) tea.Cmd {
+	store := m.opt.Store
+	release := func() error { return nil }
+	if m.chat.file != nil && m.chat.file.Path() == path {
+		keep, t := m.chat.keep, m.turn
+		m.turn = nil
+		m.chat.keep = &keeper{} // what fresh leaves is nothing
+		_ = m.fresh()
+		release = func() error {
+			if t != nil {
+				t.settle()
+			}
+			return keep.discard()
+		}
+	}
+	return func() tea.Msg {
+		if err := release(); err != nil {
+			return deletedMsg{path: path, err: err}
+		}
+		undo, err := store.Delete(path)
+		return deletedMsg{path, undo, err}
+	}
+}
+
+// rename names a conversation, the open one or another.
+func (m *Model) rename(path, name string) tea.Cmd {
+	name = history.CleanName(name)
+	if m.chat.file != nil && m.chat.file.Path() == path {
+		m.chat.name = name
+		keep := m.chat.keep
+		return func() tea.Msg {
+			return renamedMsg{path, name, keep.do(func(f *history.File) error { return f.SetName(name) })}
+		}
+	}
+	store := m.opt.Store
+	return func() tea.Msg { return renamedMsg{path, name, store.Rename(path, name)} }
+}
+
+// copyTo writes a copy of the conversation. From a read-only one the chat goes on in the copy.
+func (m *Model) copyTo(path string) tea.Cmd {
+	file, store, move := m.chat.file, m.opt.Store, m.chat.readOnly != ""
+	if file == nil {
+		m.tell(levelWarn, "nothing to save yet: say something first")
+		return nil
+	}
+	path = expandHome(path)
+	said := "a copy is in " + escape.Line(path)
+	return func() tea.Msg {
+		if err := file.CopyTo(path); err != nil {
+			return noticeMsg{levelBad, err.Error()}
+		}
+		if !move {
+			return noticeMsg{levelInfo, said}
+		}
+		f, err := store.Open(path)
+		return openedMsg{file: f, err: err, what: path, said: "this is the copy " + escape.Line(path)}
+	}
+}
+
+// expandHome replaces a ~ at the start of a path.
+func expandHome(path string) string {
+	rest, ok := strings.CutPrefix(path, "~/")
+	if !ok {
+		return path
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return path
+	}
+	return filepath.Join(home, rest)
+}

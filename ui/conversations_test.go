@@ -1,0 +1,198 @@
+package ui
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"peregrine/history"
+)
+
+func TestSaveNamesTheConversation(t *testing.T) {
+	b := newBench(t, Options{Store: openStore(t)})
+	b.say("hi")
+	b.keys("/save Falcon facts", "enter")
+	b.idle()
+	b.wantScreen("saved as Falcon facts")
+	if got := b.m.chat.file.Conversation().Header.Name; got != "Falcon facts" {
+		t.Errorf("got name %q", got)
+	}
+	if !strings.HasPrefix(b.m.View().WindowTitle, "Falcon facts") {
+		t.Errorf("got window title %q", b.m.View().WindowTitle)
+	}
+}
+
+func TestANameBeforeTheFirstMessageIsKept(t *testing.T) {
+	b := newBench(t, Options{Store: openStore(t)})
+	b.keys("/save Early", "enter")
+	b.say("hi")
+	if got := b.m.chat.file.Conversation().Header.Name; got != "Early" {
+		t.Errorf("got name %q", got)
+	}
+}
+
+func TestSavePathWritesACopy(t *testing.T) {
+	b := newBench(t, Options{Store: openStore(t)})
+	b.say("hi")
+	path := filepath.Join(t.TempDir(), "copy.jsonl")
+	b.keys("/save "+path, "enter")
+	b.idle()
+	b.wantScreen("a copy is in")
+	if got := readBack(t, path); len(got) != 2 {
+		t.Errorf("got %d messages in the copy, want 2", len(got))
+	}
+	b.say("again")
+	if got := readBack(t, path); len(got) != 2 {
+		t.Error("the chat went on in the copy")
+	}
+}
+
+func TestOpenByPathAndName(t *testing.T) {
+	store := openStore(t)
+	b := newBench(t, Options{Store: store})
+	b.say("first question")
+	b.keys("/rename One", "enter")
+	b.idle()
+	path := b.m.chat.file.Path()
+	b.keys("/new", "enter")
+	b.idle()
+	b.wantNotScreen("first question")
+	b.keys("unsent draft", "f2", "open one", "enter")
+	b.until("the conversation", func() bool { return strings.Contains(b.screen(), "┃ first question") })
+	b.wantScreen("❯ unsent draft", "hello there")
+	b.keys("ctrl+c", "/new", "enter")
+	b.idle()
+	b.keys("/open "+path, "enter")
+	b.until("the conversation", func() bool { return strings.Contains(b.screen(), "┃ first question") })
+	b.keys("/open "+path, "enter")
+	b.until("the word", func() bool { return strings.Contains(b.screen(), "open already") })
+	b.say("second question")
+	if m := b.gen.last().Messages; len(m) != 3 {
+		t.Errorf("got %d messages, want the old turn and the new question", len(m))
+	}
+}
+
+func TestOpenSaysWhatIsMissing(t *testing.T) {
+	b := newBench(t, Options{Store: openStore(t)})
+	b.keys("/open nowhere/at-all.jsonl", "enter")
+	b.idle()
+	b.wantScreen("nowhere/at-all.jsonl", "no such file")
+}
+
+func TestStartOptionsOpenAConversation(t *testing.T) {
+	store := openStore(t)
+	b := newBench(t, Options{Store: store})
+	b.say("remember me")
+	b.keys("/rename Kept", "enter")
+	b.idle()
+	path := b.m.chat.file.Path()
+	if err := b.m.close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, opt := range map[string]Options{"file": {Open: path}, "latest": {Resume: true}, "name": {Name: "Kept"}} {
+		t.Run(name, func(t *testing.T) {
+			opt.Store = store
+			b := newBench(t, opt)
+			b.until("the conversation", func() bool { return strings.Contains(b.screen(), "┃ remember me") })
+			if err := b.m.close(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+func TestASecondWindowReadsAndGoesOnInACopy(t *testing.T) {
+	store := openStore(t)
+	first := newBench(t, Options{Store: store})
+	first.say("mine")
+	second := newBench(t, Options{Store: store, Open: first.m.chat.file.Path()})
+	second.until("the conversation", func() bool { return strings.Contains(second.screen(), "┃ mine") })
+	second.wantScreen("read-only", "/save FILE.jsonl goes on in a copy")
+	second.keys("hello", "enter")
+	second.wantScreen("❯ hello", "read-only")
+	if len(second.gen.requests) > 0 {
+		t.Fatal("a message was sent from a read-only conversation")
+	}
+	path := filepath.Join(t.TempDir(), "mine too.jsonl")
+	second.keys("ctrl+c", "/save "+path, "enter")
+	second.until("the copy", func() bool { return second.m.chat.readOnly == "" && second.m.chat.file.Path() == path })
+	second.say("and more")
+	if got := readBack(t, path); len(got) != 4 {
+		t.Errorf("got %d messages in the copy, want 4", len(got))
+	}
+}
+
+func TestThePickerFiltersRenamesDeletesAndUndoes(t *testing.T) {
+	store := openStore(t)
+	b := newBench(t, Options{Store: store})
+	for _, text := range []string{"about falcons", "about cooking"} {
+		b.keys("/new", "enter")
+		b.say(text)
+	}
+	b.keys("f3")
+	b.until("the list", func() bool { return strings.Contains(b.screen(), "about falcons") })
+	b.wantScreen("Conversations", "new conversation", "about cooking", "2 messages")
+	b.keys("falc")
+	b.wantScreen("❯ about falcons")
+	b.wantNotScreen("about cooking")
+	b.keys("f2", "Birds", "enter")
+	b.idle()
+	for range 4 {
+		b.keys("backspace")
+	}
+	b.keys("bird")
+	b.wantScreen("❯ Birds")
+	b.keys("delete")
+	b.until("the deletion", func() bool { return strings.Contains(b.screen(), "deleted") })
+	if entries, _ := store.List(t.Context()); len(entries) != 1 {
+		t.Fatalf("got %d conversations, want 1", len(entries))
+	}
+	b.keys("delete")
+	b.until("the undo", func() bool { return strings.Contains(b.screen(), "it is back") })
+	b.keys("enter")
+	b.until("the conversation", func() bool { return strings.Contains(b.screen(), "┃ about falcons") })
+}
+
+func TestThePickerStartsANewConversation(t *testing.T) {
+	b := newBench(t, Options{Store: openStore(t)})
+	b.say("old")
+	b.keys("f3")
+	b.until("the list", func() bool { return strings.Contains(b.screen(), "2 messages") })
+	b.keys("up", "enter")
+	b.idle()
+	b.wantNotScreen("┃ old")
+	b.wantScreen("tiny-falcon", "commands")
+}
+
+func TestDeleteIsTakenBack(t *testing.T) {
+	b := newBench(t, Options{Store: openStore(t)})
+	b.say("precious")
+	b.keys("/delete", "enter")
+	b.until("the deletion", func() bool { return strings.Contains(b.screen(), "/undo brings it back") })
+	b.wantNotScreen("┃ precious")
+	b.keys("/undo", "enter")
+	b.until("the undo", func() bool { return strings.Contains(b.screen(), "┃ precious") })
+}
+
+func TestADiskThatRefusesKeepsTheText(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "gone")
+	store, err := history.OpenStore(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Remove(dir), os.WriteFile(dir, nil, 0o600)); err != nil { // a file stands where the folder was
+		t.Fatal(err)
+	}
+	b := newBench(t, Options{Store: store})
+	b.say("hi")
+	b.wantScreen("┃ hi", "hello there", "not saved")
+	if err := errors.Join(os.Remove(dir), os.Mkdir(dir, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	b.until("the retry", func() bool { return !strings.Contains(b.status(), "not saved") })
+	if got := b.saved(); len(got) != 2 {
+		t.Errorf("got %d messages, want both", len(got))
+	}
+}

@@ -1,0 +1,14 @@
+// Package ui is the chat on the screen: a Bubble Tea program around a conversation.
+//
+// There is one Bubble Tea model, [Model]. What it consists of (composer, transcript, session, turn …) are plain structs with
+// methods; Update only routes a message to one of them, View only reads. Whatever waits or touches a disk is a command:
+// reading the reply's stream, appending to the conversation's file, listing conversations. Two exceptions are allowed in
+// Update because they never wait: history's Partial, which only notes the reply so far, and generate's Tune and Cancel.
+//
+// What a key does and what a slash command does are two tables, keys.go and commands.go; help and palette are printed from
+// them.
+//
+// Everything that a model, a file or a paste says passes package escape before it is displayed. How text becomes lines is
+// package markdown's affair. Who answers is a [Generator] and where conversations lie is a [Store]: neither models nor
+// tokens nor file formats are known here.
+package ui

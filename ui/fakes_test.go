@@ -1,0 +1,385 @@
+package ui
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+
+	"peregrine/history"
+	"peregrine/model/generate"
+)
+
+// script is a generator that does what a test says.
+type script struct {
+	mu       sync.Mutex
+	info     generate.Info
+	plan     generate.Plan
+	planErr  error
+	startErr error
+	loaded   chan struct{} // closed: replies may start
+	requests []generate.Request
+	reply    func(ctx context.Context, r generate.Request, w *generate.Writer)
+}
+
+// newScript returns a loaded model that answers with text, word by word.
+func newScript(text string) *script {
+	s := &script{
+		info: generate.Info{
+			Ready: true, Progress: 1, Model: "tiny-falcon", Path: "/models/tiny-falcon", Architecture: "falcon",
+			Quantization: "GPTQ 4 bit", Backend: "cpu (avx2, 2 threads)", BackendWhy: "no GPU: libcuda.so.1 not found",
+			Templates: []string{"model", "instruction", "falcon", "chatml", "none"}, Template: "model", Context: 2048,
+			Defaults: generate.Sampling{Temperature: 0.7, TopK: 40},
+		},
+		plan:   generate.Plan{Tokens: 20, Limit: 2048},
+		loaded: make(chan struct{}),
+	}
+	close(s.loaded)
+	s.says(text)
+	return s
+}
+
+// says makes the model answer with text.
+func (s *script) says(text string) {
+	s.reply = func(_ context.Context, r generate.Request, w *generate.Writer) {
+		var ids []int32
+		for i, word := range strings.SplitAfter(text, " ") {
+			ids = append(ids, int32(100+i))
+			w.Update(generate.Update{Phase: generate.Decoding, Text: word, Tokens: []generate.Token{{ID: int32(100 + i)}}, TokensPerSecond: 20})
+		}
+		w.Update(generate.Update{Result: result(generate.FinishStop, text, ids, r.Sampling)})
+	}
+}
+
+// result returns a reply's end.
+func result(finish generate.FinishReason, text string, ids []int32, s generate.Sampling) *generate.Result {
+	return &generate.Result{
+		Finish: finish, Text: text, TokenIDs: ids, Sampling: s,
+		Timings: generate.Timings{PromptTokens: 20, ReplyTokens: len(ids), DecodePerSecond: 20},
+	}
+}
+
+// drip makes the model say words one at a time, each when the test sends to the returned channel, until it is cancelled.
+func (s *script) drip() chan string {
+	words := make(chan string)
+	s.reply = func(ctx context.Context, _ generate.Request, w *generate.Writer) {
+		var text string
+		var ids []int32
+		var values generate.Sampling
+		for {
+			select {
+			case word, ok := <-words:
+				values, _ = w.Sampling()
+				if !ok {
+					w.Update(generate.Update{Result: result(generate.FinishStop, text, ids, values)})
+					return
+				}
+				text += word
+				ids = append(ids, int32(len(ids)+1))
+				w.Update(generate.Update{Phase: generate.Decoding, Text: word, Tokens: []generate.Token{{ID: int32(len(ids))}}})
+			case <-ctx.Done():
+				w.Update(generate.Update{Result: result(generate.FinishCancelled, text, ids, values)})
+				return
+			}
+		}
+	}
+	return words
+}
+
+func (s *script) Info() generate.Info {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.info
+}
+
+// set changes what Info says.
+func (s *script) set(change func(*generate.Info)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(&s.info)
+}
+
+func (s *script) Plan(ctx context.Context, _ generate.Request) (generate.Plan, error) {
+	select {
+	case <-s.loaded:
+		return s.plan, s.planErr
+	case <-ctx.Done():
+		return generate.Plan{}, ctx.Err()
+	}
+}
+
+func (s *script) Start(ctx context.Context, r generate.Request) (*generate.Stream, error) {
+	if s.startErr != nil {
+		return nil, s.startErr
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	s.requests = append(s.requests, r)
+	s.mu.Unlock()
+	ctx, cancel := context.WithCancel(ctx)
+	stream, w := generate.NewStream(cancel, r.Sampling)
+	go s.reply(ctx, r, w)
+	return stream, nil
+}
+
+// last returns the newest request.
+func (s *script) last() generate.Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.requests[len(s.requests)-1]
+}
+
+// bench is a chat without a terminal: commands run, their messages come back, the test presses keys.
+type bench struct {
+	t    testing.TB
+	m    *Model
+	gen  *script
+	msgs chan tea.Msg
+	quit bool
+	busy atomic.Int64 // commands that run
+}
+
+// testNow is when all tests happen.
+var testNow = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+
+func newBench(t testing.TB, opt Options) *bench {
+	t.Helper()
+	gen, ok := opt.Generator.(*script)
+	if !ok {
+		gen = newScript("hello there")
+		opt.Generator = gen
+	}
+	if opt.Now == nil {
+		opt.Now = func() time.Time { return testNow }
+	}
+	b := &bench{t: t, m: New(opt), gen: gen, msgs: make(chan tea.Msg, 1000)}
+	b.run(b.m.Init())
+	b.send(tea.WindowSizeMsg{Width: 80, Height: 24})
+	b.idle()
+	t.Cleanup(func() {
+		b.idle()
+		_ = b.m.close() // a test that minds closes it itself
+	})
+	return b
+}
+
+// openStore returns a store in a folder of the test.
+func openStore(t testing.TB) *history.Store {
+	t.Helper()
+	s, err := history.OpenStore(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// run runs a command and what it returns, without waiting.
+func (b *bench) run(cmd tea.Cmd) {
+	if cmd == nil {
+		return
+	}
+	b.busy.Add(1)
+	go func() {
+		defer b.busy.Add(-1)
+		b.work(cmd)
+	}()
+}
+
+func (b *bench) work(cmd tea.Cmd) {
+	if cmd == nil {
+		return
+	}
+	msg := cmd()
+	if batch, ok := msg.(tea.BatchMsg); ok {
+		for _, c := range batch {
+			b.run(c)
+		}
+		return
+	}
+	if v := reflect.ValueOf(msg); msg != nil && v.Kind() == reflect.Slice && v.Type().Elem() == reflect.TypeFor[tea.Cmd]() {
+		for i := range v.Len() { // a sequence, whose type is Bubble Tea's own
+			b.work(v.Index(i).Interface().(tea.Cmd))
+		}
+		return
+	}
+	b.msgs <- msg
+}
+
+// send gives the model a message, as Bubble Tea would.
+func (b *bench) send(msg tea.Msg) {
+	if _, ok := msg.(tea.QuitMsg); ok {
+		b.quit = true
+		return
+	}
+	_, cmd := b.m.Update(msg)
+	b.m.View()
+	b.run(cmd)
+}
+
+// until handles messages until cond holds.
+func (b *bench) until(what string, cond func() bool) {
+	b.t.Helper()
+	deadline := time.After(20 * time.Second)
+	for !cond() {
+		select {
+		case msg := <-b.msgs:
+			b.send(msg)
+		case <-time.After(10 * time.Millisecond):
+		case <-deadline:
+			b.t.Fatalf("%s did not happen; the screen is:\n%s", what, b.screen())
+		}
+	}
+}
+
+// idle handles messages until no command runs any more, or those that do (they wait for a reply or for a time) say nothing
+// for a moment.
+func (b *bench) idle() {
+	quiet := time.Now()
+	for time.Since(quiet) < 80*time.Millisecond {
+		busy := b.busy.Load() // before looking, since a command gives its message first
+		select {
+		case msg := <-b.msgs:
+			b.send(msg)
+			quiet = time.Now()
+		default:
+			if busy == 0 {
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
+// keys presses keys by name; what is no key's name is typed.
+func (b *bench) keys(names ...string) {
+	b.t.Helper()
+	for _, name := range names {
+		if key, ok := keyNamed(name); ok {
+			b.send(key)
+			continue
+		}
+		for _, r := range name {
+			b.send(tea.KeyPressMsg{Code: r, Text: string(r)})
+		}
+	}
+}
+
+// keyNamed returns the message of a key such as "f5", "shift+f5", "ctrl+c" or "enter".
+func keyNamed(name string) (tea.KeyPressMsg, bool) {
+	codes := map[string]rune{
+		"enter": tea.KeyEnter, "tab": tea.KeyTab, "esc": tea.KeyEscape, "backspace": tea.KeyBackspace, "delete": tea.KeyDelete,
+		"up": tea.KeyUp, "down": tea.KeyDown, "left": tea.KeyLeft, "right": tea.KeyRight, "home": tea.KeyHome, "end": tea.KeyEnd,
+		"pgup": tea.KeyPgUp, "pgdown": tea.KeyPgDown, "f1": tea.KeyF1, "f2": tea.KeyF2, "f3": tea.KeyF3, "f4": tea.KeyF4,
+		"f5": tea.KeyF5, "f6": tea.KeyF6, "f7": tea.KeyF7, "f8": tea.KeyF8,
+	}
+	var key tea.KeyPressMsg
+	parts := strings.Split(name, "+")
+	for _, p := range parts[:len(parts)-1] {
+		switch p {
+		case "shift":
+			key.Mod |= tea.ModShift
+		case "ctrl":
+			key.Mod |= tea.ModCtrl
+		case "alt":
+			key.Mod |= tea.ModAlt
+		default:
+			return key, false
+		}
+	}
+	last := parts[len(parts)-1]
+	if code, ok := codes[last]; ok {
+		key.Code = code
+		return key, true
+	}
+	if len(parts) > 1 && len(last) == 1 {
+		key.Code = rune(last[0])
+		return key, true
+	}
+	return key, false
+}
+
+// say types a message, sends it and waits for the whole reply.
+func (b *bench) say(text string) {
+	b.t.Helper()
+	b.keys(text, "enter")
+	b.ended()
+}
+
+// ended waits until no reply is being made and what was said is on disk.
+func (b *bench) ended() {
+	b.t.Helper()
+	b.until("the end of the reply", func() bool { return b.m.turn == nil })
+	last, _ := b.m.chat.last()
+	if last.Role == generate.Assistant && b.m.opt.Store != nil && b.m.chat.file != nil {
+		b.until("saving", func() bool {
+			there, ok := b.m.chat.file.Conversation().Message(last.ID)
+			return ok && there.Content == last.Content && there.Finish == last.Finish && !there.Partial
+		})
+		_ = b.m.chat.keep.do(func(*history.File) error { return nil }) // waits for the disk
+	}
+	b.idle()
+}
+
+// screen returns the screen as plain text.
+func (b *bench) screen() string { return ansi.Strip(b.m.View().Content) }
+
+// status returns the last line of the screen.
+func (b *bench) status() string {
+	lines := strings.Split(b.screen(), "\n")
+	return lines[len(lines)-1]
+}
+
+func (b *bench) wantScreen(parts ...string) {
+	b.t.Helper()
+	screen := b.screen()
+	for _, p := range parts {
+		if !strings.Contains(screen, p) {
+			b.t.Errorf("the screen has no %q:\n%s", p, screen)
+		}
+	}
+}
+
+func (b *bench) wantNotScreen(parts ...string) {
+	b.t.Helper()
+	screen := b.screen()
+	for _, p := range parts {
+		if strings.Contains(screen, p) {
+			b.t.Errorf("the screen has %q:\n%s", p, screen)
+		}
+	}
+}
+
+// saved returns the messages that the conversation's file holds, read from disk as another window would.
+func (b *bench) saved() []history.Message {
+	b.t.Helper()
+	if b.m.chat.file == nil {
+		b.t.Fatal("the conversation has no file")
+	}
+	return readBack(b.t, b.m.chat.file.Path())
+}
+
+func readBack(t testing.TB, path string) []history.Message {
+	t.Helper()
+	f, err := history.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	c := f.Conversation()
+	return c.Path(c.Leaf())
+}
+
+var errDisk = errors.New("no space left on device")

@@ -1,0 +1,117 @@
+package ui
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"peregrine/history"
+	"peregrine/model/generate"
+)
+
+// feed is where a stream's reader leaves what it has read. It holds text that the program has not seen yet when it ends, so
+// that none is lost then.
+type feed struct {
+	mu      sync.Mutex // held while waiting for the stream
+	stream  *generate.Stream
+	updates []generate.Update
+	ended   bool
+	last    time.Time
+}
+
+// frame is the shortest time between two looks at a stream: more would be drawn nowhere.
+const frame = 30 * time.Millisecond
+
+// next waits for what is new. It returns false when the stream has ended or ctx has.
+func (f *feed) next(ctx context.Context) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ended {
+		return false
+	}
+	u, err := f.stream.Next(ctx)
+	switch {
+	case errors.Is(err, io.EOF):
+		f.ended = true
+		return false
+	case err != nil:
+		return false
+	}
+	f.updates = append(f.updates, u)
+	f.ended = u.Result != nil
+	return true
+}
+
+// take returns what was read since the last call.
+func (f *feed) take() []generate.Update {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	u := f.updates
+	f.updates = nil
+	return u
+}
+
+// wait returns the command that waits for the next piece of a stream.
+func (f *feed) wait(id string) tea.Cmd {
+	return func() tea.Msg {
+		if rest := frame - time.Since(f.last); rest > 0 {
+			time.Sleep(rest)
+		}
+		f.next(context.Background())
+		f.last = time.Now()
+		return tokensMsg{id}
+	}
+}
+
+// settleWithin bounds how long a turn may take to end once it is cancelled.
+const settleWithin = 3 * time.Second
+
+// settle cancels a turn and waits for its last text. It is for turns that Update sees no more. It returns the reply, and
+// whether anything was said.
+func (t *turn) settle() (history.Message, bool) {
+	if t.cancel != nil {
+		t.cancel()
+	}
+	reply := t.reply
+	reply.Finish = generate.FinishCancelled
+	if t.feed != nil {
+		t.feed.stream.Cancel()
+		t.drain(&reply)
+	}
+	if reply.Content == t.base.Content {
+		return t.base, t.base.ID != ""
+	}
+	return reply, true
+}
+
+// drain adds to the reply what has not been read yet.
+func (t *turn) drain(reply *history.Message) {
+	ctx, cancel := context.WithTimeout(context.Background(), settleWithin)
+	defer cancel()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for t.feed.next(ctx) {
+		}
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		return
+	}
+	for _, u := range t.feed.take() {
+		reply.Content += u.Text
+		for _, token := range u.Tokens {
+			reply.TokenIDs = append(reply.TokenIDs, token.ID)
+		}
+		if r := u.Result; r != nil {
+			reply.Finish = r.Finish
+			timings, values := r.Timings, r.Sampling
+			reply.Timings, reply.Sampling = &timings, &values
+		}
+	}
+}

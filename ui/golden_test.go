@@ -1,0 +1,139 @@
+package ui
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
+
+	"peregrine/history"
+	"peregrine/model/generate"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden screens")
+
+// sample is a reply with one of everything.
+const sample = "# Falcons\n\nThe **peregrine falcon** (*Falco peregrinus*) dives at over `320 km/h`, which makes it the fastest " +
+	"animal.\n\n1. It climbs high above its prey.\n2. It folds its wings and **stoops**: a long explanation that has to wrap " +
+	"at the width of the screen.\n   - nested\n\n```go\n// Stoop returns the speed after t seconds.\nfunc Stoop(t float64) float64 {\n" +
+	"\treturn 9.81 * t\n}\n```\n\n| bird | speed |\n|---|--:|\n| peregrine | 389 km/h |\n| swift | 170 km/h |\n\n" +
+	"> Speed is the form of ecstasy.\n\n漢字も 👍 ok. \x1b[31mnot red. [A link](https://example.org/falcon)."
+
+// scenes are what the golden screens show.
+var scenes = map[string]func(b *bench){
+	"welcome": func(*bench) {},
+	"loading": func(b *bench) {
+		b.gen.set(func(i *generate.Info) { i.Ready, i.Progress = false, 0.37 })
+		b.m.informed(b.gen.Info())
+	},
+	"chat": func(b *bench) {
+		b.gen.says(sample)
+		b.say("Tell me about falcons.\nWhat makes them fast?")
+		b.keys("and then")
+	},
+	"scrolled": func(b *bench) {
+		b.gen.says(sample + "\n\n" + sample)
+		b.say("Tell me about falcons.")
+		words := b.gen.drip()
+		b.keys("More", "enter")
+		b.until("the start", func() bool { return b.m.turn.feed != nil })
+		words <- "Some more"
+		b.until("the words", func() bool { return b.m.turn.item.message.Content != "" })
+		b.keys("pgup", "f6")
+	},
+	"notices": func(b *bench) {
+		b.gen.plan = generate.Plan{Tokens: 1900, Limit: 2048, Dropped: 2}
+		b.gen.reply = func(_ context.Context, r generate.Request, w *generate.Writer) {
+			w.Update(generate.Update{Text: "Cut in the mid", Result: result(generate.FinishLength, "Cut in the mid", []int32{1, 2, 3}, r.Sampling)})
+		}
+		b.say("A question")
+		b.keys("/frobnicate", "enter")
+	},
+	"palette": func(b *bench) {
+		b.say("hi")
+		b.keys("/te")
+	},
+	"prompt": func(b *bench) { b.keys("shift+f5") },
+	"help":   func(b *bench) { b.keys("f1") },
+	"model":  func(b *bench) { b.keys("f4") },
+	"picker": func(b *bench) {
+		store := b.m.opt.Store
+		for i, name := range []string{"Falcon facts", "漢字の練習", ""} {
+			f, err := store.Create(history.Header{Name: name, Created: testNow, ID: fmt.Sprintf("%016d", i)})
+			if err == nil {
+				_, err = f.Append(history.Message{Role: generate.User, Content: "What is the fastest bird, and how fast does it dive?"})
+			}
+			if err == nil {
+				err = f.Close()
+			}
+			if err != nil {
+				b.t.Fatal(err)
+			}
+			at := testNow.Add(-time.Duration(i*i) * 7 * time.Hour)
+			if err := os.Chtimes(f.Path(), at, at); err != nil {
+				b.t.Fatal(err)
+			}
+		}
+		b.keys("f3")
+		b.until("the list", func() bool { p, ok := b.m.overlay.(*picker); return ok && p.read })
+	},
+}
+
+func TestGoldenScreens(t *testing.T) {
+	for name, scene := range scenes {
+		for _, s := range []size{{80, 24}, {120, 40}, {40, 12}} {
+			for _, look := range []string{"dark", "light", "plain"} {
+				if look == "light" && (name != "chat" || s.width != 80) {
+					continue // the layout is the same
+				}
+				file := fmt.Sprintf("%s-%dx%d-%s", name, s.width, s.height, look)
+				t.Run(file, func(t *testing.T) {
+					b := newBench(t, Options{Store: openStore(t), Theme: map[string]string{"light": "light"}[look], Version: "0.1.0"})
+					b.send(tea.WindowSizeMsg{Width: s.width, Height: s.height})
+					profile := colorprofile.TrueColor
+					if look == "plain" {
+						profile = colorprofile.ASCII
+					}
+					b.send(tea.ColorProfileMsg{Profile: profile})
+					scene(b)
+					golden(t, file, b.m.View(), profile)
+				})
+			}
+		}
+	}
+}
+
+// golden compares a screen, as it is sent to a terminal with these colours, with the file of that name.
+func golden(t *testing.T, name string, v tea.View, profile colorprofile.Profile) {
+	t.Helper()
+	var out bytes.Buffer
+	w := colorprofile.Writer{Forward: &out, Profile: profile}
+	if _, err := w.Write([]byte(v.Content)); err != nil {
+		t.Fatal(err)
+	}
+	if v.Cursor != nil {
+		fmt.Fprintf(&out, "\ncursor %d,%d", v.Cursor.X, v.Cursor.Y)
+	}
+	fmt.Fprintf(&out, "\ntitle %s\n", v.WindowTitle)
+	path := filepath.Join("testdata", name+".golden")
+	if *update {
+		if err := os.WriteFile(path, out.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatalf("%v; go test ./ui -update makes it", err)
+	}
+	if got := out.Bytes(); !bytes.Equal(got, want) {
+		t.Errorf("the screen differs from %s; look at it, then go test ./ui -update\n got:\n%s\nwant:\n%s", path, got, want)
+	}
+}

@@ -1,0 +1,116 @@
+package ui
+
+import (
+	"errors"
+	"sync"
+
+	"peregrine/history"
+)
+
+// keeper writes one conversation to its file. It is used by commands, one after the other, and once more when the
+// conversation is left: whatever commands were still to run then, close saves all that was said.
+type keeper struct {
+	store Store // nil: nothing is kept
+
+	mu     sync.Mutex
+	file   *history.File // nil until something is saved
+	closed bool
+}
+
+// save appends a message, the last of path, or replaces the one with its id. Without a file yet it makes one with the whole
+// path.
+func (k *keeper) save(h history.Header, path []history.Message, msg history.Message) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch {
+	case k.closed || k.store == nil && k.file == nil:
+		return nil // close has saved it
+	case k.file == nil:
+		return k.create(h, path)
+	}
+	_, err := k.file.Append(msg)
+	return err
+}
+
+// create makes the file. k.mu is held.
+func (k *keeper) create(h history.Header, path []history.Message) error {
+	file, err := k.store.Create(h)
+	if err != nil {
+		return err
+	}
+	k.file = file
+	for _, msg := range path {
+		_, appendErr := file.Append(msg)
+		err = errors.Join(err, appendErr)
+	}
+	return err
+}
+
+// do runs something on the file, if there is one.
+func (k *keeper) do(change func(*history.File) error) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.file == nil || k.closed {
+		return nil
+	}
+	return change(k.file)
+}
+
+// current returns the file.
+func (k *keeper) current() *history.File {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.file
+}
+
+// close saves what of path is not in the file yet, and closes it.
+func (k *keeper) close(h history.Header, path []history.Message) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.closed {
+		return nil
+	}
+	var err error
+	switch {
+	case k.file == nil && (k.store == nil || len(path) == 0):
+		k.closed = true
+		return nil
+	case k.file == nil:
+		if err = k.create(h, path); k.file == nil {
+			return err
+		}
+	case k.file.ReadOnly() == "":
+		err = k.complete(path)
+	}
+	err = errors.Join(err, k.file.Close())
+	k.closed = err == nil
+	return err
+}
+
+// complete appends the messages of path that the file has not, or not in full. k.mu is held.
+func (k *keeper) complete(path []history.Message) error {
+	c := k.file.Conversation()
+	var err error
+	for _, msg := range path {
+		there, ok := c.Message(msg.ID)
+		if ok && there.Content == msg.Content && there.Finish == msg.Finish && there.Partial == msg.Partial {
+			continue
+		}
+		_, appendErr := k.file.Append(msg)
+		err = errors.Join(err, appendErr)
+	}
+	return err
+}
+
+// discard closes the file as it is, because it is going to be deleted.
+func (k *keeper) discard() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.closed || k.file == nil {
+		k.closed = true
+		return nil
+	}
+	err := k.file.Close()
+	k.closed = err == nil
+	return err
+}

@@ -1,0 +1,306 @@
+package ui
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+)
+
+// action is what a key asks for. Its value is its name in config.toml.
+type action string
+
+const (
+	actSend         action = "send"
+	actNewline      action = "newline"
+	actStop         action = "stop"
+	actInterrupt    action = "interrupt"
+	actQuit         action = "quit"
+	actColder       action = "temperature_down"
+	actWarmer       action = "temperature_up"
+	actTemperature  action = "temperature_set"
+	actFewer        action = "top_k_down"
+	actMore         action = "top_k_up"
+	actTopK         action = "top_k_set"
+	actHelp         action = "help"
+	actPalette      action = "palette"
+	actPicker       action = "conversations"
+	actModel        action = "model"
+	actPageUp       action = "page_up"
+	actPageDown     action = "page_down"
+	actTop          action = "top"
+	actBottom       action = "bottom"
+	actUp           action = "up"
+	actDown         action = "down"
+	actChoose       action = "choose"
+	actComplete     action = "complete"
+	actClose        action = "close"
+	actRename       action = "rename"
+	actDelete       action = "delete"
+	actNone         action = ""
+	homeKey, endKey        = "home", "end"
+)
+
+// scope is where a key has its meaning.
+type scope int
+
+const (
+	inChat scope = iota
+	inList       // a list that one chooses from: the palette, the conversations
+	inPicker
+)
+
+// binding is one line of the key table.
+type binding struct {
+	scope  scope
+	action action
+	keys   []string
+	help   string
+}
+
+// keyTable holds the defaults, in the order of the help. None of the chat's keys is one that the text field, tmux, screen or
+// Zellij uses; see the test.
+func keyTable() []binding {
+	return []binding{
+		{inChat, actSend, []string{"enter"}, "send the message"},
+		{inChat, actNewline, []string{"shift+enter", "ctrl+j", "alt+enter"}, "start a new line"},
+		{inChat, actStop, []string{"esc"}, "stop the reply; its text stays"},
+		{inChat, actInterrupt, []string{"ctrl+c"}, "clear the draft, else stop the reply; twice quits"},
+		{inChat, actQuit, []string{"ctrl+d"}, "quit, when the draft is empty"},
+		{inChat, actColder, []string{"f5"}, "temperature down"},
+		{inChat, actWarmer, []string{"f6"}, "temperature up"},
+		{inChat, actTemperature, []string{"shift+f5", "f17"}, "type a temperature"},
+		{inChat, actFewer, []string{"f7"}, "top-k down"},
+		{inChat, actMore, []string{"f8"}, "top-k up"},
+		{inChat, actTopK, []string{"shift+f7", "f19"}, "type a top-k"},
+		{inChat, actHelp, []string{"f1"}, "this help"},
+		{inChat, actPalette, []string{"f2"}, "commands; / does it too"},
+		{inChat, actPicker, []string{"f3"}, "conversations"},
+		{inChat, actModel, []string{"f4"}, "about the model"},
+		{inChat, actPageUp, []string{"pgup"}, "scroll up; so does the wheel"},
+		{inChat, actPageDown, []string{"pgdown"}, "scroll down"},
+		{inChat, actTop, []string{"ctrl+home"}, "to the start; home with an empty draft"},
+		{inChat, actBottom, []string{"ctrl+end"}, "to the end, and follow; end with an empty draft"},
+		{inList, actUp, []string{"up"}, "one up"},
+		{inList, actDown, []string{"down"}, "one down"},
+		{inList, actChoose, []string{"enter"}, "take it"},
+		{inList, actComplete, []string{"tab"}, "complete the command"},
+		{inList, actClose, []string{"esc", "ctrl+c"}, "close"},
+		{inPicker, actRename, []string{"f2"}, "rename the conversation"},
+		{inPicker, actDelete, []string{"delete", "ctrl+x"}, "delete it; again takes it back"},
+	}
+}
+
+// keymap finds actions by key.
+type keymap struct {
+	bindings []binding
+	byKey    map[scope]map[string]action
+	distinct bool // the terminal tells shift+enter from enter
+}
+
+// newKeymap lays overrides over the defaults and says, a sentence each, what is wrong with them. Where two actions of one
+// place claim a key, the override has it.
+func newKeymap(overrides map[string][]string) (keymap, []string) {
+	k := keymap{bindings: keyTable(), byKey: map[scope]map[string]action{}}
+	var problems []string
+	known := map[action]bool{}
+	for i := range k.bindings {
+		b := &k.bindings[i]
+		known[b.action] = true
+		if keys, ok := overrides[string(b.action)]; ok {
+			b.keys = nil
+			for _, key := range keys {
+				name, err := keyName(key)
+				if err != nil {
+					problems = append(problems, fmt.Sprintf("keys: %s: %v", b.action, err))
+					continue
+				}
+				b.keys = append(b.keys, name)
+			}
+		}
+	}
+	for _, name := range sortedKeys(overrides) {
+		if !known[action(name)] {
+			problems = append(problems, fmt.Sprintf("keys: there is no action %q; /help lists them", name))
+		}
+	}
+	problems = append(problems, k.index(overrides)...)
+	return k, problems
+}
+
+// index fills byKey, overrides first, and reports keys that two actions claim.
+func (k *keymap) index(overrides map[string][]string) []string {
+	var problems []string
+	for _, overridden := range []bool{true, false} {
+		for i := range k.bindings {
+			b := &k.bindings[i]
+			if _, ok := overrides[string(b.action)]; ok != overridden {
+				continue
+			}
+			var kept []string
+			for _, key := range b.keys {
+				if owner := k.claim(b.scope, key); owner != actNone && owner != b.action {
+					problems = append(problems, fmt.Sprintf("keys: %s is wanted by %s and %s; %s has it", key, owner, b.action, owner))
+					continue
+				}
+				k.put(b.scope, key, b.action)
+				kept = append(kept, key)
+			}
+			b.keys = kept
+		}
+	}
+	return problems
+}
+
+// claim returns who has a key already where it would be pressed. A list is shown over the chat and may reuse its keys; the
+// keys of the conversations are those of a list and a few more.
+func (k *keymap) claim(s scope, key string) action {
+	if a := k.byKey[s][key]; a != actNone {
+		return a
+	}
+	switch s {
+	case inPicker:
+		return k.byKey[inList][key]
+	case inList:
+		return k.byKey[inPicker][key]
+	}
+	return actNone
+}
+
+func (k *keymap) put(s scope, key string, a action) {
+	if k.byKey[s] == nil {
+		k.byKey[s] = map[string]action{}
+	}
+	k.byKey[s][key] = a
+}
+
+// find returns the action of a key in the first of the scopes that has it.
+func (k *keymap) find(key tea.KeyPressMsg, scopes ...scope) action {
+	name := key.Keystroke()
+	for _, s := range scopes {
+		if a := k.byKey[s][name]; a != actNone {
+			return a
+		}
+	}
+	return actNone
+}
+
+// label returns the first key of an action that this terminal can send, as it is written on keyboards; "" when there is none.
+func (k *keymap) label(a action) string {
+	labels := k.labels(a)
+	if len(labels) == 0 {
+		return ""
+	}
+	return labels[0]
+}
+
+// labels returns the keys of an action. Left out are those that this terminal cannot send, and the names that some terminals
+// give shifted function keys.
+func (k *keymap) labels(a action) []string {
+	var labels []string
+	for _, b := range k.bindings {
+		if b.action != a {
+			continue
+		}
+		for _, key := range b.keys {
+			if key == "f17" || key == "f19" || !k.distinct && (key == "shift+enter" || key == "ctrl+enter") {
+				continue
+			}
+			labels = append(labels, keyLabel(key))
+		}
+	}
+	return labels
+}
+
+// Keys returns the names of all actions that Options.Keys may bind, with their default keys.
+func Keys() map[string][]string {
+	m := map[string][]string{}
+	for _, b := range keyTable() {
+		m[string(b.action)] = b.keys
+	}
+	return m
+}
+
+// KeyProblems says what is wrong with key overrides, one sentence each.
+func KeyProblems(overrides map[string][]string) []string {
+	_, problems := newKeymap(overrides)
+	return problems
+}
+
+// modifiers in the order in which Bubble Tea writes them.
+var modifiers = []string{"ctrl", "alt", "shift", "meta", "hyper", "super"}
+
+// namedKeys are keys that are not one character.
+var namedKeys = []string{
+	"enter", "tab", "space", "esc", "backspace", "delete", "insert", "up", "down", "left", "right", "home", "end", "pgup",
+	"pgdown",
+}
+
+// keyName returns a key as Bubble Tea names it, whatever the case and the order of the modifiers.
+func keyName(s string) (string, error) {
+	parts := strings.Split(strings.ToLower(strings.TrimSpace(s)), "+")
+	key := parts[len(parts)-1]
+	if strings.HasSuffix(s, "++") || s == "+" { // the plus key itself
+		key, parts = "+", parts[:len(parts)-1]
+	}
+	switch key {
+	case "escape":
+		key = "esc"
+	case "return":
+		key = "enter"
+	case "pageup":
+		key = "pgup"
+	case "pagedown", "pgdn":
+		key = "pgdown"
+	}
+	var function int
+	_, err := fmt.Sscanf(key, "f%d", &function)
+	isFunction := err == nil && function >= 1 && function <= 63 && key == fmt.Sprintf("f%d", function)
+	if len([]rune(key)) != 1 && !isFunction && !slices.Contains(namedKeys, key) {
+		return "", fmt.Errorf("%q is no key; write for instance f5, ctrl+j or shift+enter", s)
+	}
+	var name strings.Builder
+	given := parts[:len(parts)-1]
+	for _, m := range modifiers {
+		if slices.Contains(given, m) {
+			name.WriteString(m + "+")
+		}
+	}
+	for _, g := range given {
+		if g != "" && !slices.Contains(modifiers, g) {
+			return "", fmt.Errorf("%q: there is no modifier %q", s, g)
+		}
+	}
+	if len(given) == 0 && len([]rune(key)) == 1 {
+		return "", fmt.Errorf("%q is a character one types; add ctrl or alt", s)
+	}
+	return name.String() + key, nil
+}
+
+// keyLabel writes a key as people do.
+func keyLabel(key string) string {
+	parts := strings.Split(key, "+")
+	for i, p := range parts {
+		switch {
+		case len(p) > 1 && p[0] == 'f' && p[1] >= '0' && p[1] <= '9':
+			parts[i] = strings.ToUpper(p)
+		case p == "pgup":
+			parts[i] = "PgUp"
+		case p == "pgdown":
+			parts[i] = "PgDn"
+		case p == "esc", p == "home", p == "end", p == "enter", p == "tab", p == "delete":
+			parts[i] = strings.ToUpper(p[:1]) + p[1:]
+		}
+	}
+	return strings.Join(parts, "+")
+}
+
+func sortedKeys[T any](m map[string]T) []string {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,161 @@
+package ui
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"charm.land/bubbles/v2/key"
+	"charm.land/bubbles/v2/textarea"
+)
+
+func TestDefaultKeysDoNotCollide(t *testing.T) {
+	if _, problems := newKeymap(nil); len(problems) > 0 {
+		t.Errorf("the defaults have conflicts: %v", problems)
+	}
+}
+
+// Keys that other programs between the keyboard and this one keep for themselves.
+var takenElsewhere = map[string][]string{
+	"tmux":   {"ctrl+b"},
+	"screen": {"ctrl+a"},
+	"Zellij": {"ctrl+g", "ctrl+p", "ctrl+n", "ctrl+h", "ctrl+o", "ctrl+s", "ctrl+t", "ctrl+q"},
+}
+
+func TestDefaultKeysAreNobodyElses(t *testing.T) {
+	for _, b := range keyTable() {
+		for _, k := range b.keys {
+			for program, keys := range takenElsewhere {
+				if slices.Contains(keys, k) {
+					t.Errorf("%s of %s belongs to %s", k, b.action, program)
+				}
+			}
+		}
+	}
+}
+
+// Where the text field's own meaning of a key gives way on purpose.
+var takenFromTheField = map[string]string{
+	"enter":     "sends",
+	"ctrl+d":    "quits on an empty draft, where there is nothing to delete",
+	"pgup":      "scrolls the transcript: the field is never a page long",
+	"pgdown":    "as pgup",
+	"ctrl+home": "scrolls the transcript",
+	"ctrl+end":  "scrolls the transcript",
+}
+
+func TestDefaultKeysLeaveEditingAlone(t *testing.T) {
+	m := textarea.DefaultKeyMap()
+	editing := []key.Binding{
+		m.CharacterBackward, m.CharacterForward, m.DeleteAfterCursor, m.DeleteBeforeCursor, m.DeleteCharacterBackward,
+		m.DeleteCharacterForward, m.DeleteWordBackward, m.DeleteWordForward, m.InsertNewline, m.LineEnd, m.LineNext,
+		m.LinePrevious, m.LineStart, m.PageUp, m.PageDown, m.Paste, m.WordBackward, m.WordForward, m.InputBegin, m.InputEnd,
+		m.UppercaseWordForward, m.LowercaseWordForward, m.CapitalizeWordForward, m.TransposeCharacterBackward,
+		m.SelectCharacterForward, m.SelectCharacterBackward, m.SelectWordForward, m.SelectWordBackward, m.SelectLineUp,
+		m.SelectLineDown, m.SelectAll, m.CopySelection,
+	}
+	for _, b := range keyTable() {
+		if b.scope != inChat {
+			continue
+		}
+		for _, k := range b.keys {
+			for _, e := range editing {
+				if slices.Contains(e.Keys(), k) && takenFromTheField[k] == "" {
+					t.Errorf("%s of %s is the text field's %s", k, b.action, e.Help().Desc)
+				}
+			}
+		}
+	}
+}
+
+func TestOverridesReplaceTheDefaults(t *testing.T) {
+	k, problems := newKeymap(map[string][]string{"temperature_up": {"Alt+Up", "ctrl+shift+T"}})
+	if len(problems) > 0 {
+		t.Fatalf("got problems %v", problems)
+	}
+	if got := k.byKey[inChat]["alt+up"]; got != actWarmer {
+		t.Errorf("got %q for alt+up, want temperature_up", got)
+	}
+	if got := k.byKey[inChat]["ctrl+shift+t"]; got != actWarmer {
+		t.Errorf("got %q for ctrl+shift+t, want temperature_up", got)
+	}
+	if got := k.byKey[inChat]["f6"]; got != actNone {
+		t.Errorf("got %q for f6, want nothing", got)
+	}
+	if got := k.label(actWarmer); got != "alt+up" {
+		t.Errorf("got label %q", got)
+	}
+}
+
+func TestProblemsOfOverridesAreSaid(t *testing.T) {
+	for name, c := range map[string]struct {
+		override map[string][]string
+		want     string
+	}{
+		"conflict with a default":   {map[string][]string{"help": {"f5"}}, "f5 is wanted by help and temperature_down; help has it"},
+		"conflict of two overrides": {map[string][]string{"help": {"f9"}, "model": {"f9"}}, "f9 is wanted by help and model; help has it"},
+		"conflict in a list":        {map[string][]string{"rename": {"up"}}, "up is wanted by rename and up; rename has it"},
+		"unknown action":            {map[string][]string{"fly": {"f9"}}, `there is no action "fly"`},
+		"unknown key":               {map[string][]string{"help": {"f99x"}}, `"f99x" is no key`},
+		"unknown modifier":          {map[string][]string{"help": {"hyperspace+f9"}}, `no modifier "hyperspace"`},
+		"plain character":           {map[string][]string{"help": {"h"}}, "a character one types"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := strings.Join(KeyProblems(c.override), "\n")
+			if !strings.Contains(got, c.want) {
+				t.Errorf("got %q, want %q in it", got, c.want)
+			}
+		})
+	}
+}
+
+func TestEveryDefaultKeyIsNamedAsBubbleTeaDoes(t *testing.T) {
+	for _, b := range keyTable() {
+		for _, k := range b.keys {
+			if got, err := keyName(k); err != nil || got != k {
+				t.Errorf("%s: got %q, %v", k, got, err)
+			}
+		}
+	}
+}
+
+func TestHelpListsEveryActionAndCommand(t *testing.T) {
+	b := newBench(t, Options{})
+	b.m.keys.distinct = true
+	help := strings.Join(b.m.helpLines(200), "\n")
+	for _, binding := range keyTable() {
+		if !strings.Contains(help, binding.help) || !strings.Contains(help, keyLabel(binding.keys[0])) {
+			t.Errorf("the help lacks %s", binding.action)
+		}
+	}
+	for _, c := range commandTable() {
+		if !strings.Contains(help, "/"+c.name) || !strings.Contains(help, c.help) {
+			t.Errorf("the help lacks /%s", c.name)
+		}
+	}
+}
+
+func TestShiftEnterIsShownWhereItWorks(t *testing.T) {
+	k, _ := newKeymap(nil)
+	if got := k.label(actNewline); got != "ctrl+j" {
+		t.Errorf("got %q on a terminal that cannot tell shift+enter, want ctrl+j", got)
+	}
+	k.distinct = true
+	if got := k.label(actNewline); got != "shift+Enter" {
+		t.Errorf("got %q on one that can, want shift+Enter", got)
+	}
+}
+
+func TestEveryActionHasACommand(t *testing.T) {
+	// Actions that are about the place where one is, and those that commands do with a value.
+	without := []action{
+		actSend, actNewline, actInterrupt, actPalette, actColder, actWarmer, actFewer, actMore, actPageUp, actPageDown, actTop,
+		actBottom, actUp, actDown, actChoose, actComplete, actClose, actRename, actDelete,
+	}
+	for _, b := range keyTable() {
+		has := slices.ContainsFunc(commandTable(), func(c command) bool { return c.action == b.action })
+		if !has && !slices.Contains(without, b.action) {
+			t.Errorf("%s has no command", b.action)
+		}
+	}
+}

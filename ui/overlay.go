@@ -1,0 +1,221 @@
+package ui
+
+import (
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+
+	"peregrine/ui/escape"
+)
+
+// overlay is what stands in front of the chat and has the keys.
+type overlay interface {
+	press(m *Model, key tea.KeyPressMsg) tea.Cmd
+	wheel(m *Model, lines int)
+	paste(text string)
+	// view returns height lines and where the cursor is, if there is one.
+	view(m *Model, width, height int) ([]string, *tea.Cursor)
+}
+
+// pager shows text to read.
+type pager struct {
+	title  string
+	text   func(m *Model, width int) []string
+	offset int
+	rows   int // of the last view
+	total  int
+}
+
+func (p *pager) press(m *Model, key tea.KeyPressMsg) tea.Cmd {
+	switch a := m.keys.find(key, inList, inChat); {
+	case a == actUp:
+		p.wheel(m, -1)
+	case a == actDown:
+		p.wheel(m, 1)
+	case a == actPageUp:
+		p.wheel(m, -p.rows+1)
+	case a == actPageDown:
+		p.wheel(m, p.rows-1)
+	case a == actTop, key.Keystroke() == homeKey:
+		p.offset = 0
+	case a == actBottom, key.Keystroke() == endKey:
+		p.wheel(m, p.total)
+	default:
+		m.overlay = nil // any other key goes back
+	}
+	return nil
+}
+
+func (p *pager) wheel(_ *Model, lines int) {
+	p.offset = min(max(p.offset+lines, 0), max(p.total-p.rows, 0))
+}
+
+func (p *pager) paste(string) {}
+
+func (p *pager) view(m *Model, width, height int) ([]string, *tea.Cursor) {
+	text := p.text(m, max(width-2*len(indent), 1))
+	p.rows, p.total = max(height-2, 1), len(text)
+	p.offset = min(p.offset, max(p.total-p.rows, 0))
+	title := margin(width) + strong(m.theme.colours.accent, p.title)
+	back := "any key goes back"
+	if p.offset+p.rows < p.total {
+		back = "↓ more · " + back
+	}
+	if room := width - ansi.StringWidth(title) - ansi.StringWidth(back) - len(indent); room > 1 {
+		title += strings.Repeat(" ", room) + m.theme.muted(back)
+	}
+	lines := []string{title, ""}
+	if height < 5 {
+		lines, p.rows = nil, max(height, 1)
+	}
+	for _, l := range text[p.offset:min(p.offset+p.rows, len(text))] {
+		lines = append(lines, margin(width)+l)
+	}
+	return lines, nil
+}
+
+// columns writes rows of two columns, the second wrapped below itself. Where the screen is narrow the second goes on a line
+// of its own.
+func columns(rows [][2]string, width int, left func(string) string) []string {
+	column := 0
+	for _, r := range rows {
+		column = max(column, ansi.StringWidth(r[0]))
+	}
+	var lines []string
+	if column > width/2 {
+		for _, r := range rows {
+			lines = append(lines, left(ansi.Truncate(r[0], width, "…")))
+			for _, l := range strings.Split(wrapText(r[1], max(width-2, 1)), "\n") {
+				lines = append(lines, "  "+l)
+			}
+		}
+		return lines
+	}
+	for _, r := range rows {
+		for i, l := range strings.Split(wrapText(r[1], max(width-column-2, 1)), "\n") {
+			head := strings.Repeat(" ", column)
+			if i == 0 {
+				head = left(r[0]) + strings.Repeat(" ", column-ansi.StringWidth(r[0]))
+			}
+			lines = append(lines, head+"  "+l)
+		}
+	}
+	return lines
+}
+
+// showHelp shows the key table and the command table.
+func (m *Model) showHelp() {
+	m.overlay = &pager{title: "Keys and commands", text: (*Model).helpLines}
+}
+
+func (m *Model) helpLines(width int) []string {
+	t := &m.theme
+	var lines []string
+	titles := []string{"In the chat", "In a list", "In the list of conversations"}
+	for s, title := range titles {
+		var rows [][2]string
+		for _, b := range m.keys.bindings {
+			if b.scope != scope(s) {
+				continue
+			}
+			if labels := m.keys.labels(b.action); len(labels) > 0 {
+				rows = append(rows, [2]string{strings.Join(labels, ", "), b.help})
+			}
+		}
+		lines = append(lines, strong("", title))
+		lines = append(lines, columns(rows, width, t.accent)...)
+		lines = append(lines, "")
+	}
+	lines = append(lines, strong("", "Commands"))
+	var rows [][2]string
+	for _, c := range commandTable() {
+		rows = append(rows, [2]string{strings.TrimRight("/"+c.name+" "+c.argument, " "), c.help})
+	}
+	lines = append(lines, columns(rows, width, t.accent)...)
+	return append(lines, "", t.muted("A message that starts with // is sent with one slash."),
+		t.muted("Keys are bound in config.toml: [keys], then for instance temperature_up = [\"f6\"]"))
+}
+
+// showModel shows what is known of the model.
+func (m *Model) showModel() {
+	m.overlay = &pager{title: "The model", text: (*Model).modelLines}
+}
+
+func (m *Model) modelLines(width int) []string {
+	i := m.info
+	rows := [][2]string{
+		{"model", i.Model}, {"path", i.Path}, {"architecture", i.Architecture}, {"weights", i.Quantization},
+		{"backend", i.Backend}, {"because", i.BackendWhy},
+		{"template", strings.TrimSuffix(i.Template+"; there are "+strings.Join(i.Templates, ", "), "; there are ")},
+		{"defaults", strings.Join(samplingText(i.Defaults), ", ")},
+	}
+	if i.Context > 0 {
+		rows = append(rows, [2]string{"context", thousands(i.Context) + " tokens"})
+	}
+	if i.MaxTokens > 0 {
+		rows = append(rows, [2]string{"reply limit", thousands(i.MaxTokens) + " tokens"})
+	}
+	if len(i.Cannot) > 0 {
+		rows = append(rows, [2]string{"cannot", strings.Join(i.Cannot, ", ")})
+	}
+	switch {
+	case i.Err != nil:
+		rows = append(rows, [2]string{"error", i.Err.Error()})
+	case !i.Ready:
+		rows = append(rows, [2]string{"state", "loading"})
+	}
+	var shown [][2]string
+	for _, r := range rows {
+		if r[1] = escape.Line(r[1]); r[1] != "" {
+			shown = append(shown, r)
+		}
+	}
+	lines := columns(shown, width, m.theme.accent)
+	lines = append(lines, "")
+	note := "A program runs one model. To chat with another, quit and start: peregrine MODEL"
+	for _, l := range strings.Split(wrapText(note, width), "\n") {
+		lines = append(lines, m.theme.muted(l))
+	}
+	return lines
+}
+
+// prompt asks for one value in the place of the composer.
+type prompt struct {
+	label string
+	field field
+	done  func(m *Model, value string) tea.Cmd
+}
+
+// ask opens a prompt.
+func (m *Model) ask(label, value string, done func(*Model, string) tea.Cmd) {
+	p := &prompt{label: label, done: done}
+	p.field.set(value)
+	m.overlay = p
+}
+
+func (p *prompt) press(m *Model, key tea.KeyPressMsg) tea.Cmd {
+	switch m.keys.find(key, inList) {
+	case actClose:
+		m.overlay = nil
+	case actChoose:
+		m.overlay = nil
+		if v := strings.TrimSpace(p.field.value()); v != "" {
+			return p.done(m, v)
+		}
+	default:
+		p.field.press(key)
+	}
+	return nil
+}
+
+func (p *prompt) wheel(m *Model, lines int) { m.transcript.scroll(lines, &m.theme) }
+func (p *prompt) paste(text string)         { p.field.insert(text) }
+
+func (p *prompt) view(m *Model, width, _ int) ([]string, *tea.Cursor) {
+	label := ansi.Truncate(p.label, max(width/2, 1), "…")
+	head := strong(m.theme.colours.user, label+" ❯ ")
+	used := ansi.StringWidth(label) + 3
+	text, column := p.field.view(max(width-used, 1))
+	return []string{head + text}, tea.NewCursor(used+column, 0)
+}

@@ -1,0 +1,217 @@
+package ui
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/charmbracelet/x/ansi"
+	"github.com/sahilm/fuzzy"
+
+	"peregrine/ui/escape"
+
+	tea "charm.land/bubbletea/v2"
+)
+
+// suggestion is one line of the palette.
+type suggestion struct {
+	draft   string // what the draft becomes
+	title   string
+	help    string
+	key     string
+	command command
+	value   bool // it completes an argument
+}
+
+// palette suggests what a draft that starts with a slash may become.
+type palette struct {
+	open      bool
+	items     []suggestion
+	selected  int
+	stash     string // the draft that was there before, put back afterwards
+	dismissed bool   // closed by the user until the draft is no command any more
+}
+
+// refresh finds the suggestions for the draft.
+func (m *Model) refresh() {
+	p := &m.palette
+	draft := m.composer.draft()
+	if !strings.HasPrefix(draft, "/") || strings.HasPrefix(draft, "//") || strings.Contains(draft, "\n") {
+		p.open, p.dismissed, p.items = false, false, nil
+		return
+	}
+	if p.dismissed {
+		return
+	}
+	before := ""
+	if p.selected < len(p.items) {
+		before = p.items[p.selected].draft
+	}
+	p.items = m.suggest(draft)
+	p.open = len(p.items) > 0
+	p.selected = max(slices.IndexFunc(p.items, func(s suggestion) bool { return s.draft == before }), 0)
+	if !strings.Contains(draft, " ") && len(draft) > 1 {
+		p.selected = 0 // the best match, not the one that was chosen among others
+	}
+}
+
+// suggest returns what fits a draft, the best first.
+func (m *Model) suggest(draft string) []suggestion {
+	name, argument, found := strings.Cut(draft[1:], " ")
+	if !found {
+		return m.suggestCommands(name)
+	}
+	for _, c := range commandTable() {
+		if c.name == strings.ToLower(name) && c.values != nil {
+			return suggestValues(c, c.values(m), strings.TrimSpace(argument))
+		}
+	}
+	return nil
+}
+
+func (m *Model) suggestCommands(name string) []suggestion {
+	table := commandTable()
+	names := make([]string, len(table))
+	for i, c := range table {
+		names[i] = c.name
+	}
+	var out []suggestion
+	for _, i := range match(strings.ToLower(name), names) {
+		c := table[i]
+		s := suggestion{draft: "/" + c.name, title: "/" + c.name, help: c.help, command: c}
+		if c.argument != "" {
+			s.title += " " + c.argument
+		}
+		if c.action != actNone {
+			s.key = m.keys.label(c.action)
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+func suggestValues(c command, values []string, typed string) []suggestion {
+	if slices.Contains(values, typed) {
+		return nil
+	}
+	var out []suggestion
+	for _, i := range match(typed, values) {
+		out = append(out, suggestion{draft: "/" + c.name + " " + values[i], title: escape.Line(values[i]), command: c, value: true})
+	}
+	return out
+}
+
+// match returns the places of the names that fit, those that start with the pattern first, then by likeness.
+func match(pattern string, names []string) []int {
+	var out []int
+	for i, n := range names {
+		if strings.HasPrefix(n, pattern) {
+			out = append(out, i)
+		}
+	}
+	if pattern == "" {
+		return out
+	}
+	slices.SortStableFunc(out, func(a, b int) int { return len(names[a]) - len(names[b]) })
+	for _, found := range fuzzy.Find(pattern, names) {
+		if !slices.Contains(out, found.Index) {
+			out = append(out, found.Index)
+		}
+	}
+	return out
+}
+
+// pressPalette handles a key while suggestions are shown, and reports whether it was one of theirs.
+func (m *Model) pressPalette(key tea.KeyPressMsg) (tea.Cmd, bool) {
+	p := &m.palette
+	switch m.keys.find(key, inList) {
+	case actUp:
+		p.selected = (p.selected + len(p.items) - 1) % len(p.items)
+	case actDown:
+		p.selected = (p.selected + 1) % len(p.items)
+	case actComplete:
+		m.complete(p.items[p.selected])
+	case actClose:
+		m.closePalette()
+	case actChoose:
+		return m.choose(p.items[p.selected]), true
+	default:
+		return nil, false
+	}
+	return nil, true
+}
+
+// complete writes a suggestion into the draft.
+func (m *Model) complete(s suggestion) {
+	draft := s.draft
+	if s.command.argument != "" && !s.value {
+		draft += " "
+	}
+	m.composer.set(draft)
+	m.refresh()
+}
+
+// choose does what a suggestion says, or asks for its argument.
+func (m *Model) choose(s suggestion) tea.Cmd {
+	name, argument, _ := slash(s.draft)
+	if s.command.needed() && !s.value {
+		m.complete(s)
+		return nil
+	}
+	m.closePalette()
+	return m.obey(name, argument)
+}
+
+// openPalette shows all commands. A draft is put aside.
+func (m *Model) openPalette() {
+	if m.palette.open {
+		m.closePalette()
+		return
+	}
+	m.palette.stash = m.composer.draft()
+	m.palette.dismissed = false
+	m.composer.set("/")
+	m.refresh()
+}
+
+// closePalette puts the draft back.
+func (m *Model) closePalette() {
+	m.composer.set(m.palette.stash)
+	m.palette = palette{}
+}
+
+// paletteRows is the most suggestions that are shown at once.
+const paletteRows = 8
+
+// lines returns the palette, at most height lines.
+func (p *palette) lines(t *theme, width, height int) []string {
+	height = min(height, paletteRows, len(p.items))
+	if !p.open || height <= 0 {
+		return nil
+	}
+	first := min(max(p.selected-height/2, 0), len(p.items)-height)
+	column := 0
+	for _, s := range p.items {
+		column = max(column, ansi.StringWidth(s.title))
+	}
+	column = min(column, max(width/2, 12))
+	lines := make([]string, 0, height)
+	for i := first; i < first+height; i++ {
+		s := p.items[i]
+		title := ansi.Truncate(s.title, column, "…")
+		pad := strings.Repeat(" ", column-ansi.StringWidth(title))
+		mark, name, help := "  ", title, t.muted(s.help)
+		if i == p.selected {
+			mark, name = t.accent("❯ "), strong(t.colours.accent, title)
+			help = s.help
+		}
+		line := mark + name + pad + "  " + help
+		if s.key != "" {
+			room := width - ansi.StringWidth(line) - ansi.StringWidth(s.key) - 1
+			if room >= 2 {
+				line += strings.Repeat(" ", room) + t.muted(s.key)
+			}
+		}
+		lines = append(lines, ansi.Truncate(line, width, "…"))
+	}
+	return lines
+}

@@ -1,0 +1,33 @@
+package ui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/signal"
+	"syscall"
+
+	tea "charm.land/bubbletea/v2"
+)
+
+// Run shows the chat until the user quits, the terminal goes away or ctx ends. What was said is saved in any case, a reply
+// that is being written included. The terminal must be one; the caller checks that.
+func Run(ctx context.Context, opt Options, more ...tea.ProgramOption) error {
+	// Bubble Tea handles SIGINT and SIGTERM; a terminal that is closed sends SIGHUP.
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP)
+	defer stop()
+	m := New(opt)
+	_, err := tea.NewProgram(m, append([]tea.ProgramOption{tea.WithContext(ctx)}, more...)...).Run()
+	if errors.Is(err, tea.ErrInterrupted) || ctx.Err() != nil && errors.Is(err, tea.ErrProgramKilled) {
+		err = nil // asked to end, not broken
+	}
+	return errors.Join(err, m.close())
+}
+
+// close ends the reply that is being written, saves it and closes the conversation.
+func (m *Model) close() error {
+	if err := m.parting()(); err != nil {
+		return fmt.Errorf("the end of the conversation is not saved: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,191 @@
+package ui
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"peregrine/history"
+	"peregrine/model/generate"
+	"peregrine/ui/escape"
+)
+
+// session is the conversation that is open: what of it is read, and its file.
+type session struct {
+	keep     *keeper
+	file     *history.File // nil until the first message is saved
+	path     []history.Message
+	name     string
+	readOnly string // why nothing can be written
+	system   string
+	template string
+	limit    int     // of new tokens in a reply
+	lost     error   // why the last message could not be saved
+	undo     tea.Cmd // brings the conversation back that was deleted before this one
+}
+
+// unsaved reports whether something waits for the disk, or has nowhere to go.
+func (s *session) unsaved() bool { return s.lost != nil }
+
+// last returns the last message of the branch.
+func (s *session) last() (history.Message, bool) {
+	if len(s.path) == 0 {
+		return history.Message{}, false
+	}
+	return s.path[len(s.path)-1], true
+}
+
+// set adds a message, or replaces the one with its id.
+func (s *session) set(msg history.Message) {
+	for i := range s.path {
+		if s.path[i].ID == msg.ID {
+			s.path[i] = msg
+			return
+		}
+	}
+	s.path = append(s.path, msg)
+}
+
+// title is what the conversation is called.
+func (s *session) title() string {
+	if s.name != "" {
+		return escape.Line(s.name)
+	}
+	for _, msg := range s.path {
+		if msg.Role == generate.User {
+			line, _, _ := strings.Cut(strings.TrimSpace(msg.Content), "\n")
+			return escape.Line(line)
+		}
+	}
+	return ""
+}
+
+// messages returns what is sent: the system text and the branch up to n messages.
+func (s *session) messages(n int) []generate.Message {
+	var out []generate.Message
+	if s.system != "" {
+		out = append(out, generate.Message{Role: generate.System, Content: s.system})
+	}
+	for _, msg := range s.path[:n] {
+		out = append(out, generate.Message{Role: msg.Role, Content: msg.Content})
+	}
+	return out
+}
+
+// Messages that commands of the session return.
+type (
+	userSavedMsg struct {
+		id   string // of the message
+		keep *keeper
+		err  error
+	}
+	savedMsg struct {
+		keep *keeper
+		err  error
+		said string // what to say when it worked
+	}
+	openedMsg struct {
+		file *history.File
+		err  error
+		what string // what was asked for
+		said string
+	}
+	listedMsg struct {
+		entries []history.Entry
+		err     error
+	}
+	deletedMsg struct {
+		path string
+		undo func() error
+		err  error
+	}
+	restoredMsg struct {
+		path string
+		err  error
+	}
+	renamedMsg struct {
+		path, name string
+		err        error
+	}
+	retryMsg struct{ keep *keeper }
+)
+
+// header describes a new conversation.
+func (m *Model) header() history.Header {
+	return history.Header{
+		Name: m.chat.name, Created: m.opt.Now(), Model: m.info.Model, Quantization: m.info.Quantization,
+		Template: m.chat.template, System: m.chat.system, Context: m.info.Context,
+	}
+}
+
+// saveUser saves what the user said.
+func (m *Model) saveUser(msg history.Message) tea.Cmd {
+	keep, header, path := m.chat.keep, m.header(), slices.Clone(m.chat.path)
+	return func() tea.Msg { return userSavedMsg{msg.ID, keep, keep.save(header, path, msg)} }
+}
+
+// saveReply saves a finished reply, and what has changed about the conversation.
+func (m *Model) saveReply(msg history.Message) tea.Cmd {
+	keep, now, path := m.chat.keep, m.header(), slices.Clone(m.chat.path)
+	return func() tea.Msg {
+		err := keep.save(now, path, msg)
+		return savedMsg{keep: keep, err: errors.Join(err, keep.do(func(f *history.File) error {
+			h := f.Conversation().Header
+			if h.Model == now.Model && h.Quantization == now.Quantization && h.Template == now.Template &&
+				h.System == now.System && h.Context == now.Context {
+				return nil
+			}
+			return f.SetHeader(now)
+		}))}
+	}
+}
+
+// retryAfter is how long a disk that refused is left alone.
+const retryAfter = 3 * time.Second
+
+// saved notes whether the conversation is safe, and tries again later when it is not.
+func (m *Model) saved(msg savedMsg) tea.Cmd {
+	if msg.keep != m.chat.keep {
+		return nil
+	}
+	if m.chat.file == nil {
+		m.chat.file = msg.keep.current()
+	}
+	was := m.chat.lost
+	m.chat.lost = msg.err
+	if msg.err == nil {
+		if was != nil {
+			m.tell(levelInfo, "saved again")
+		}
+		if msg.said != "" {
+			m.tell(levelInfo, msg.said)
+		}
+		return nil
+	}
+	m.opt.Log.Error("save", "error", msg.err)
+	if errors.Is(msg.err, history.ErrReadOnly) && m.chat.file != nil {
+		m.chat.readOnly, m.chat.lost = m.chat.file.ReadOnly(), nil
+		m.tell(levelBad, msg.err.Error())
+		return nil
+	}
+	m.tell(levelBad, "not saved, kept here and tried again: "+msg.err.Error())
+	keep := msg.keep
+	return tea.Tick(retryAfter, func(time.Time) tea.Msg { return retryMsg{keep} })
+}
+
+// retry writes what waits.
+func (m *Model) retry(msg retryMsg) tea.Cmd {
+	if msg.keep != m.chat.keep || m.chat.lost == nil {
+		return nil
+	}
+	return m.onFile("", (*history.File).Sync)
+}
+
+// onFile runs something that may wait for the disk and says the outcome.
+func (m *Model) onFile(said string, change func(*history.File) error) tea.Cmd {
+	keep := m.chat.keep
+	return func() tea.Msg { return savedMsg{keep, keep.do(change), said} }
+}

@@ -1,0 +1,230 @@
+package ui
+
+import (
+	"strings"
+
+	"peregrine/ui/markdown"
+)
+
+// transcript is the conversation on the screen: a list of items and what part of it is in sight. Only items in sight are
+// laid out, so that a long conversation costs no more than a short one.
+type transcript struct {
+	items  []*item
+	width  int
+	height int
+
+	// follow keeps the end in sight. When it is off, the line in sight at the top stays there whatever happens: top says
+	// which it is at this width, and anchor what it holds, so that another width finds it again.
+	follow bool
+	top    place
+	anchor anchor
+}
+
+// place is a line of an item.
+type place struct{ item, line int }
+
+// anchor is a place that does not depend on the width.
+type anchor struct {
+	set  bool
+	item *item
+	at   markdown.Position
+	line int // for what is no reply: the line, or how far it is into the item
+	of   int // of so many lines
+}
+
+func newTranscript() transcript { return transcript{follow: true} }
+
+// reset shows other items, at their end.
+func (tr *transcript) reset(items []*item) {
+	*tr = transcript{items: items, width: tr.width, height: tr.height, follow: true}
+}
+
+// add appends an item.
+func (tr *transcript) add(it *item) { tr.items = append(tr.items, it) }
+
+// remove takes an item out.
+func (tr *transcript) remove(it *item) {
+	for i, other := range tr.items {
+		if other == it {
+			tr.items = append(tr.items[:i], tr.items[i+1:]...)
+			if tr.top.item > i {
+				tr.top.item--
+			}
+			return
+		}
+	}
+}
+
+// replace puts another item in the place of one.
+func (tr *transcript) replace(old, it *item) {
+	for i, other := range tr.items {
+		if other == old {
+			tr.items[i] = it
+		}
+	}
+}
+
+// lastReply returns the last item that is a reply, or nil.
+func (tr *transcript) lastReply() *item {
+	for i := len(tr.items) - 1; i >= 0; i-- {
+		if tr.items[i].isReply() {
+			return tr.items[i]
+		}
+	}
+	return nil
+}
+
+// setSize changes what is in sight. The reading position stays.
+func (tr *transcript) setSize(width, height int, t *theme) {
+	tr.height = max(height, 0)
+	if width == tr.width {
+		return
+	}
+	if !tr.follow && !tr.anchor.set && tr.width > 0 {
+		tr.anchor = tr.anchorOf(tr.top, t)
+	}
+	tr.width = width
+	if !tr.follow && tr.anchor.set {
+		tr.top = tr.placeOf(tr.anchor, t)
+	}
+}
+
+// restyle renders everything anew.
+func (tr *transcript) restyle() {
+	for _, it := range tr.items {
+		it.restyle()
+	}
+}
+
+// anchorOf says what a line holds.
+func (tr *transcript) anchorOf(p place, t *theme) anchor {
+	if p.item >= len(tr.items) {
+		return anchor{}
+	}
+	it := tr.items[p.item]
+	lines := it.lines(tr.width, t)
+	a := anchor{set: true, item: it, line: p.line, of: len(lines)}
+	if it.doc != nil && p.line > 0 {
+		a.at = it.doc.Locate(p.line - 1) // the first line is the empty one
+	}
+	return a
+}
+
+// placeOf finds what an anchor holds at the present width.
+func (tr *transcript) placeOf(a anchor, t *theme) place {
+	for i, it := range tr.items {
+		if it != a.item {
+			continue
+		}
+		lines := it.lines(tr.width, t)
+		switch {
+		case a.line == 0:
+			return place{i, 0}
+		case it.doc != nil:
+			return place{i, min(it.doc.Find(a.at)+1, len(lines)-1)}
+		default:
+			return place{i, min(a.line*len(lines)/max(a.of, 1), len(lines)-1)}
+		}
+	}
+	return place{}
+}
+
+// count returns how many lines an item has.
+func (tr *transcript) count(i int, t *theme) int { return len(tr.items[i].lines(tr.width, t)) }
+
+// bottom returns the top line that has the end in sight.
+func (tr *transcript) bottom(t *theme) place {
+	room := tr.height
+	for i := len(tr.items) - 1; i >= 0; i-- {
+		n := tr.count(i, t)
+		if i == 0 {
+			n-- // nothing sets the first item apart from
+		}
+		if n >= room {
+			return place{i, tr.count(i, t) - room}
+		}
+		room -= n
+	}
+	return place{0, min(1, len(tr.items))}
+}
+
+// before reports whether a is above b.
+func (a place) before(b place) bool {
+	return a.item < b.item || a.item == b.item && a.line < b.line
+}
+
+// scroll moves by n lines, up when n is negative.
+func (tr *transcript) scroll(n int, t *theme) {
+	if len(tr.items) == 0 || tr.width == 0 {
+		return
+	}
+	end := tr.bottom(t)
+	p := tr.top
+	if tr.follow || end.before(p) {
+		p = end
+	}
+	for ; n < 0; n++ {
+		switch {
+		case p.line > 0 && (p.item > 0 || p.line > 1):
+			p.line--
+		case p.item > 0:
+			p.item--
+			p.line = tr.count(p.item, t) - 1
+		}
+	}
+	for ; n > 0 && p.before(end); n-- {
+		if p.line++; p.line >= tr.count(p.item, t) {
+			p = place{p.item + 1, 0}
+		}
+	}
+	tr.follow, tr.anchor = !p.before(end), anchor{}
+	tr.top = p
+}
+
+// toTop shows the start.
+func (tr *transcript) toTop(t *theme) {
+	if len(tr.items) == 0 {
+		return
+	}
+	tr.top, tr.anchor = place{0, 1}, anchor{}
+	tr.follow = !tr.top.before(tr.bottom(t))
+}
+
+// toEnd shows the end and follows it.
+func (tr *transcript) toEnd() { tr.follow, tr.anchor = true, anchor{} }
+
+// more reports whether there is text below what is in sight.
+func (tr *transcript) more(t *theme) bool {
+	return !tr.follow && tr.top.before(tr.bottom(t))
+}
+
+// view returns the lines in sight, height of them. A conversation that does not fill the screen stands at its top.
+func (tr *transcript) view(t *theme) []string {
+	lines := make([]string, 0, tr.height)
+	if len(tr.items) > 0 && tr.width > 0 {
+		p := tr.top
+		if end := tr.bottom(t); tr.follow || end.before(p) {
+			p = end
+		}
+		for i := p.item; i < len(tr.items) && len(lines) < tr.height; i++ {
+			rows := tr.items[i].lines(tr.width, t)
+			if i == p.item {
+				rows = rows[min(p.line, len(rows)):]
+			}
+			lines = append(lines, rows[:min(len(rows), tr.height-len(lines))]...)
+		}
+	}
+	for len(lines) < tr.height {
+		lines = append(lines, "")
+	}
+	return lines
+}
+
+// text returns everything as plain lines, for tests and searches.
+func (tr *transcript) text(t *theme) string {
+	var all []string
+	for _, it := range tr.items {
+		all = append(all, it.lines(tr.width, t)...)
+	}
+	return strings.Join(all, "\n")
+}
