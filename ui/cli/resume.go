@@ -7,8 +7,8 @@ import (
 	"peregrine/model/hub"
 )
 
-// resumeLast is --resume's value when no name is given.
-const resumeLast = "\x00last"
+// resumeLast is --resume's value when no name is given; a conversation cannot be asked for by this name.
+const resumeLast = "last"
 
 // joinResume lets `--resume NAME` stand for `--resume=NAME`, which is the only form a flag with an optional value knows. A
 // word that is a model stays the MODEL argument.
