@@ -48,10 +48,12 @@ struct pg_pool {
   _Alignas(LINE) atomic_uint running; // threads of the pool that still work on the job
   _Alignas(LINE) atomic_size_t next;
   _Alignas(LINE) unsigned threads;
-  unsigned active; // threads of the present job
+  // Threads of the present job, and what the last barrier saw of stop; both are written before barrier.value. Atomic, since a
+  // thread that leaves at an adapting barrier may read them when the others have passed the next one: active only falls.
+  atomic_uint active;
+  atomic_int stop;
   int64_t measured;        // when the present measurement of waits began
   int64_t retry, patience; // when to try one thread more, and how long to wait for that the next time
-  int stop; // of the last barrier; written before barrier.value
   int quit;
   pg_task task;
   void *arg;
@@ -130,7 +132,8 @@ pg_pool *pg_pool_new(unsigned threads) {
   pg_pool *p = aligned_alloc(LINE, (size + LINE - 1) / LINE * LINE);
   if (!p) return NULL;
   memset(p, 0, size);
-  p->threads = p->active = threads;
+  p->threads = threads;
+  atomic_init(&p->active, threads);
   p->patience = PATIENCE_MIN_NS;
   // Signals belong to the Go runtime's threads: the workers inherit a full mask.
   sigset_t all, before;
@@ -207,12 +210,13 @@ void pg_pool_run(pg_pool *p, pg_task task, void *arg) {
 }
 
 static int barrier(pg_pool *p, unsigned thread, const atomic_int *stop, int adapt) {
-  if (p->active == 1) {
+  unsigned active = p->active; // read before arriving: the last one may change it
+  if (active == 1) {
     atomic_store(&p->next, 0);
     return stop ? atomic_load(stop) : 0;
   }
   unsigned old = atomic_load(&p->barrier.value);
-  if (atomic_fetch_add(&p->arrived, 1) + 1 == p->active) {
+  if (atomic_fetch_add(&p->arrived, 1) + 1 == active) {
     atomic_store(&p->arrived, 0);
     atomic_store(&p->next, 0);
     p->stop = stop ? atomic_load(stop) : 0;

@@ -1,0 +1,62 @@
+package cpu
+
+import (
+	"fmt"
+	"testing"
+
+	"peregrine/model/quant"
+	"peregrine/model/tensor"
+)
+
+// BenchmarkMultiply times products as a forward pass does them: one token (the bytes of the weights against the machine's read
+// bandwidth) and a chunk of a prefill (the figure GMAC/s), by the shapes of real models. Small shapes stay in the cache.
+func BenchmarkMultiply(b *testing.B) {
+	for _, shape := range []struct {
+		name    string
+		out, in int
+	}{{"135M/down", 576, 1536}, {"7B/down", 4544, 18176}} {
+		for _, m := range benchFormats(shape.out, shape.in) {
+			for _, rows := range []int{1, chunk} {
+				if shape.in > 10000 && rows > 1 && m.Format != quant.Q4_1 {
+					continue // seconds each, and the same per weight as the small shape
+				}
+				for _, threads := range []int{1, 2} {
+					b.Run(fmt.Sprintf("%s/%s/M=%d/threads=%d", shape.name, m.Name, rows, threads), func(b *testing.B) {
+						benchMultiply(b, m, rows, threads)
+					})
+				}
+			}
+		}
+	}
+}
+
+func benchFormats(out, in int) []*quant.Matrix {
+	r := random(1)
+	list := []*quant.Matrix{blocks(r, quant.Q4_0, out, in), blocks(r, quant.Q4_1, out, in), blocks(r, quant.Q8_0, out, in),
+		blocks(r, quant.F16, out, in), blocks(r, quant.BF16, out, in)}
+	for _, bits := range []int{2, 3, 4, 8} {
+		m := gptqLayout{bits: bits, group: 128, symmetric: true, scales: tensor.F16}.random(r, out, in)
+		m.Name = fmt.Sprintf("GPTQ%d-128", bits)
+		list = append(list, m)
+	}
+	return list
+}
+
+func benchMultiply(b *testing.B, m *quant.Matrix, rows, threads int) {
+	back, err := open(Options{Threads: threads})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer back.Close() //nolint:errcheck // closing the pool cannot fail
+	p, err := packOne(back, m)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer p.close()
+	x, y := gaussian(random(2), rows*m.In), make([]float32, rows*m.Out)
+	b.SetBytes(int64(p.bytes))
+	for b.Loop() {
+		p.multiply(back, y, x, rows, false)
+	}
+	b.ReportMetric(float64(rows)*float64(m.Out)*float64(m.In)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GMAC/s")
+}
