@@ -11,7 +11,7 @@ import (
 // Resolve says which file or folder a MODEL argument means: "" and the default's short name mean the default model in
 // cache, anything else is a path. fetch reports that the default model is meant and is not in the cache yet.
 func Resolve(arg, cache string) (path string, fetch bool, err error) {
-	if arg == "" || strings.EqualFold(arg, Default.Name) {
+	if IsDefault(arg) {
 		path = Default.Path(cache)
 		info, err := os.Stat(path)
 		return path, err != nil || info.Size() != Default.Size, nil
@@ -22,6 +22,9 @@ func Resolve(arg, cache string) (path string, fetch bool, err error) {
 	}
 	return arg, false, nil
 }
+
+// IsDefault says whether a MODEL argument means the default model.
+func IsDefault(arg string) bool { return arg == "" || strings.EqualFold(arg, Default.Name) }
 
 // unwrapPath drops the operation and the path that os puts in front, since the message names the path itself.
 func unwrapPath(err error) error {

@@ -164,6 +164,33 @@ func TestDebugTokenizeAndBack(t *testing.T) {
 	}
 }
 
+func TestDebugDetokenizeRefusesIDsThatAreNoTokens(t *testing.T) {
+	home(t)
+	for _, ids := range []string{"[[1],[99999999]]", "[[-1]]"} {
+		code, _, errs := program(t, ids, "debug", "detokenize", backendtest.Path(t, "llama-smollm2"))
+		if code != ExitUsage || !strings.Contains(errs, "no token has id") {
+			t.Errorf("%s: exit code %d, %s", ids, code, errs)
+		}
+	}
+}
+
+func TestLogDoesNotHoldWhatWasSaid(t *testing.T) {
+	dir := home(t)
+	log := filepath.Join(dir, "log")
+	succeed(t, "", backendtest.Path(t, "llama-smollm2"), "-p", "my secret", "--max-new-tokens", "2", "--log", log)
+	raw, err := os.ReadFile(log)
+	if err != nil || len(raw) == 0 || strings.Contains(string(raw), "secret") {
+		t.Errorf("the log (%v) is %s", err, raw)
+	}
+}
+
+func TestModelPathNeedsNoCacheFolder(t *testing.T) {
+	home(t)
+	t.Setenv("XDG_CACHE_HOME", "")
+	t.Setenv("HOME", "")
+	succeed(t, "", "inspect", backendtest.Path(t, "llama-smollm2"))
+}
+
 func TestDebugRenderPrintsThePromptAndNothingElse(t *testing.T) {
 	home(t)
 	messages := `{"messages":[{"role":"user","content":"Hi"}],"add_generation_prompt":true}`
@@ -208,6 +235,9 @@ func TestErrorsAreOneLineWithTheRightExitCode(t *testing.T) {
 		{"misspelt setting", []string{"--config", bad, "config", "show"}, ExitUsage, "temperatur"},
 		{"config file that is not there", []string{"--config", empty + "/x", "config", "show"}, ExitUsage, "--config"},
 		{"debug errors are 2", []string{"debug", "greedy", fixture, "--ids", "1,x"}, ExitUsage, `"x" is no token id`},
+		{"debug without --out", []string{"debug", "logits", fixture, "--ids", "1"}, ExitUsage, `"out"`},
+		{"debug command that is none", []string{"debug", "nope"}, ExitUsage, `"nope"`},
+		{"two models", []string{"a", "b"}, ExitUsage, "at most 1"},
 		{"id outside the vocabulary", []string{"debug", "greedy", fixture, "--ids", "99999999"}, ExitUsage, "99999999"},
 		{"two conversations", []string{"-p", "x", "--open", "a", "--resume"}, ExitUsage, "--resume"},
 		{"bench of nothing", []string{"bench", fixture, "--decode", "0"}, ExitUsage, "--decode"},

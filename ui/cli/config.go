@@ -8,7 +8,7 @@ import (
 )
 
 func newConfig(s *settings, io streams) *cobra.Command {
-	parent := &cobra.Command{Use: "config", Short: "Show the settings", Args: cobra.NoArgs}
+	parent := group("config", "Show the settings")
 	parent.AddCommand(
 		&cobra.Command{
 			Use: "path", Short: "Print where config.toml is looked for", Args: cobra.NoArgs,

@@ -18,9 +18,7 @@ import (
 // newDebug holds the commands that let anyone check this program against another implementation. Their errors end with
 // exit code 2, and none needs a tokenizer unless it is about one.
 func newDebug(s *settings, io streams) *cobra.Command {
-	parent := &cobra.Command{
-		Use: "debug", Short: "Compare with another implementation: token ids, prompts, logits, weights", Args: cobra.NoArgs,
-	}
+	parent := group("debug", "Compare with another implementation: token ids, prompts, logits, weights")
 	parent.AddCommand(
 		newDebugTokenize(s, io), newDebugDetokenize(s, io), newDebugRender(s, io),
 		newDebugLogits(s, io), newDebugGreedy(s, io), newDebugDequantize(s, io),
@@ -113,6 +111,11 @@ func newDebugDetokenize(s *settings, io streams) *cobra.Command {
 			defer func() { _ = t.Close() }()
 			out := make([]string, len(lists))
 			for i, ids := range lists {
+				for _, id := range ids {
+					if _, ok := t.Token(id); !ok {
+						return fmt.Errorf("%s: list %d: no token has id %d; ids lie in 0…%d", args[0], i, id, t.Size()-1)
+					}
+				}
 				if out[i], err = t.Decode(ids, false); err != nil {
 					return err
 				}

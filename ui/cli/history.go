@@ -23,7 +23,7 @@ func (s *settings) store() (*history.Store, error) {
 }
 
 func newHistory(s *settings, io streams) *cobra.Command {
-	parent := &cobra.Command{Use: "history", Short: "List and show saved conversations", Args: cobra.NoArgs}
+	parent := group("history", "List and show saved conversations")
 	parent.AddCommand(
 		&cobra.Command{
 			Use: "list", Short: "List all conversations, the newest first", Args: cobra.NoArgs,

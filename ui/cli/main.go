@@ -58,13 +58,17 @@ type streams struct {
 }
 
 func run(ctx context.Context, args []string, io streams) int {
-	root := newRoot(io)
+	s := &settings{}
+	root := newRoot(s, io)
 	root.SetArgs(joinResume(args))
 	err := root.ExecuteContext(ctx)
 	var exit *exitError
 	switch {
 	case err == nil:
 		return ExitOK
+	case !s.loaded: // the command line itself is wrong: cobra's errors, and those of settings
+		fmt.Fprintln(io.err, "peregrine:", err)
+		return ExitUsage
 	case errors.As(err, &exit):
 		if exit.err != nil {
 			fmt.Fprintln(io.err, "peregrine:", exit.err)
@@ -84,8 +88,7 @@ func usage(format string, args ...any) error {
 }
 
 // newRoot builds the command tree. Every command gets the same settings, filled from config.toml and the flags.
-func newRoot(io streams) *cobra.Command {
-	s := &settings{}
+func newRoot(s *settings, io streams) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "peregrine [MODEL]",
 		Short: "Chat with a language model in this terminal, run by this process",
@@ -119,4 +122,17 @@ MODEL is a folder with config.json and safetensors files (dense or GPTQ; Falcon 
 		newPull(s, io), newInspect(s, io), newBench(s, io), newHistory(s, io), newConfig(s, io), newDebug(s, io),
 	)
 	return root
+}
+
+// group makes a command that only holds others.
+func group(name, short string) *cobra.Command {
+	return &cobra.Command{
+		Use: name, Short: short, Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usage("%s has no command %q; see %s --help", cmd.CommandPath(), args[0], cmd.CommandPath())
+			}
+			return cmd.Help()
+		},
+	}
 }

@@ -29,7 +29,7 @@ func (s *settings) resolve(ctx context.Context, args []string, io streams) (stri
 		arg = args[0]
 	}
 	cache, err := cacheDir()
-	if err != nil {
+	if err != nil && hub.IsDefault(arg) {
 		return "", err
 	}
 	path, fetch, err := hub.Resolve(arg, cache)
@@ -74,6 +74,15 @@ func (s *settings) context(c model.Config) (int, error) {
 type sequence struct {
 	*model.Decoder
 	exec model.Executor
+	path string // of the model, for errors
+}
+
+// Forward is the decoder's, with errors that name the model.
+func (q *sequence) Forward(ctx context.Context, tokens []int32, pos int, out *model.Output) error {
+	if err := q.Decoder.Forward(ctx, tokens, pos, out); err != nil {
+		return fmt.Errorf("%s: %w", q.path, err)
+	}
+	return nil
 }
 
 // Close gives the weights and the KV cache back.
@@ -97,7 +106,7 @@ func (s *settings) sequence(ctx context.Context, c *model.Checkpoint, backend mo
 		return nil, err
 	}
 	s.log.Info("loaded", "model", c.Path, "backend", backend.Name(), "seconds", time.Since(start).Seconds())
-	return &sequence{model.NewDecoder(c.Config, exec, tokens), exec}, nil
+	return &sequence{model.NewDecoder(c.Config, exec, tokens), exec, c.Path}, nil
 }
 
 // loader returns the engine's way to get its model: weights and tokenizer side by side.

@@ -29,7 +29,7 @@ func joinResume(args []string) []string {
 }
 
 func isName(word string) bool {
-	if strings.HasPrefix(word, "-") || strings.EqualFold(word, hub.Default.Name) {
+	if strings.HasPrefix(word, "-") || hub.IsDefault(word) {
 		return false
 	}
 	_, err := os.Stat(word)

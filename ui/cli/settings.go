@@ -33,6 +33,7 @@ type settings struct {
 	resumeSet  bool
 	logPath    string
 	seed       uint64
+	loaded     bool // the command line and config.toml are good
 	log        *slog.Logger
 	logFile    *os.File
 }
@@ -98,6 +99,9 @@ func (s *settings) register(root *cobra.Command) {
 
 // load reads config.toml, lays the flags that were given over it, checks both and opens the log.
 func (s *settings) load(cmd *cobra.Command) error {
+	if err := cmd.ValidateRequiredFlags(); err != nil {
+		return usage("%v; see %s --help", err, cmd.CommandPath())
+	}
 	if err := s.readConfig(); err != nil {
 		return err
 	}
@@ -132,7 +136,11 @@ func (s *settings) load(cmd *cobra.Command) error {
 	if err := s.check(); err != nil {
 		return err
 	}
-	return s.openLog()
+	if err := s.openLog(); err != nil {
+		return err
+	}
+	s.loaded = true
+	return nil
 }
 
 // check refuses values before a model is loaded for them.
@@ -284,7 +292,9 @@ func (s *settings) openLog() error {
 	}
 	s.logFile = f
 	s.log = slog.New(slog.NewTextHandler(f, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	s.log.Info("peregrine", "version", version, "args", os.Args[1:])
+	// Not the arguments: a bug report must not carry what was said.
+	s.log.Info("peregrine", "version", version, "backend", s.file.Backend, "threads", s.file.Threads, "isa", s.file.ISA,
+		"precision", s.file.Precision, "context", s.file.Context, "template", s.file.Template)
 	return nil
 }
 
