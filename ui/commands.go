@@ -103,14 +103,13 @@ func (m *Model) obey(name, argument string) tea.Cmd {
 }
 
 func (m *Model) openCommand(argument string) tea.Cmd {
+	if looksLikePath(argument) {
+		return m.openFile(expandHome(argument))
+	}
 	store := m.opt.Store
 	if store == nil {
 		m.tell(levelWarn, "conversations are not kept in this run")
 		return nil
-	}
-	if looksLikePath(argument) {
-		path := expandHome(argument)
-		return m.open(path, func() (*history.File, error) { return store.Open(path) })
 	}
 	return m.open(argument, func() (*history.File, error) {
 		f, err := store.OpenID(argument)

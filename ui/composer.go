@@ -8,6 +8,7 @@ import (
 	"charm.land/bubbles/v2/textarea"
 	tea "charm.land/bubbletea/v2"
 	"charm.land/lipgloss/v2"
+	"github.com/atotto/clipboard"
 
 	"peregrine/ui/escape"
 )
@@ -42,6 +43,7 @@ func newComposer(t *theme) composer {
 	c.area.CharLimit = 0
 	c.area.SetVirtualCursor(false)
 	c.area.KeyMap.InsertNewline.SetEnabled(false) // newlines are the key table's affair
+	c.area.KeyMap.Paste.SetEnabled(false)         // see readClipboard
 	c.area.KeyMap.PageUp.SetEnabled(false)
 	c.area.KeyMap.PageDown.SetEnabled(false)
 	c.setTheme(t)
@@ -124,6 +126,16 @@ func (c *composer) paste(text string) {
 	}
 	c.pastes[mark] = text
 	c.area.InsertString(mark)
+}
+
+// readClipboard pastes from the clipboard of the machine that the program runs on. The text field's own way to do that would
+// not know of large pastes.
+func readClipboard() tea.Msg {
+	text, err := clipboard.ReadAll()
+	if err != nil {
+		return noticeMsg{levelWarn, "no clipboard here: " + err.Error() + "; paste with the terminal's own key"}
+	}
+	return tea.PasteMsg{Content: text}
 }
 
 // newline starts a new line at the cursor.

@@ -22,14 +22,23 @@ func (m *Model) open(what string, get func() (*history.File, error)) tea.Cmd {
 	}
 }
 
+// openFile opens a file anywhere on disk, whether conversations are kept or not.
+func (m *Model) openFile(path string) tea.Cmd {
+	get := history.Open
+	if m.opt.Store != nil {
+		get = m.opt.Store.Open
+	}
+	return m.open(path, func() (*history.File, error) { return get(path) })
+}
+
 // openAtStart opens what the options ask for.
 func (m *Model) openAtStart() tea.Cmd {
 	store := m.opt.Store
 	switch {
+	case m.opt.Open != "":
+		return m.openFile(m.opt.Open)
 	case store == nil:
 		return nil
-	case m.opt.Open != "":
-		return m.open(m.opt.Open, func() (*history.File, error) { return store.Open(m.opt.Open) })
 	case m.opt.Name != "":
 		return m.open(m.opt.Name, func() (*history.File, error) { return store.OpenID(m.opt.Name) })
 	case m.opt.Resume:
@@ -209,7 +218,7 @@ func (m *Model) rename(path, name string) tea.Cmd {
 
 // copyTo writes a copy of the conversation. From a read-only one the chat goes on in the copy.
 func (m *Model) copyTo(path string) tea.Cmd {
-	file, store, move := m.chat.file, m.opt.Store, m.chat.readOnly != ""
+	file, move := m.chat.file, m.chat.readOnly != ""
 	if file == nil {
 		m.tell(levelWarn, "nothing to save yet: say something first")
 		return nil
@@ -223,7 +232,7 @@ func (m *Model) copyTo(path string) tea.Cmd {
 		if !move {
 			return noticeMsg{levelInfo, said}
 		}
-		f, err := store.Open(path)
+		f, err := history.Open(path)
 		return openedMsg{file: f, err: err, what: path, said: "this is the copy " + escape.Line(path)}
 	}
 }

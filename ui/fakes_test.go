@@ -2,7 +2,6 @@ package ui
 
 import (
 	"context"
-	"errors"
 	"reflect"
 	"strings"
 	"sync"
@@ -381,5 +380,3 @@ func readBack(t testing.TB, path string) []history.Message {
 	c := f.Conversation()
 	return c.Path(c.Leaf())
 }
-
-var errDisk = errors.New("no space left on device")

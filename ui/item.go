@@ -184,7 +184,7 @@ func (it *item) footer() string {
 		parts = append(parts, "version "+it.version)
 	}
 	if t := m.Timings; t != nil && t.ReplyTokens > 0 {
-		parts = append(parts, plural(t.ReplyTokens, "token"))
+		parts = append(parts, plural(max(t.ReplyTokens, len(m.TokenIDs)), "token")) // a continued reply has more than its last part
 		if t.DecodePerSecond > 0 {
 			parts = append(parts, rateText(t.DecodePerSecond))
 		}

@@ -51,11 +51,8 @@ func New(opt Options) *Model {
 	return m
 }
 
-// Messages of the model's loading.
-type (
-	infoMsg struct{ info generate.Info }
-	lookMsg struct{}
-)
+// infoMsg says how far the model is loaded.
+type infoMsg struct{ info generate.Info }
 
 // pollEvery is how often the progress of loading is looked at.
 const pollEvery = 100 * time.Millisecond

@@ -145,8 +145,12 @@ func (m *Model) showModel() {
 func (m *Model) modelLines(width int) []string {
 	i := m.info
 	rows := [][2]string{
-		{"model", i.Model}, {"path", i.Path}, {"architecture", i.Architecture}, {"weights", i.Quantization},
-		{"backend", i.Backend}, {"because", i.BackendWhy},
+		{"model", i.Model},
+		{"path", i.Path},
+		{"architecture", i.Architecture},
+		{"weights", i.Quantization},
+		{"backend", i.Backend},
+		{"because", i.BackendWhy},
 		{"template", strings.TrimSuffix(i.Template+"; there are "+strings.Join(i.Templates, ", "), "; there are ")},
 		{"defaults", strings.Join(samplingText(i.Defaults), ", ")},
 	}

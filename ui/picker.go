@@ -144,8 +144,7 @@ func (p *picker) choose(m *Model) tea.Cmd {
 		return p.delete(m) // takes it back
 	}
 	m.overlay = nil
-	store := m.opt.Store
-	return m.open(e.Path, func() (*history.File, error) { return store.Open(e.Path) })
+	return m.openFile(e.Path)
 }
 
 // delete deletes what is selected, or takes that back.
@@ -200,8 +199,7 @@ func (m *Model) restored(msg restoredMsg) tea.Cmd {
 		delete(p.undo, msg.path)
 		return nil
 	}
-	store := m.opt.Store
-	return m.open(msg.path, func() (*history.File, error) { return store.Open(msg.path) })
+	return m.openFile(msg.path)
 }
 
 // renamed notes a new name.

@@ -17,7 +17,11 @@ func Run(ctx context.Context, opt Options, more ...tea.ProgramOption) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP)
 	defer stop()
 	m := New(opt)
-	_, err := tea.NewProgram(m, append([]tea.ProgramOption{tea.WithContext(ctx)}, more...)...).Run()
+	// Frames are written at the next of so many ticks a second: more of them bring the first frame, and what is typed, to the
+	// screen 8 ms sooner. How often a reply is drawn does not depend on it; see frame.
+	const ticks = 120
+	more = append([]tea.ProgramOption{tea.WithContext(ctx), tea.WithFPS(ticks)}, more...)
+	_, err := tea.NewProgram(m, more...).Run()
 	if errors.Is(err, tea.ErrInterrupted) || ctx.Err() != nil && errors.Is(err, tea.ErrProgramKilled) {
 		err = nil // asked to end, not broken
 	}

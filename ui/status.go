@@ -85,17 +85,17 @@ func (m *Model) status(width int) string {
 		name = "no model"
 	}
 	model := &segment{forms: []string{name, ansi.Truncate(name, 14, "…")}, bold: true}
-	load, quant, backend, why, template := seg(c.warn, ""), seg(c.muted, ""), seg(c.muted, ""), seg(c.muted, ""), seg(c.muted, "")
+	load, why, template := seg(c.warn, ""), seg(c.muted, ""), seg(c.muted, "")
 	switch {
 	case info.Err != nil:
 		load = seg(c.bad, "not loaded", "failed")
 	case !info.Ready:
 		load = seg(c.warn, fmt.Sprintf("loading %.0f %%", 100*info.Progress), fmt.Sprintf("%.0f %%", 100*info.Progress))
 	}
-	quant = seg(c.muted, escape.Line(info.Quantization), "")
+	quant := seg(c.muted, escape.Line(info.Quantization), "")
 	whole := escape.Line(info.Backend)
 	short, _, _ := strings.Cut(whole, " (")
-	backend = seg(c.muted, whole, short, "")
+	backend := seg(c.muted, whole, short, "")
 	if w := escape.Line(info.BackendWhy); w != "" {
 		why = seg(c.muted, w, ansi.Truncate(w, 32, "…"), ansi.Truncate(w, 20, "…"), "")
 	}

@@ -8,6 +8,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"peregrine/history"
 	"peregrine/model/generate"
 )
 
@@ -356,4 +357,38 @@ func TestAReplyIsOnDiskWhileItIsWritten(t *testing.T) {
 	})
 	close(words)
 	b.ended()
+}
+
+func TestAReplyThatDiedIsShownAndContinued(t *testing.T) {
+	store := openStore(t)
+	f, err := store.Create(history.Header{Name: "Died"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	user, err := f.Append(history.Message{Role: generate.User, Content: "hi"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = errors.Join(
+		f.Partial(history.Message{
+			ID: history.NewID(), ParentID: user.ID, Role: generate.Assistant, Content: "half a", TokenIDs: []int32{5, 6},
+		}),
+		f.Close(), // as it is left when the program dies
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gen := newScript(" reply")
+	b := newBench(t, Options{Generator: gen, Store: store, Name: "Died"})
+	b.until("the conversation", func() bool { return strings.Contains(b.screen(), "half a") })
+	b.wantScreen("interrupted while it was written: /continue goes on")
+	b.keys("/continue", "enter")
+	b.until("the rest", func() bool { return strings.Contains(b.screen(), "half a reply") })
+	b.ended()
+	if got := gen.last().Continue; len(got) != 2 {
+		t.Errorf("got %v to continue, want the two tokens", got)
+	}
+	if got := b.saved(); len(got) != 2 || got[1].Content != "half a reply" || got[1].Partial {
+		t.Errorf("got %+v, want the whole reply", got)
+	}
 }

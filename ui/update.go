@@ -113,6 +113,9 @@ func (m *Model) edit(key tea.KeyPressMsg) tea.Cmd {
 			return nil
 		}
 	}
+	if key.Keystroke() == "ctrl+v" {
+		return readClipboard
+	}
 	cmd := m.composer.press(key)
 	m.refresh()
 	return cmd

@@ -215,10 +215,14 @@ func (m *Model) welcome(w, h int) []string {
 func (m *Model) hints(w int) []string {
 	k := m.keys.label
 	pairs := [][2]string{
-		{k(actSend), "send"}, {k(actNewline), "new line"},
-		{"/ " + k(actPalette), "commands"}, {k(actPicker), "conversations"},
-		{k(actColder) + " " + k(actWarmer), "temperature"}, {k(actFewer) + " " + k(actMore), "top-k"},
-		{k(actHelp), "help"}, {k(actQuit), "quit"},
+		{k(actSend), "send"},
+		{k(actNewline), "new line"},
+		{"/ " + k(actPalette), "commands"},
+		{k(actPicker), "conversations"},
+		{k(actColder) + " " + k(actWarmer), "temperature"},
+		{k(actFewer) + " " + k(actMore), "top-k"},
+		{k(actHelp), "help"},
+		{k(actQuit), "quit"},
 	}
 	const keyWidth, nameWidth = 13, 16
 	cell := func(p [2]string) string {

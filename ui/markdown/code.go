@@ -130,7 +130,7 @@ func fitting(s string, room int, force bool) (size, cells int) {
 			cluster, w = ansi.FirstGraphemeCluster(s[size:], ansi.GraphemeWidth)
 			n = len(cluster)
 		}
-		if cells+w > room && !(force && size == 0) {
+		if cells+w > room && (!force || size > 0) {
 			return size, cells
 		}
 		size, cells = size+n, cells+w
