@@ -36,9 +36,8 @@ PG_INLINE __m256 pg_load8(const uint8_t *p, int type) {
 }
 
 // Zero points of eight rows as float32.
-PG_INLINE __m256 pg_zeros8(const pg_matrix *w, size_t side) {
-  if (w->offset == PG_OFFSET_ZERO) return _mm256_set1_ps((float)w->zero);
-  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(w->offsets + side))));
+PG_INLINE __m256 pg_zeros8(const uint8_t *p) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)));
 }
 
 PG_INLINE float pg_hsum(__m256 v) {

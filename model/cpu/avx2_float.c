@@ -50,7 +50,7 @@ PG_INLINE void decode_blocks(float *dst, const pg_matrix *w, size_t o, size_t fr
     if (w->offset == PG_OFFSET_MIN) {
       min = pg_load8(w->offsets + 2 * side, PG_F16);
     } else {
-      zero = pg_zeros8(w, side);
+      zero = w->offset == PG_OFFSET_ZEROS ? pg_zeros8(w->offsets + side) : _mm256_set1_ps((float)w->zero);
     }
     for (int u = 0; u < 8; u++, dst += PG_UNIT * PG_OCTET) decode_unit(dst, unit_bytes(c, bits, u), bits == 8, d, zero, min);
   }
