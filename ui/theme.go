@@ -7,27 +7,27 @@ import (
 	"peregrine/ui/markdown"
 )
 
-// palette is a set of colours. Every colour of the program is in this file; a test holds each to a contrast of at least
+// colours is a set of colours. Every colour of the program is in this file; a test holds each to a contrast of at least
 // 4.5:1 on the backgrounds that the set is for.
 type colours struct {
-	accent, user, muted, good, warn, bad                    string
+	accent, user, muted, warn, bad                          string
 	code, link                                              string
 	keyword, text, comment, number, function, typ, ins, del string
 }
 
 // darkColours are for light text on a dark background.
 var darkColours = colours{
-	accent: "#8ab4f8", user: "#f2b866", muted: "#9aa0a6", good: "#81c995", warn: "#fdd663", bad: "#f6958c",
+	accent: "#8ab4f8", user: "#f2b866", muted: "#9e9e9e", warn: "#fdd663", bad: "#f6958c",
 	code: "#9fd3b8", link: "#8ab4f8",
-	keyword: "#c9a7f5", text: "#a8d5a2", comment: "#9aa0a6", number: "#f2b866", function: "#7fc8f8", typ: "#7fdbca",
+	keyword: "#c9a7f5", text: "#a8d5a2", comment: "#9e9e9e", number: "#f2b866", function: "#7fc8f8", typ: "#7fdbca",
 	ins: "#81c995", del: "#f6958c",
 }
 
 // lightColours are for dark text on a light background.
 var lightColours = colours{
-	accent: "#0b57d0", user: "#8a4600", muted: "#5f6368", good: "#146c2e", warn: "#7a4f00", bad: "#b3261e",
+	accent: "#0b57d0", user: "#8a4600", muted: "#626262", warn: "#7a4f00", bad: "#b3261e",
 	code: "#0f5f4b", link: "#0b57d0",
-	keyword: "#6f2dbd", text: "#146c2e", comment: "#5f6368", number: "#8a4600", function: "#0b57d0", typ: "#00646b",
+	keyword: "#6f2dbd", text: "#146c2e", comment: "#626262", number: "#8a4600", function: "#0b57d0", typ: "#00646b",
 	ins: "#146c2e", del: "#b3261e",
 }
 
