@@ -223,7 +223,7 @@ func TestLoadRefusesSplitOutputsOfParallelBlocks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer b.Close() //nolint:errcheck // closing the pool cannot fail
+	defer b.Close()
 	const want = "layer 1: the outputs of a parallel block in 1 and 2 matrices"
 	if _, err := b.Load(t.Context(), p, model.LoadOptions{}); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %q", err, want)

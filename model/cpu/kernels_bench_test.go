@@ -32,8 +32,10 @@ func BenchmarkMultiply(b *testing.B) {
 
 func benchFormats(out, in int) []*quant.Matrix {
 	r := random(1)
-	list := []*quant.Matrix{blocks(r, quant.Q4_0, out, in), blocks(r, quant.Q4_1, out, in), blocks(r, quant.Q8_0, out, in),
-		blocks(r, quant.F16, out, in), blocks(r, quant.BF16, out, in)}
+	list := []*quant.Matrix{
+		blocks(r, quant.Q4_0, out, in), blocks(r, quant.Q4_1, out, in), blocks(r, quant.Q8_0, out, in),
+		blocks(r, quant.F16, out, in), blocks(r, quant.BF16, out, in),
+	}
 	for _, bits := range []int{2, 3, 4, 8} {
 		m := gptqLayout{bits: bits, group: 128, symmetric: true, scales: tensor.F16}.random(r, out, in)
 		m.Name = fmt.Sprintf("GPTQ%d-128", bits)
@@ -47,7 +49,7 @@ func benchMultiply(b *testing.B, m *quant.Matrix, rows, threads int) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer back.Close() //nolint:errcheck // closing the pool cannot fail
+	defer back.Close()
 	p, err := packOne(back, m)
 	if err != nil {
 		b.Fatal(err)

@@ -92,7 +92,7 @@ const busyLoop = "PEREGRINE_TEST_BUSY_LOOP"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(busyLoop) != "" {
-		for start := time.Now(); time.Since(start) < 30*time.Second; { //nolint:revive // that is its purpose
+		for start := time.Now(); time.Since(start) < 30*time.Second; {
 		}
 		return
 	}
