@@ -100,7 +100,7 @@ func ReadBandwidth(threads int, bytes int64) float64 {
 	if err != nil || bytes < 1 {
 		return 0
 	}
-	defer b.Close() //nolint:errcheck // closing the pool cannot fail
+	defer b.Close()
 	p := C.pg_map(C.size_t(bytes))
 	if p == nil {
 		return 0
