@@ -111,7 +111,7 @@ func (m *Model) openCommand(argument string) tea.Cmd {
 		m.tell(levelWarn, "conversations are not kept in this run")
 		return nil
 	}
-	return m.open(argument, func() (*history.File, error) {
+	return m.open(func() (*history.File, error) {
 		f, err := store.OpenID(argument)
 		if errors.Is(err, history.ErrNotFound) {
 			if _, missing := os.Stat(argument); missing == nil {

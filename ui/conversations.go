@@ -15,10 +15,10 @@ import (
 )
 
 // open opens another conversation with what get returns. The present one is closed afterwards.
-func (m *Model) open(what string, get func() (*history.File, error)) tea.Cmd {
+func (m *Model) open(get func() (*history.File, error)) tea.Cmd {
 	return func() tea.Msg {
 		f, err := get()
-		return openedMsg{file: f, err: err, what: what}
+		return openedMsg{file: f, err: err}
 	}
 }
 
@@ -28,7 +28,7 @@ func (m *Model) openFile(path string) tea.Cmd {
 	if m.opt.Store != nil {
 		get = m.opt.Store.Open
 	}
-	return m.open(path, func() (*history.File, error) { return get(path) })
+	return m.open(func() (*history.File, error) { return get(path) })
 }
 
 // openAtStart opens what the options ask for.
@@ -40,9 +40,9 @@ func (m *Model) openAtStart() tea.Cmd {
 	case store == nil:
 		return nil
 	case m.opt.Name != "":
-		return m.open(m.opt.Name, func() (*history.File, error) { return store.OpenID(m.opt.Name) })
+		return m.open(func() (*history.File, error) { return store.OpenID(m.opt.Name) })
 	case m.opt.Resume:
-		return m.open("the last conversation", func() (*history.File, error) {
+		return m.open(func() (*history.File, error) {
 			path, err := store.Latest()
 			if err != nil {
 				return nil, err
@@ -67,7 +67,7 @@ func (m *Model) opened(msg openedMsg) tea.Cmd {
 	leave := m.leave()
 	c := msg.file.Conversation()
 	m.chat = session{
-		keep: &keeper{store: m.opt.Store, file: msg.file}, file: msg.file, path: c.Path(c.Leaf()), name: c.Header.Name, readOnly: msg.file.ReadOnly(),
+		keep: &keeper{store: m.opt.Store, file: msg.file}, leaving: m.chat.leaving, file: msg.file, path: c.Path(c.Leaf()), name: c.Header.Name, readOnly: msg.file.ReadOnly(),
 		system: c.Header.System, template: m.opt.Template, limit: m.chat.limit,
 	}
 	if m.chat.template == "" {
@@ -105,8 +105,10 @@ func samePath(a, b string) bool {
 
 // leave ends what goes on in the conversation and saves it to its file.
 func (m *Model) leave() tea.Cmd {
-	save := m.parting()
+	save, leaving := m.parting(), m.chat.leaving
+	leaving.Add(1)
 	return func() tea.Msg {
+		defer leaving.Done()
 		if err := save(); err != nil {
 			return noticeMsg{levelBad, err.Error()}
 		}
@@ -157,12 +159,18 @@ func closeFile(file *history.File) tea.Cmd {
 // fresh starts a new conversation.
 func (m *Model) fresh() tea.Cmd {
 	leave := m.leave()
+	m.blank()
+	return leave
+}
+
+// blank shows a conversation in which nothing was said. What was there must have been taken care of.
+func (m *Model) blank() {
 	m.chat = session{
-		keep: &keeper{store: m.opt.Store}, system: m.opt.System, template: m.chat.template, limit: m.chat.limit,
+		keep: &keeper{store: m.opt.Store}, leaving: m.chat.leaving,
+		system: m.opt.System, template: m.chat.template, limit: m.chat.limit,
 	}
 	m.transcript.reset(nil)
 	m.meters = meters{limit: m.meters.limit}
-	return leave
 }
 
 // list reads what conversations there are.
@@ -184,8 +192,7 @@ func (m *Model) remove(path string) tea.Cmd {
 	if m.chat.file != nil && m.chat.file.Path() == path {
 		keep, t := m.chat.keep, m.turn
 		m.turn = nil
-		m.chat.keep = &keeper{} // what fresh leaves is nothing
-		_ = m.fresh()
+		m.blank()
 		release = func() error {
 			if t != nil {
 				t.settle()
@@ -233,7 +240,7 @@ func (m *Model) copyTo(path string) tea.Cmd {
 			return noticeMsg{levelInfo, said}
 		}
 		f, err := history.Open(path)
-		return openedMsg{file: f, err: err, what: path, said: "this is the copy " + escape.Line(path)}
+		return openedMsg{file: f, err: err, said: "this is the copy " + escape.Line(path)}
 	}
 }
 

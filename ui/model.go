@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"sync"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -39,7 +40,7 @@ func New(opt Options) *Model {
 	keys, problems := newKeymap(opt.Keys)
 	m := &Model{opt: opt, keys: keys, theme: newTheme(opt.Theme), sampling: newSampling(opt.Sampling), transcript: newTranscript()}
 	m.composer = newComposer(&m.theme)
-	m.chat = session{keep: &keeper{store: opt.Store}, system: opt.System, template: opt.Template, limit: opt.MaxTokens}
+	m.chat = session{keep: &keeper{store: opt.Store}, leaving: &sync.WaitGroup{}, system: opt.System, template: opt.Template, limit: opt.MaxTokens}
 	m.info = opt.Generator.Info()
 	if m.info.Ready {
 		m.sampling.defaults(m.info.Defaults)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/signal"
 	"syscall"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 )
@@ -30,7 +31,17 @@ func Run(ctx context.Context, opt Options, more ...tea.ProgramOption) error {
 
 // close ends the reply that is being written, saves it and closes the conversation.
 func (m *Model) close() error {
-	if err := m.parting()(); err != nil {
+	err := m.parting()()
+	left := make(chan struct{})
+	go func() {
+		m.chat.leaving.Wait()
+		close(left)
+	}()
+	select {
+	case <-left:
+	case <-time.After(settleWithin): // a disk that hangs
+	}
+	if err != nil {
 		return fmt.Errorf("the end of the conversation is not saved: %w", err)
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -16,7 +17,8 @@ import (
 // session is the conversation that is open: what of it is read, and its file.
 type session struct {
 	keep     *keeper
-	file     *history.File // nil until the first message is saved
+	leaving  *sync.WaitGroup // conversations that are still being saved and closed; every session has the same one
+	file     *history.File   // nil until the first message is saved
 	path     []history.Message
 	name     string
 	readOnly string // why nothing can be written
@@ -90,7 +92,6 @@ type (
 	openedMsg struct {
 		file *history.File
 		err  error
-		what string // what was asked for
 		said string
 	}
 	listedMsg struct {
