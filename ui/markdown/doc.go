@@ -86,7 +86,7 @@ func (d *Doc) Finish() {
 	}
 	d.closed = true
 	if d.carry != "" {
-		d.src.WriteString(escape.Visible(strings.ReplaceAll(d.carry, "\r", "\n")))
+		d.src.WriteString(escape.Visible(d.carry))
 		d.carry = ""
 		d.advance()
 	}
