@@ -1,8 +1,7 @@
 // How many threads work: where others use the machine, a thread that has lost its core holds up all the rest at every barrier,
-// and a forward pass has hundreds. If the threads together wait for more than WAIT_SHARE of the time, one thread less would be
-// about as fast, and one less it is, from the next adapting barrier on. After `patience` one more is tried again; patience
-// doubles with every try that fails and starts anew once all threads have worked in peace for that long. Results do not
-// depend on it (isa.h).
+// and a forward pass has hundreds. If the threads spend more than WAIT_SHARE of a window of time in waits, there is one less
+// from the next adapting barrier on. After `patience` one more is tried again; patience doubles with every try and starts anew
+// once all threads have worked in peace for that long. Results do not depend on it (isa.h).
 #define _GNU_SOURCE
 #include "pool.h"
 
@@ -21,10 +20,10 @@ enum { PG_SPIN_NS = 50 * 1000 };
 
 enum {
   LINE = 64,
-  SHORT_NS = 1000 * 1000, // a shorter time tells nothing about the machine
-  WAIT_SHARE = 60,        // percent of that time, all threads' waits added
-  PATIENCE_MIN_NS = 20 * 1000 * 1000,
-  PATIENCE_MAX_NS = 1000 * 1000 * 1000,
+  WINDOW_NS = 20 * 1000 * 1000, // of work, over which waits are added up: some of the system's time slices
+  WAIT_SHARE = 30,              // percent of all threads' time
+  PATIENCE_MIN_NS = 40 * 1000 * 1000,
+  PATIENCE_MAX_NS = 1280 * 1000 * 1000,
 };
 
 // word is a 32-bit value that threads wait on, with the number of those that sleep.
@@ -36,7 +35,7 @@ typedef struct word {
 // member is what one thread of the pool waits on and tells. Member 0 stands for the callers of pg_pool_run.
 typedef struct member {
   word job;           // counts the jobs given to this thread
-  int64_t waited;     // ns spent waiting in the present job, beyond the first moments of each wait
+  int64_t waited;     // ns spent waiting since the measurement began, but for the first moments of each wait
   struct pg_pool *pool;
   pthread_t handle;
 } member;
@@ -52,7 +51,7 @@ struct pg_pool {
   // thread that leaves at an adapting barrier may read them when the others have passed the next one: active only falls.
   atomic_uint active;
   atomic_int stop;
-  int64_t measured;        // when the present measurement of waits began
+  int64_t elapsed, mark;   // time in jobs since the waits are measured, counted up to mark
   int64_t retry, patience; // when to try one thread more, and how long to wait for that the next time
   int quit;
   pg_task task;
@@ -156,16 +155,20 @@ unsigned pg_pool_threads(const pg_pool *p) { return p->threads; }
 
 unsigned pg_pool_active(const pg_pool *p) { return p->active; }
 
-// Whether the threads of the job wait so much that one less would do. Starts a new measurement when there is something to say.
+static void measure_anew(pg_pool *p) {
+  p->elapsed = 0;
+  for (unsigned t = 0; t < p->threads; t++) p->member[t].waited = 0;
+}
+
+// Whether the threads have waited so much that one less would do; asked at the end of jobs and at adapting barriers.
 static int crowded(pg_pool *p, int64_t now) {
-  int64_t waited = 0, elapsed = now - p->measured;
-  if (elapsed < SHORT_NS) return 0;
-  for (unsigned t = 0; t < p->active; t++) {
-    waited += p->member[t].waited;
-    p->member[t].waited = 0;
-  }
-  p->measured = now;
-  return waited * 100 > elapsed * WAIT_SHARE;
+  p->elapsed += now - p->mark;
+  p->mark = now;
+  int64_t waited = 0, window = p->elapsed > WINDOW_NS ? p->elapsed : WINDOW_NS;
+  for (unsigned t = 0; t < p->active; t++) waited += p->member[t].waited;
+  int verdict = waited * 100 > window * WAIT_SHARE * p->active; // certain before the window ends
+  if (verdict || p->elapsed >= WINDOW_NS) measure_anew(p);
+  return verdict;
 }
 
 // Takes one thread away for a while.
@@ -181,6 +184,7 @@ static void grow(pg_pool *p, int64_t now) {
   if (p->active < p->threads) {
     p->active++;
     p->retry = now + p->patience;
+    measure_anew(p);
   } else {
     p->patience = PATIENCE_MIN_NS;
   }
@@ -188,8 +192,8 @@ static void grow(pg_pool *p, int64_t now) {
 
 void pg_pool_run(pg_pool *p, pg_task task, void *arg) {
   if (p->threads > 1) {
-    p->measured = now_ns();
-    grow(p, p->measured);
+    p->mark = now_ns();
+    grow(p, p->mark);
   }
   atomic_store(&p->next, 0);
   if (p->active == 1) {
@@ -200,7 +204,6 @@ void pg_pool_run(pg_pool *p, pg_task task, void *arg) {
   p->task = task;
   p->arg = arg;
   atomic_store(&p->running, threads - 1);
-  for (unsigned t = 0; t < threads; t++) p->member[t].waited = 0;
   for (unsigned t = 1; t < threads; t++) word_advance(&p->member[t].job);
   task(arg, 0, threads);
   int64_t waited = word_wait(&p->done, done), now = now_ns();
@@ -226,7 +229,8 @@ static int barrier(pg_pool *p, unsigned thread, const atomic_int *stop, int adap
     }
     word_advance(&p->barrier);
   } else {
-    p->member[thread].waited += word_wait(&p->barrier, old);
+    int64_t waited = word_wait(&p->barrier, old); // first: the last one to arrive may reset the sum meanwhile
+    p->member[thread].waited += waited;
   }
   return p->stop;
 }
