@@ -1,0 +1,2 @@
+// Package driver talks to the CUDA driver.
+package driver

@@ -1,0 +1,35 @@
+// The repacked weights and the activations that meet them.
+//
+// Both are in the fragment order of mma.sync.m16n8k16 (PTX ISA, "Matrix fragments for mma.m16n8k16"), so that a lane's 16 bytes
+// of weights are its share of one or several A fragments, and its 16 bytes of activations its share of two B fragments.
+//
+// A step is 16 input features. In step s, lane l holds eight weights j = 0…7 of the rows r = l/4 (j = 0, 1, 4, 5) and r+8
+// (j = 2, 3, 6, 7) and of the features 16·s + 2·(l%4) + (j&1) + 8·(j>>2). Register p = j/2 of the fragment is the pair (2p, 2p+1).
+//
+//   format   features a tile   vectors   a lane's words
+//   g8             32             1      words 2s, 2s+1: bytes j of step s
+//   g4, m4         64             1      word s: weight 2p at bit 4p, 2p+1 at bit 16+4p
+//   g2            128             1      word s/2: with i = 4·(s%2)+p, weight 2p at bit 2i, 2p+1 at bit 16+2i
+//   g3            256             3      vectors 0, 1: the low two bits as g2 (steps 0–7, 8–15); vector 2: the high bit,
+//                                        word s/4: with i = 4·(s%4)+p, weight 2p at bit i, 2p+1 at bit 16+i
+//   f16, bf16      32             2      vector s, word p: the pair
+//   f32            32             4      vectors 2s, 2s+1: the eight floats
+//
+// g formats: w = scale·(code − zero). m4: w = scale·code + minimum. Features are sorted by group (act-order), every group
+// padded to whole steps (group_steps·16 features), the matrix to whole tiles. Rows are padded to tiles of 16. Padding features meet
+// zeros in x; padding rows are computed and dropped.
+//
+// An activation x of `features` (a multiple of 32) is cut in groups of 8 tokens: [token group][features/32][lane][8], where the
+// lane l = 4·(token%8) + c holds elements e = 4·s + 2·h + b of the feature 32·P + 16·s + 8·h + 2·c + b.
+#pragma once
+#include "device.cuh"
+
+// x_features pads a tile count to the features that x has.
+template <int TileFeatures> DEVICE u32 x_features(u32 k_tiles) { return k_tiles * TileFeatures; }
+
+// x_index returns where feature k of a token stands in an x of so many features.
+DEVICE u64 x_index(u32 features, u32 token, u32 k) {
+  u32 in_pair = k % 32, step = in_pair / 16, f = in_pair % 16;
+  u32 lane = token % 8 * 4 + f % 8 / 2, element = step * 4 + f / 8 * 2 + f % 2;
+  return u64(token / 8) * features * 8 + u64(k / 32) * 256 + lane * 8 + element;
+}
