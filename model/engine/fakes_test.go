@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"peregrine/model"
 	"peregrine/model/generate"
 	"peregrine/model/sample"
 )
@@ -139,11 +140,12 @@ func (d *fakeDecoder) Forward(ctx context.Context, tokens []int32, pos int, out 
 	}
 	d.seq = append(d.seq, tokens...)
 	if out.Rows > 0 {
-		clear(out.Logits)
-		out.Logits[d.next()] = 10
+		logits := make([]float32, d.vocab)
+		logits[d.next()] = 10
 		if d.logits != nil {
-			d.logits(d.seq, out.Logits)
+			d.logits(d.seq, logits)
 		}
+		model.FillOutput(out, 0, logits)
 	}
 	return nil
 }

@@ -261,6 +261,16 @@ func TestTuneWorksFromTheNextToken(t *testing.T) {
 	if got.Sampling.RepetitionPenalty != 100 || got.Sampling.Seed == nil {
 		t.Errorf("got %+v, want the values in force at the end", got.Sampling)
 	}
+	repeated := 0
+	calls := f.decoder.taken()
+	for i := 1; i < len(calls); i++ {
+		if calls[i].pos == calls[i-1].pos {
+			repeated++
+		}
+	}
+	if repeated != 1 {
+		t.Errorf("%d tokens ran twice in %v, want one: the penalty needs all logits, the values before it did not", repeated, calls)
+	}
 }
 
 func TestSeedRepeatsAReply(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"peregrine/model/generate"
@@ -17,14 +18,19 @@ type worker struct {
 	model   *Model
 	prompts *prompts
 	kv      kv
-	out     sample.Output // one row, into a buffer that all replies share
+	full    sample.Output // one row of all logits, into a buffer that all replies share
+	lean    sample.Output // one row of the highest ones, for values that need no more
 	chunk   int           // tokens of a prefill step
 }
 
 func newWorker(m *Model, p *prompts, chunk int) *worker {
 	return &worker{
 		model: m, prompts: p, kv: kv{decoder: m.Decoder}, chunk: chunk,
-		out: sample.Output{Rows: 1, Logits: make([]float32, m.Decoder.Vocab())},
+		full: sample.Output{Rows: 1, Logits: make([]float32, m.Decoder.Vocab())},
+		lean: sample.Output{
+			Rows: 1, Top: [][]sample.Candidate{make([]sample.Candidate, min(sample.TopCount, m.Decoder.Vocab()))},
+			LogSum: make([]float32, 1),
+		},
 	}
 }
 
@@ -41,6 +47,7 @@ type turn struct {
 	text     *replyText
 	sampler  *sample.Sampler
 	sampling generate.Sampling // in force, Seed set
+	out      *sample.Output    // what the last forward pass filled
 	dropped  int
 	timings  generate.Timings
 	first    time.Time // of the first token
@@ -100,7 +107,7 @@ func (t *turn) reply(ctx context.Context) (generate.FinishReason, error) {
 		if err := ctx.Err(); err != nil {
 			return "", err
 		}
-		token, err := t.sample()
+		token, err := t.sample(ctx)
 		if err != nil {
 			return "", err
 		}
@@ -113,7 +120,7 @@ func (t *turn) reply(ctx context.Context) (generate.FinishReason, error) {
 			return reason, nil
 		}
 		at := len(t.prompt) + len(t.ids) - 1
-		if err := t.kv.forward(ctx, t.ids[len(t.ids)-1:], at, &t.out); err != nil {
+		if err := t.kv.forward(ctx, t.ids[len(t.ids)-1:], at, t.want()); err != nil {
 			return "", err
 		}
 	}
@@ -176,7 +183,7 @@ func (t *turn) prefill(ctx context.Context) error {
 		}
 		end, out := min(at+t.chunk, len(t.prompt)), &sample.Output{}
 		if end == len(t.prompt) {
-			out = &t.out
+			out = t.want()
 		}
 		if err := t.kv.forward(ctx, t.prompt[at:end], at, out); err != nil {
 			return err
@@ -187,12 +194,30 @@ func (t *turn) prefill(ctx context.Context) error {
 	}
 }
 
-// sample picks the next token from the logits with the sampling values of this moment.
-func (t *turn) sample() (generate.Token, error) {
+// want chooses what the next forward pass has to bring: all logits only where the sampling values look at all of them.
+func (t *turn) want() *sample.Output {
+	t.out = &t.lean
+	if t.sampler.NeedsLogits() || t.request.Candidates > sample.TopCount {
+		t.out = &t.full
+	}
+	return t.out
+}
+
+// sample picks the next token with the sampling values of this moment. Where those need more than the last forward pass
+// brought, because they changed since or equal logits lie across the border, it repeats the pass's last token.
+func (t *turn) sample(ctx context.Context) (generate.Token, error) {
 	if v, changed := t.writer.Sampling(); changed {
 		t.tune(v)
 	}
-	id, err := t.sampler.Next(t.out.Logits)
+	id, err := t.next()
+	if errors.Is(err, sample.ErrMore) {
+		t.out = &t.full
+		last := len(t.prompt) + len(t.ids) - 1
+		if err := t.kv.forward(ctx, slices.Clone(t.kv.ids[last:]), last, t.out); err != nil {
+			return generate.Token{}, err
+		}
+		id, err = t.next()
+	}
 	if err != nil {
 		return generate.Token{}, fmt.Errorf("engine: token %d of the reply: %w", len(t.ids), err)
 	}
@@ -201,6 +226,14 @@ func (t *turn) sample() (generate.Token, error) {
 		token.Candidates = t.candidates(t.request.Candidates)
 	}
 	return token, nil
+}
+
+// next asks the sampler, which answers ErrMore where the highest logits are not enough.
+func (t *turn) next() (int32, error) {
+	if t.out == &t.lean {
+		return t.sampler.NextTop(t.lean.Top[0], t.model.Decoder.Vocab())
+	}
+	return t.sampler.Next(t.full.Logits)
 }
 
 // tune puts new values in force. Another seed starts another random sequence.
@@ -219,7 +252,12 @@ func (t *turn) tune(v generate.Sampling) {
 
 // candidates lists the n most probable tokens, all of them if there are fewer.
 func (t *turn) candidates(n int) []generate.Candidate {
-	scored := t.sampler.Candidates(t.out.Logits, n)
+	var scored []sample.Scored
+	if t.out == &t.lean {
+		scored = t.sampler.CandidatesTop(t.lean.Top[0], t.lean.LogSum[0], t.model.Decoder.Vocab(), n)
+	} else {
+		scored = t.sampler.Candidates(t.full.Logits, n)
+	}
 	list := make([]generate.Candidate, len(scored))
 	for i, s := range scored {
 		list[i] = generate.Candidate{ID: s.ID, Text: tokenText(t.model.Tokenizer, s.ID), Prob: s.Prob, Kept: s.Kept}

@@ -27,10 +27,7 @@ func (x *Sampler) Candidates(logits []float32, k int) []Scored {
 	for _, l := range logits {
 		sum += math.Exp(float64(l) - float64(top))
 	}
-	kept := make(map[int32]bool, len(x.kept))
-	for _, token := range x.kept {
-		kept[token.id] = true
-	}
+	kept := x.keptIDs()
 	x.heap, _ = highest(x.heap[:0], logits, k) // filter has seen that no logit is NaN
 	for i := range x.heap {
 		x.heap[i].id = ^x.heap[i].id
@@ -41,4 +38,12 @@ func (x *Sampler) Candidates(logits []float32, k int) []Scored {
 		out[i] = Scored{ID: token.id, Prob: math.Exp(float64(token.score)-float64(top)) / sum, Kept: kept[token.id]}
 	}
 	return out
+}
+
+func (x *Sampler) keptIDs() map[int32]bool {
+	kept := make(map[int32]bool, len(x.kept))
+	for _, token := range x.kept {
+		kept[token.id] = true
+	}
+	return kept
 }

@@ -41,9 +41,13 @@ func (x *Sampler) choose(scores []float32, k int, t float32) (top scored, err er
 		}
 	}
 	if len(x.kept) == 0 {
-		return scored{}, fmt.Errorf("sample: %d logits: %w; the weights are damaged", len(scores), ErrNone)
+		return scored{}, noneFinite(len(scores))
 	}
 	return top, nil
+}
+
+func noneFinite(n int) error {
+	return fmt.Errorf("sample: %d logits: %w; the weights are damaged", n, ErrNone)
 }
 
 func notANumber(i, n int) error {

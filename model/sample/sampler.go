@@ -63,11 +63,10 @@ func (x *Sampler) Reset() { clear(x.seen) }
 // Next chooses an id from logits [vocab], which it does not change. With temperature 0 it is the highest logit, the lowest
 // id among equals. It returns ErrNaN if any logit is NaN, and ErrNone if none is above −Inf.
 func (x *Sampler) Next(logits []float32) (int32, error) {
-	draw := x.random.Float64()
 	if err := x.filter(logits); err != nil {
 		return 0, err
 	}
-	return pick(x.kept, draw), nil
+	return pick(x.kept, x.random.Float64()), nil
 }
 
 // filter leaves in x.kept the tokens that the values let through, with probabilities that add up to 1.
@@ -82,6 +81,12 @@ func (x *Sampler) filter(logits []float32) error {
 	if err != nil {
 		return err
 	}
+	return x.narrow(top)
+}
+
+// narrow applies temperature and what follows top-k to x.kept, of which top is the best.
+func (x *Sampler) narrow(top scored) error {
+	v := x.values
 	if t := float32(v.Temperature); t != 0 && t != 1 {
 		for i := range x.kept {
 			x.kept[i].score /= t
