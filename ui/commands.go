@@ -58,6 +58,7 @@ func commandTable() []command {
 	return append(table,
 		command{"seed", "[N|off]", "repeat the same random choices", actNone, (*Model).seedCommand, nil},
 		command{"model", "", "about the model", actModel, func(m *Model, _ string) tea.Cmd { m.showModel(); return nil }, nil},
+		command{"backend", "[NAME]", "load the model on another backend, or show it", actNone, (*Model).backendCommand, backends},
 		command{
 			"theme", "auto|light|dark", "change the colours", actNone, (*Model).themeCommand,
 			func(*Model) []string { return []string{"auto", "light", "dark"} },

@@ -152,8 +152,13 @@ var testNow = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 
 func newBench(t testing.TB, opt Options) *bench {
 	t.Helper()
-	gen, ok := opt.Generator.(*script)
-	if !ok {
+	var gen *script
+	switch g := opt.Generator.(type) {
+	case *script:
+		gen = g
+	case *twoBackends:
+		gen = g.script
+	default:
 		gen = newScript("hello there")
 		opt.Generator = gen
 	}

@@ -70,6 +70,8 @@ func (m *Model) routeRest(msg tea.Msg) tea.Cmd {
 		return m.restored(msg)
 	case renamedMsg:
 		return m.renamed(msg)
+	case switchedMsg:
+		return m.switched(msg)
 	case noticeMsg:
 		m.tell(msg.level, msg.text)
 	case tea.KeyReleaseMsg, tea.MouseMsg, tea.FocusMsg, tea.BlurMsg, tea.EnvMsg, nil:

@@ -12,9 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"peregrine/history"
-	"peregrine/model"
-	"peregrine/model/engine"
-	"peregrine/model/generate"
 	"peregrine/ui/plain"
 )
 
@@ -38,9 +35,7 @@ func chat(cmd *cobra.Command, s *settings, args []string, io streams) (err error
 	if err != nil {
 		return err
 	}
-	e := engine.New(s.loader(path), engine.Options{Log: s.log, Info: generate.Info{
-		Model: modelName(path), Path: path, Backend: s.file.Backend, Defaults: s.sampling(model.GenerationConfig{}),
-	}})
+	e := newSession(s, path)
 	defer func() { err = errors.Join(err, e.Close()) }()
 	if how == fullScreen {
 		return s.screen(cmd.Context(), e)
@@ -102,7 +97,7 @@ func (s *settings) conversation(how mode) (*history.File, *history.Store, error)
 }
 
 // lines answers once, or holds a conversation line by line.
-func (s *settings) lines(ctx context.Context, e *engine.Engine, how mode, io streams) error {
+func (s *settings) lines(ctx context.Context, e *session, how mode, io streams) error {
 	file, store, err := s.conversation(how)
 	if err != nil {
 		return err

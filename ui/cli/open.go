@@ -40,6 +40,9 @@ func (s *settings) resolve(ctx context.Context, args []string, io streams) (stri
 	return hub.Fetch(ctx, hub.Default, cache, hub.Pip)
 }
 
+// chatBackends lists the backends that a chat may use.
+func chatBackends() []string { return []string{"auto", "cuda", "cpu"} }
+
 // device opens the backend that the settings ask for and says in a few words why it is this one.
 func (s *settings) device() (model.Backend, string, error) {
 	switch s.file.Backend {

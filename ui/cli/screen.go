@@ -3,12 +3,11 @@ package cli
 import (
 	"context"
 
-	"peregrine/model/engine"
 	"peregrine/ui"
 )
 
 // screen opens the full-screen chat. Without a place for conversations it still chats, and says what is missing.
-func (s *settings) screen(ctx context.Context, e *engine.Engine) error {
+func (s *settings) screen(ctx context.Context, e *session) error {
 	opt := ui.Options{
 		Generator: e, Template: s.file.Template, System: s.file.System, MaxTokens: s.file.MaxNewTokens,
 		Open: s.open, Resume: s.resumeSet, Keys: s.file.Keys, Theme: s.file.Theme, Mouse: s.file.Mouse,

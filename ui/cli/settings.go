@@ -145,7 +145,7 @@ func (s *settings) load(cmd *cobra.Command) error {
 
 // check refuses values before a model is loaded for them.
 func (s *settings) check() error {
-	if err := oneOf("--backend", s.file.Backend, "", "auto", "cpu", "cuda", "oracle"); err != nil {
+	if err := oneOf("--backend", s.file.Backend, append([]string{"", "oracle"}, chatBackends()...)...); err != nil {
 		return err
 	}
 	if err := oneOf("--precision", s.file.Precision, "", "fast", "f32"); err != nil {

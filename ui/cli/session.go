@@ -1,0 +1,80 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"peregrine/model"
+	"peregrine/model/engine"
+	"peregrine/model/generate"
+)
+
+// session is the engine of a chat, which can be exchanged for one on another backend: a GPU may be lost in the middle of a
+// conversation, and the conversation goes on.
+type session struct {
+	settings *settings
+	path     string // of the model
+
+	mu     sync.Mutex
+	engine *engine.Engine
+}
+
+func newSession(s *settings, path string) *session {
+	x := &session{settings: s, path: path}
+	x.engine = x.start(s)
+	return x
+}
+
+// start makes an engine, which loads the model in the background.
+func (x *session) start(s *settings) *engine.Engine {
+	return engine.New(s.loader(x.path), engine.Options{Log: s.log, Info: generate.Info{
+		Model: modelName(x.path), Path: x.path, Backend: s.file.Backend, Defaults: s.sampling(model.GenerationConfig{}),
+	}})
+}
+
+func (x *session) current() *engine.Engine {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.engine
+}
+
+// Start, Plan and Info are those of the engine in force.
+func (x *session) Start(ctx context.Context, r generate.Request) (*generate.Stream, error) {
+	return x.current().Start(ctx, r)
+}
+
+// Plan is the engine's.
+func (x *session) Plan(ctx context.Context, r generate.Request) (generate.Plan, error) {
+	return x.current().Plan(ctx, r)
+}
+
+// Info is the engine's.
+func (x *session) Info() generate.Info { return x.current().Info() }
+
+// Backends lists what UseBackend takes.
+func (x *session) Backends() []string { return chatBackends() }
+
+// UseBackend ends the engine, a reply that runs included, gives its memory back and loads the model anew on another backend.
+// It returns when the old engine is gone; the new one loads in the background.
+func (x *session) UseBackend(name string) error {
+	if !slices.Contains(chatBackends(), name) {
+		return fmt.Errorf("backend is %q; want one of %s", name, strings.Join(chatBackends(), ", "))
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	err := x.engine.Close()
+	if err != nil { // a lost device cannot even free its memory; the chat goes on all the same
+		x.settings.log.Warn("closing the model", "error", err)
+	}
+	other := *x.settings
+	other.file.Backend = name
+	x.settings = &other
+	x.engine = x.start(&other)
+	return nil
+}
+
+// Close ends the engine.
+func (x *session) Close() error { return x.current().Close() }
