@@ -12,7 +12,8 @@ import (
 // What kernels/layout.cuh and args.h fix.
 const (
 	tileRows     = 16
-	stepFeatures = 16 // input features of a step, to which groups are padded
+	stepFeatures = 16 // input features of a step
+	pairFeatures = 32 // of two steps, to which groups are padded
 	vectorBytes  = 16
 	laneCount    = 32
 	mostParts    = 3
@@ -48,7 +49,7 @@ type packing struct {
 	rowTiles int
 	kTiles   int
 	groups   int // 0: a dense matrix
-	// groupSteps is the steps of 16 features that a group has. Steps behind the last group hold padding only.
+	// groupSteps is the steps of 16 features that a group has, an even number. Steps behind the last group hold padding only.
 	groupSteps int
 	scaleF32   bool
 	// zero is every zero point, unless offsets says that there is an array of them (or of minima, in format m4).
@@ -221,12 +222,12 @@ func (p *packing) planGroups(m *quant.Matrix) error {
 			largest = max(largest, size)
 		}
 	}
-	p.groupSteps = ceilDiv(largest, stepFeatures)
-	size := p.groupSteps * stepFeatures
+	size := ceilDiv(largest, pairFeatures) * pairFeatures
+	p.groupSteps = size / stepFeatures
 	hi, padded := bits.Mul64(uint64(p.groups), uint64(size))
 	if hi != 0 || padded > mostPadding*uint64(p.in) {
 		return fmt.Errorf("cuda: %s: %d groups of up to %d of %d input features would take more than %d times their memory; "+
-			"quantise with groups of equal size, a multiple of %d, or use the CPU", m.Name, p.groups, largest, p.in, mostPadding, stepFeatures)
+			"quantise with groups of equal size, a multiple of %d, or use the CPU", m.Name, p.groups, largest, p.in, mostPadding, pairFeatures)
 	}
 	p.kTiles = ceilDiv(int(padded), p.features)
 	p.place = make([]uint32, p.in)
