@@ -25,7 +25,7 @@ typedef struct {
   uint32_t rows;        // output features without padding
   uint32_t k_tiles;
   uint32_t groups;
-  uint32_t group_steps; // steps of 16 features in a group
+  uint32_t group_steps; // steps of 16 features in a group, an even number
   uint32_t zero;
   uint32_t scale_f32;
 } pg_matrix;
@@ -62,7 +62,7 @@ typedef struct {
   uint32_t tokens;
 } pg_linear_args;
 
-enum { PG_PREFILL_TILES = 8, PG_PREFILL_TOKENS = 64 };
+enum { PG_PREFILL_TILES = 8, PG_PREFILL_TOKENS = 128 };
 
 // embed_F: out[token][feature] = w[id[token]][feature]. Grid (tokens).
 typedef struct {

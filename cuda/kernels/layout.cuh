@@ -16,8 +16,8 @@
 //   f32            32             4      vectors 2s, 2s+1: the eight floats
 //
 // g formats: w = scale·(code − zero). m4: w = scale·code + minimum. Features are sorted by group (act-order), every group
-// padded to whole steps (group_steps·16 features), the matrix to whole tiles. Rows are padded to tiles of 16. Padding features meet
-// zeros in x; padding rows are computed and dropped.
+// padded to pairs of steps (group_steps·16 features, group_steps even), the matrix to whole tiles. Rows are padded to tiles of
+// 16. Padding features meet zeros in x; padding rows are computed and dropped.
 //
 // An activation x of `features` (a multiple of 32) is cut in groups of 8 tokens: [token group][features/32][lane][8], where the
 // lane l = 4·(token%8) + c holds elements e = 4·s + 2·h + b of the feature 32·P + 16·s + 8·h + 2·c + b.

@@ -1,0 +1,86 @@
+// What the matrix products share: which segment a block works on, and what happens to the sums.
+#pragma once
+#include "activation.cuh"
+#include "grid.cuh"
+#include "math.cuh"
+
+// One block's part of a launch: segment, and its tiles from `tile` on.
+struct linear_block {
+  u32 segment, tile;
+};
+
+// find_block gives each block `tiles` row tiles of one segment, segments one after the other.
+DEVICE linear_block find_block(const pg_linear_args &a, u32 tiles) {
+  linear_block b = {0, block_x()};
+  while (b.segment + 1 < a.segments) {
+    u32 blocks = (a.segment[b.segment].tiles + tiles - 1) / tiles;
+    if (b.tile < blocks) break;
+    b.tile -= blocks;
+    b.segment++;
+  }
+  b.tile *= tiles;
+  return b;
+}
+
+DEVICE float add_biases(const pg_segment &s, u32 row, float y) {
+  UNROLL for (u32 i = 0; i < PG_SOURCES; i++)
+    if (s.bias[i]) y += global<const float>(s.bias[i])[row];
+  return y;
+}
+
+// finish_gated ends one pair of a gated segment: gate and up of one feature.
+template <bool Precise> DEVICE void finish_gated(const pg_segment &s, u32 token, u32 feature, float gate, float up) {
+  u32 features = s.source[0].w.rows / 2;
+  if (feature >= features) return;
+  float v = silu(add_biases(s, feature, gate)) * add_biases(s, features + feature, up);
+  write_x({s.out, s.place, s.out_stride, Precise}, token, feature, v);
+}
+
+// finish ends one output of a segment that is not gated.
+template <bool Precise> DEVICE void finish(const pg_segment &s, u32 token, u32 row, float y) {
+  if (row >= s.source[0].w.rows) return;
+  y = add_biases(s, row, y);
+  if (s.epilogue == PG_GELU) {
+    write_x({s.out, s.place, s.out_stride, Precise}, token, row, gelu(y));
+    return;
+  }
+  Global<float> out = global<float>(s.out) + (u64(token) * s.out_stride + row);
+  if (s.epilogue == PG_ADD) y += out[0];
+  out[0] = y;
+}
+
+constexpr u32 LINEAR_WARPS = 8;
+
+// finish_tile adds up what the warps of a block hold of one row tile and 8 tokens, in their order, and ends the segment.
+// sums is [warp][row][token], complete; tokens is how many there are from `first` on.
+template <bool Precise> DEVICE void finish_tile(const pg_segment &s, u32 tile, u32 first, u32 tokens, Shared<const float> sums) {
+  u32 rows = s.epilogue == PG_GATED ? 8 : 16, row = thread_x() % rows, token = thread_x() / rows;
+  if (token >= min(tokens, 8u)) return;
+  float y = 0, up = 0;
+  UNROLL for (u32 warp = 0; warp < LINEAR_WARPS; warp++) {
+    y += sums[(warp * 16 + row) * 8 + token];
+    if (rows == 8) up += sums[(warp * 16 + row + 8) * 8 + token];
+  }
+  if (rows == 8)
+    finish_gated<Precise>(s, first + token, tile * 8 + row, y, up);
+  else
+    finish<Precise>(s, first + token, tile * 16 + row, y);
+}
+
+// A warp's share of the K tiles of one source: all sources' tiles one after the other, in equal contiguous parts.
+struct share {
+  u32 begin, end;
+};
+
+template <u32 Warps> DEVICE share warp_share(const pg_segment &s, u32 source) {
+  u32 all = 0, before = 0;
+  for (u32 i = 0; i < s.sources; i++) {
+    if (i == source) before = all;
+    all += s.source[i].w.k_tiles;
+  }
+  u32 tiles = s.source[source].w.k_tiles;
+  u32 lo = u32(u64(all) * warp_id() / Warps), hi = u32(u64(all) * (warp_id() + 1) / Warps);
+  lo = max(lo, before) - before;
+  hi = max(hi, before) - before;
+  return {min(lo, tiles), min(hi, tiles)};
+}
