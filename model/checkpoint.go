@@ -189,8 +189,8 @@ func (c *Checkpoint) describe() string {
 	names := make([]string, len(formats))
 	for i, f := range formats {
 		names[i] = f.String()
-		if s, ok := c.src.(stFiles); ok && f == quant.GPTQFormat && s.gptq != nil {
-			names[i] = s.gptq.String()
+		if q := quantization(c.src); f == quant.GPTQFormat && q != nil {
+			names[i] = q.String()
 		}
 	}
 	text := strings.Join(names, " and ")
@@ -204,6 +204,17 @@ func (c *Checkpoint) describe() string {
 		text += fmt.Sprintf(" (head %v)", f)
 	}
 	return text
+}
+
+// quantization returns what a GPTQ checkpoint says of itself, nil for every other.
+func quantization(src source) *gptq.Config {
+	switch s := src.(type) {
+	case stFiles:
+		return s.gptq
+	case memory:
+		return s.gptq
+	}
+	return nil
 }
 
 // WeightBytes returns the bytes of weights that one decoded token reads: every layer, the norms and biases as float32, the
@@ -261,6 +272,8 @@ func (c *Checkpoint) Tensors() []TensorInfo {
 		case ggufFile:
 			t, _ := s.Tensor(name)
 			list = append(list, TensorInfo{name, t.Type.String(), t.Shape, int64(len(t.Data))})
+		case memory:
+			list = append(list, s.info(name))
 		}
 	}
 	return list
@@ -286,6 +299,10 @@ func (c *Checkpoint) Matrix(name string) (*quant.Matrix, error) {
 				return nil, fmt.Errorf("model: %s: %w", s.Path(), err)
 			}
 			return m, nil
+		}
+	case memory:
+		if v, ok := s.Vectors[name]; ok {
+			return denseMatrix(s, v)
 		}
 	}
 	return nil, fmt.Errorf("model: %s: no tensor %q and no module of that name; `peregrine inspect` lists them", c.Path, name)

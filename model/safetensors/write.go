@@ -3,6 +3,7 @@ package safetensors
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -20,6 +21,12 @@ import (
 // same tensors and metadata give the same bytes: tensors are sorted by descending element size, then name, as the reference
 // writer does, and the header is padded so that the data begins at a multiple of 8.
 func Write(path string, tensors []tensor.View, metadata map[string]string) error {
+	return WriteContext(context.Background(), path, tensors, metadata, nil)
+}
+
+// WriteContext is Write for files that take a while: it stops when ctx does, leaving no file behind, and calls progress, if
+// there is one, with the bytes written so far, headers included. No more of the tensors is touched at a time than it writes.
+func WriteContext(ctx context.Context, path string, tensors []tensor.View, metadata map[string]string, progress func(done int64)) error {
 	sorted := slices.Clone(tensors)
 	slices.SortFunc(sorted, func(a, b tensor.View) int {
 		return cmp.Or(cmp.Compare(b.DType.Bits(), a.DType.Bits()), cmp.Compare(a.Name, b.Name))
@@ -36,7 +43,11 @@ func Write(path string, tensors []tensor.View, metadata map[string]string) error
 		return fmt.Errorf("safetensors: %w", err)
 	}
 	defer os.Remove(f.Name())
-	err = errors.Join(writeAll(f, head, sorted), f.Chmod(0o644), f.Sync(), f.Close())
+	err = writeAll(ctx, f, head, sorted, progress)
+	if err == nil { // what is thrown away need not reach the disk
+		err = errors.Join(f.Chmod(0o644), f.Sync())
+	}
+	err = errors.Join(err, f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), path)
 	}
@@ -46,12 +57,32 @@ func Write(path string, tensors []tensor.View, metadata map[string]string) error
 	return nil
 }
 
-func writeAll(w io.Writer, head []byte, tensors []tensor.View) error {
-	if _, err := w.Write(head); err != nil {
+// writeStep is how many bytes are written between two looks at the context: some milliseconds of work.
+const writeStep = 16 << 20
+
+func writeAll(ctx context.Context, w io.Writer, head []byte, tensors []tensor.View, progress func(done int64)) error {
+	done := int64(0)
+	write := func(b []byte) error {
+		for len(b) > 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			n, err := w.Write(b[:min(writeStep, len(b))])
+			if err != nil {
+				return err
+			}
+			b, done = b[n:], done+int64(n)
+			if progress != nil {
+				progress(done)
+			}
+		}
+		return nil
+	}
+	if err := write(head); err != nil {
 		return err
 	}
 	for _, v := range tensors {
-		if _, err := w.Write(v.Data); err != nil {
+		if err := write(v.Data); err != nil {
 			return err
 		}
 	}

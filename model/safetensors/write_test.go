@@ -2,7 +2,9 @@ package safetensors
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -123,5 +125,33 @@ func TestWriteRefusesAndChangesNothing(t *testing.T) {
 	}
 	if old, err := os.ReadFile(path); err != nil || string(old) != "old" {
 		t.Errorf("got %q, %v, want the old file as it was", old, err)
+	}
+}
+
+func TestWriteContextReportsAndStops(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "x.safetensors")
+	tensors := []tensor.View{u8("a", make([]byte, 2*writeStep+1)...), u8("b", 1)}
+	var told []int64
+	if err := WriteContext(t.Context(), path, tensors, nil, func(done int64) { told = append(told, done) }); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(told) != 5 || told[4] != info.Size() || told[1]-told[0] != writeStep {
+		t.Errorf("told %v, want the header, three parts of a, b: %d bytes", told, info.Size())
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	err = WriteContext(ctx, path, tensors, nil, func(int64) { cancel() })
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want it cancelled", err)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 0 {
+		t.Errorf("got %v, %v, want an empty folder", entries, err)
 	}
 }

@@ -48,6 +48,7 @@ func TestRoomsKnowOnlyWhatTheyMay(t *testing.T) {
 		{"model", append([]string{"model/sample", "model/generate"}, formats...)},
 		{"model/oracle", append([]string{"model", "model/sample", "model/generate"}, formats...)},
 		{"model/cpu", append([]string{"model", "model/sample", "model/generate"}, formats...)},
+		{"model/synthetic", append([]string{"model", "model/sample", "model/generate"}, formats...)},
 		{"model/hub", nil},
 	}
 	for _, c := range cases {

@@ -1,0 +1,80 @@
+package synthetic
+
+import (
+	"fmt"
+	"strings"
+
+	"peregrine/model/quant"
+)
+
+// Options say how a model's weights are stored. The zero value is GPTQ at 4 bits without groups, embedding and head F16, as
+// falcon-40b-instruct-GPTQ.
+type Options struct {
+	Format    quant.Format // of the linear layers; 0: GPTQFormat
+	Bits      int          // GPTQ: 2, 3, 4 or 8; 0: 4
+	GroupSize int          // GPTQ: input features of a group; 0 or −1: one group
+	ActOrder  bool         // GPTQ: desc_act, which scatters the groups
+	Embedding quant.Format // of embedding and head, not GPTQFormat; 0: Format where that is dense, else F16
+	Layers    int          // 0: all
+	Seed      uint64
+}
+
+// formats are the names that users and ParseFormat know.
+var formats = map[string]quant.Format{
+	"gptq": quant.GPTQFormat, "f16": quant.F16, "bf16": quant.BF16, "f32": quant.F32,
+	"q4_0": quant.Q4_0, "q4_1": quant.Q4_1, "q8_0": quant.Q8_0,
+}
+
+// ParseFormat returns the format of that name, such as "gptq" or "q4_0".
+func ParseFormat(name string) (quant.Format, error) {
+	if f, ok := formats[strings.ToLower(name)]; ok {
+		return f, nil
+	}
+	return quant.InvalidFormat, fmt.Errorf("synthetic: no format is called %q; there are gptq, f16, bf16, f32, q4_0, q4_1, q8_0", name)
+}
+
+// resolve returns shape and options with every default applied, or the first value that cannot be.
+func (o Options) resolve(s Shape) (Shape, Options, error) {
+	fail := func(format string, args ...any) (Shape, Options, error) {
+		return s, o, fmt.Errorf("synthetic: "+s.Name+": "+format, args...)
+	}
+	if o.Format == quant.InvalidFormat {
+		o.Format = quant.GPTQFormat
+	}
+	if o.Embedding == quant.InvalidFormat {
+		o.Embedding = quant.F16
+		if o.Format == quant.BF16 || o.Format == quant.F32 {
+			o.Embedding = o.Format
+		}
+	}
+	if o.Bits == 0 {
+		o.Bits = 4
+	}
+	if o.GroupSize == 0 {
+		o.GroupSize = -1
+	}
+	switch {
+	case o.Embedding == quant.GPTQFormat:
+		return fail("the embedding cannot be GPTQ; choose f16, bf16, f32, q4_0, q4_1 or q8_0")
+	case codeDeviation[o.Bits] == 0:
+		return fail("%d bits; GPTQ has 2, 3, 4 or 8", o.Bits)
+	case o.GroupSize < -1:
+		return fail("group size %d; want -1 for no groups, or a positive size", o.GroupSize)
+	case o.Layers < 0 || o.Layers > s.Layers:
+		return fail("%d layers; the shape has %d", o.Layers, s.Layers)
+	}
+	if o.Layers > 0 {
+		s.Layers = o.Layers
+	}
+	return s, o, nil
+}
+
+// vectors is the format of norms and biases.
+func (o Options) vectors() quant.Format {
+	switch o.Embedding {
+	case quant.BF16, quant.F32:
+		return o.Embedding
+	default:
+		return quant.F16
+	}
+}
