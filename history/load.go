@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 )
 
@@ -134,6 +135,8 @@ func Read(path string) (*Conversation, error) {
 func regular(path string) error {
 	info, err := os.Stat(path)
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("history: %w; `peregrine history list` shows the conversations there are", err)
 	case err != nil:
 		return fmt.Errorf("history: %w", err)
 	case info.IsDir():

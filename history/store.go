@@ -31,7 +31,7 @@ type Store struct{ dir string }
 // (0600).
 func OpenStore(dir string) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("history: %w; conversations cannot be saved there", err)
+		return nil, fmt.Errorf("history: %w; set XDG_DATA_HOME to a folder that can be written", err)
 	}
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -54,21 +54,34 @@ func (s *Store) ReadOnly() string {
 // Create starts a conversation. Nothing is on disk until the first Append or Partial; what the disk then refuses stays in
 // memory. ID, Schema and Created are filled in where they are missing.
 func (s *Store) Create(h Header) (*File, error) {
-	if h.ID == "" {
-		h.ID = NewID()
-	}
+	h = h.filled()
 	if strings.ContainsAny(h.ID, "/\\\x00") || len(h.ID) > 64 {
 		return nil, fmt.Errorf("history: conversation id %q: it becomes a part of a file name", h.ID)
+	}
+	name := h.Created.Format("20060102-150405") + "-" + h.ID + extension
+	return Create(filepath.Join(s.dir, name), h)
+}
+
+// Create starts a conversation at a path anywhere on disk, as Store.Create does in its folder. Where a file is already, Append
+// returns an error and that file stays as it is.
+func Create(path string, h Header) (*File, error) {
+	h = h.filled()
+	if _, err := encodeSession(h); err != nil {
+		return nil, err
+	}
+	return newFile(path, h), nil
+}
+
+// filled returns the header of a new file: with an id, a time and this version's schema.
+func (h Header) filled() Header {
+	if h.ID == "" {
+		h.ID = NewID()
 	}
 	if h.Created.IsZero() {
 		h.Created = time.Now()
 	}
 	h.Created, h.Schema, h.Name = h.Created.UTC(), Schema, CleanName(h.Name)
-	if _, err := encodeSession(h); err != nil {
-		return nil, err
-	}
-	name := h.Created.Format("20060102-150405") + "-" + h.ID + extension
-	return newFile(filepath.Join(s.dir, name), h), nil
+	return h
 }
 
 // Open opens a conversation anywhere on disk, as the function Open does.
