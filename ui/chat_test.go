@@ -171,6 +171,31 @@ func TestSamplingKeys(t *testing.T) {
 	b.wantScreen("top-k 123")
 }
 
+func TestTypingReplacesTheValueOfAPrompt(t *testing.T) {
+	for name, c := range map[string]struct {
+		keys []string
+		want string
+	}{
+		"a digit replaces it":     {[]string{"1.1"}, "temp 1.1"},
+		"a moved cursor keeps it": {[]string{"end", "5"}, "temp 0.75"},
+		"erasing takes it all":    {[]string{"backspace", "0.3"}, "temp 0.3"},
+		"enter leaves it":         {nil, "temp 0.7 "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, Options{})
+			b.keys("shift+f5") // shows 0.7
+			b.keys(c.keys...)
+			b.keys("enter")
+			b.wantScreen(c.want)
+		})
+	}
+	b := newBench(t, Options{})
+	b.keys("shift+f5")
+	b.send(tea.PasteMsg{Content: "0.25"})
+	b.keys("enter")
+	b.wantScreen("temp 0.25")
+}
+
 func TestSamplingKeysStopAtTheEnds(t *testing.T) {
 	s := newSampling(&generate.Sampling{Temperature: 0.1, TopK: 2})
 	for range 5 {

@@ -68,7 +68,7 @@ func commandTable() []command {
 			func(*Model) []string { return []string{"on", "off"} },
 		},
 		command{"help", "", "keys and commands", actHelp, func(m *Model, _ string) tea.Cmd { m.showHelp(); return nil }, nil},
-		command{"quit", "", "leave; everything is saved", actQuit, func(*Model, string) tea.Cmd { return tea.Quit }, nil},
+		command{"quit", "", "leave; everything is saved", actQuit, func(m *Model, _ string) tea.Cmd { return m.leaveProgram() }, nil},
 	)
 }
 

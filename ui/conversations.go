@@ -226,11 +226,10 @@ func (m *Model) rename(path, name string) tea.Cmd {
 // copyTo writes a copy of the conversation. From a read-only one the chat goes on in the copy.
 func (m *Model) copyTo(path string) tea.Cmd {
 	file, move := m.chat.file, m.chat.readOnly != ""
-	if file == nil {
-		m.tell(levelWarn, "nothing to save yet: say something first")
-		return nil
-	}
 	path = expandHome(path)
+	if file == nil {
+		return m.saveAt(path)
+	}
 	said := "a copy is in " + escape.Line(path)
 	return func() tea.Msg {
 		if err := file.CopyTo(path); err != nil {
@@ -241,6 +240,22 @@ func (m *Model) copyTo(path string) tea.Cmd {
 		}
 		f, err := history.Open(path)
 		return openedMsg{file: f, err: err, said: "this is the copy " + escape.Line(path)}
+	}
+}
+
+// saveAt makes the file of a conversation that has none, because there is no store. It goes on there.
+func (m *Model) saveAt(path string) tea.Cmd {
+	if len(m.chat.path) == 0 || m.opt.Store != nil { // with a store there is a file as soon as something is said
+		m.tell(levelWarn, "nothing to save yet: say something first")
+		return nil
+	}
+	keep, header, messages := m.chat.keep, m.header(), slices.Clone(m.chat.path)
+	said := "the conversation is kept in " + escape.Line(path)
+	return func() tea.Msg {
+		if err := keep.createAt(path, header, messages); err != nil {
+			return noticeMsg{levelBad, "not saved there: " + reason(err)}
+		}
+		return savedMsg{keep: keep, said: said}
 	}
 }
 

@@ -187,12 +187,87 @@ func TestADiskThatRefusesKeepsTheText(t *testing.T) {
 	}
 	b := newBench(t, Options{Store: store})
 	b.say("hi")
-	b.wantScreen("┃ hi", "hello there", "not saved")
+	b.wantScreen("┃ hi", "hello there", "not saved: not a directory; /save FILE.jsonl copies it elsewhere")
+	b.keys("ctrl+d")
+	b.idle()
+	b.wantScreen("to quit once more loses it")
+	if b.quit {
+		t.Fatal("quit at the first try, with nothing on disk")
+	}
+	path := filepath.Join(t.TempDir(), "elsewhere.jsonl")
+	b.keys("/save "+path, "enter")
+	b.idle()
+	if got := readBack(t, path); len(got) != 2 {
+		t.Errorf("got %d messages in the copy, want both", len(got))
+	}
 	if err := errors.Join(os.Remove(dir), os.Mkdir(dir, 0o700)); err != nil {
 		t.Fatal(err)
 	}
 	b.until("the retry", func() bool { return !strings.Contains(b.status(), "not saved") })
 	if got := b.saved(); len(got) != 2 {
 		t.Errorf("got %d messages, want both", len(got))
+	}
+}
+
+func TestQuittingAgainLeavesADiskThatRefuses(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "gone")
+	store, err := history.OpenStore(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Remove(dir), os.WriteFile(dir, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	b := newBench(t, Options{Store: store})
+	b.say("hi")
+	b.keys("/quit", "enter")
+	b.idle()
+	if b.quit {
+		t.Fatal("quit at the first try, with nothing on disk")
+	}
+	b.keys("/quit", "enter")
+	b.until("the end of the program", func() bool { return b.quit })
+	if err := b.m.close(); err == nil || !strings.Contains(err.Error(), dir) || strings.Contains(err.Error(), "as soon as") {
+		t.Errorf("got %v, want the path and no promise", err)
+	}
+}
+
+func TestWithoutAStoreAConversationIsSavedByPath(t *testing.T) {
+	b := newBench(t, Options{})
+	path := filepath.Join(t.TempDir(), "kept.jsonl")
+	b.keys("/save "+path, "enter")
+	b.wantScreen("nothing to save yet")
+	b.say("hi")
+	if !strings.Contains(b.status(), "not saved") {
+		t.Errorf("got status %q, want it to say that nothing is saved", b.status())
+	}
+	b.keys("/save "+path, "enter")
+	b.idle()
+	b.wantScreen("kept in")
+	b.say("again")
+	b.idle()
+	if got := readBack(t, path); len(got) != 4 {
+		t.Errorf("got %d messages in the file, want 4: the conversation goes on there", len(got))
+	}
+	if strings.Contains(b.status(), "not saved") {
+		t.Errorf("got status %q after it was saved", b.status())
+	}
+}
+
+func TestSavingByPathReplacesNoFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mine.jsonl")
+	if err := os.WriteFile(path, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := newBench(t, Options{})
+	b.say("hi")
+	b.keys("/save "+path, "enter")
+	b.idle()
+	b.wantScreen("not saved there: file exists")
+	if got, err := os.ReadFile(path); err != nil || string(got) != "mine" {
+		t.Errorf("got %q, %v; the file was changed", got, err)
+	}
+	if !strings.Contains(b.status(), "not saved") {
+		t.Errorf("got status %q, want it to say that nothing is saved", b.status())
 	}
 }

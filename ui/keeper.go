@@ -46,6 +46,28 @@ func (k *keeper) create(h history.Header, path []history.Message) error {
 	return err
 }
 
+// createAt makes the file at a path of the user's, where there must be none. Unless all of messages is written the
+// conversation stays without a file.
+func (k *keeper) createAt(path string, h history.Header, messages []history.Message) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.closed || k.file != nil {
+		return nil
+	}
+	file, err := history.Create(path, h)
+	if err != nil {
+		return err
+	}
+	for _, msg := range messages {
+		if _, err = file.Append(msg); err != nil {
+			_ = file.Close() // it would say the same
+			return err
+		}
+	}
+	k.file = file
+	return nil
+}
+
 // do runs something on the file, if there is one.
 func (k *keeper) do(change func(*history.File) error) error {
 	k.mu.Lock()

@@ -184,16 +184,18 @@ func (m *Model) modelLines(width int) []string {
 	return lines
 }
 
-// prompt asks for one value in the place of the composer.
+// prompt asks for one value in the place of the composer. The value that stands there at first is selected as a whole: what
+// one types replaces it, and any other editing key keeps it.
 type prompt struct {
-	label string
-	field field
-	done  func(m *Model, value string) tea.Cmd
+	label    string
+	field    field
+	selected bool
+	done     func(m *Model, value string) tea.Cmd
 }
 
 // ask opens a prompt.
 func (m *Model) ask(label, value string, done func(*Model, string) tea.Cmd) {
-	p := &prompt{label: label, done: done}
+	p := &prompt{label: label, done: done, selected: value != ""}
 	p.field.set(value)
 	m.overlay = p
 }
@@ -208,18 +210,37 @@ func (p *prompt) press(m *Model, key tea.KeyPressMsg) tea.Cmd {
 			return p.done(m, v)
 		}
 	default:
+		if erases := key.Keystroke() == "backspace" || key.Keystroke() == "delete"; key.Text != "" || erases {
+			p.replace()
+		}
+		p.selected = false
 		p.field.press(key)
 	}
 	return nil
 }
 
+// replace empties the field if its value is still selected.
+func (p *prompt) replace() {
+	if p.selected {
+		p.selected = false
+		p.field.set("")
+	}
+}
+
 func (p *prompt) wheel(m *Model, lines int) { m.transcript.scroll(lines, &m.theme) }
-func (p *prompt) paste(text string)         { p.field.insert(text) }
+
+func (p *prompt) paste(text string) {
+	p.replace()
+	p.field.insert(text)
+}
 
 func (p *prompt) view(m *Model, width, _ int) ([]string, *tea.Cursor) {
 	label := ansi.Truncate(p.label, max(width/2, 1), "…")
 	head := strong(m.theme.colours.user, label+" ❯ ")
 	used := ansi.StringWidth(label) + 3
 	text, column := p.field.view(max(width-used, 1))
+	if p.selected {
+		text = ansi.Style{}.Reverse(true).Styled(text)
+	}
 	return []string{head + text}, tea.NewCursor(used+column, 0)
 }

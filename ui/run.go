@@ -31,7 +31,7 @@ func Run(ctx context.Context, opt Options, more ...tea.ProgramOption) error {
 
 // close ends the reply that is being written, saves it and closes the conversation.
 func (m *Model) close() error {
-	err := m.parting()()
+	keep, err := m.chat.keep, m.parting()()
 	left := make(chan struct{})
 	go func() {
 		m.chat.leaving.Wait()
@@ -42,7 +42,11 @@ func (m *Model) close() error {
 	case <-time.After(settleWithin): // a disk that hangs
 	}
 	if err != nil {
-		return fmt.Errorf("the end of the conversation is not saved: %w", err)
+		where := ""
+		if file := keep.current(); file != nil {
+			where = file.Path() + ": "
+		}
+		return fmt.Errorf("the end of the conversation is not saved: %s%s", where, reason(err)) // nobody will try again
 	}
 	return nil
 }

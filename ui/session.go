@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -26,6 +27,7 @@ type session struct {
 	template string
 	limit    int     // of new tokens in a reply
 	lost     error   // why the last message could not be saved
+	warned   bool    // the user wanted to quit and was told of lost
 	undo     tea.Cmd // brings the conversation back that was deleted before this one
 }
 
@@ -158,6 +160,7 @@ func (m *Model) saved(msg savedMsg) tea.Cmd {
 	was := m.chat.lost
 	m.chat.lost = msg.err
 	if msg.err == nil {
+		m.chat.warned = false
 		if was != nil {
 			m.tell(levelInfo, "saved again")
 		}
@@ -172,9 +175,21 @@ func (m *Model) saved(msg savedMsg) tea.Cmd {
 		m.tell(levelBad, msg.err.Error())
 		return nil
 	}
-	m.tell(levelBad, "not saved, kept here and tried again: "+msg.err.Error())
+	if was == nil {
+		m.transcript.add(newNotice(levelBad, "not saved: "+msg.err.Error()))
+	}
+	m.tell(levelBad, "not saved: "+reason(msg.err)+"; /save FILE.jsonl copies it elsewhere")
 	keep := msg.keep
 	return tea.Tick(retryAfter, func(time.Time) tea.Msg { return retryMsg{keep} })
+}
+
+// reason is what the system said, without the paths, so that it fits on a line.
+func reason(err error) string {
+	var code syscall.Errno
+	if errors.As(err, &code) {
+		return code.Error()
+	}
+	return err.Error()
 }
 
 // retry writes what waits.

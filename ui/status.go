@@ -179,7 +179,7 @@ func (m *Model) marks() []*segment {
 	switch {
 	case m.chat.readOnly != "":
 		marks = append(marks, &segment{forms: []string{"read-only"}, colour: c.warn})
-	case m.chat.unsaved():
+	case m.chat.unsaved(), m.opt.Store == nil && m.chat.file == nil && len(m.chat.path) > 0:
 		marks = append(marks, &segment{forms: []string{"not saved"}, colour: c.bad})
 	}
 	if m.size.tight() && m.transcript.more(&m.theme) {

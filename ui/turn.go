@@ -88,7 +88,7 @@ func (m *Model) prepare(r generate.Request, base history.Message) {
 	if base.ID != "" {
 		t.reply = base
 		t.reply.TokenIDs = append([]int32(nil), base.TokenIDs...)
-		t.reply.Finish, t.reply.Timings = "", nil
+		t.reply.Finish, t.reply.Timings, t.reply.Partial = "", nil, false // being written again
 		t.request.Continue = t.reply.TokenIDs[:len(t.reply.TokenIDs):len(t.reply.TokenIDs)]
 		t.item = m.transcript.lastReply()
 		t.item.message = t.reply

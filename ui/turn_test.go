@@ -383,6 +383,7 @@ func TestAReplyThatDiedIsShownAndContinued(t *testing.T) {
 	b.until("the conversation", func() bool { return strings.Contains(b.screen(), "half a") })
 	b.wantScreen("interrupted while it was written: /continue goes on")
 	b.keys("/continue", "enter")
+	b.wantNotScreen("interrupted while it was written")
 	b.until("the rest", func() bool { return strings.Contains(b.screen(), "half a reply") })
 	b.ended()
 	if got := gen.last().Continue; len(got) != 2 {

@@ -138,7 +138,7 @@ func (m *Model) act(a action, key tea.KeyPressMsg) tea.Cmd {
 		if !m.composer.empty() {
 			return m.edit(key)
 		}
-		return tea.Quit
+		return m.leaveProgram()
 	case actColder, actWarmer, actFewer, actMore:
 		m.tell(levelInfo, m.nudge(a))
 		m.tune()
@@ -195,11 +195,23 @@ func (m *Model) interrupt(armed bool) tea.Cmd {
 	case m.turn != nil && !m.turn.stopped:
 		m.stop()
 	case armed:
-		return tea.Quit
+		return m.leaveProgram()
 	default:
 		m.tell(levelInfo, m.keys.label(actInterrupt)+" once more quits")
 	}
 	return nil
+}
+
+// leaveProgram quits. While the disk refuses what was said, the first attempt says so and stays.
+func (m *Model) leaveProgram() tea.Cmd {
+	if m.chat.unsaved() && !m.chat.warned {
+		m.chat.warned = true
+		m.transcript.add(newNotice(levelBad, "what was said last is not saved: "+m.chat.lost.Error()+
+			". /save FILE.jsonl writes a copy elsewhere; to quit once more loses it"))
+		m.transcript.toEnd()
+		return nil
+	}
+	return tea.Quit
 }
 
 // send sends the draft, or obeys it.

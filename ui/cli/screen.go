@@ -18,7 +18,7 @@ func (s *settings) screen(ctx context.Context, e *session) error {
 	}
 	store, err := s.store()
 	if err != nil {
-		opt.Notices = append(opt.Notices, "conversations are not saved: "+err.Error())
+		opt.Notices = append(opt.Notices, "conversations are not saved: "+err.Error()+". /save FILE.jsonl keeps one")
 	} else {
 		opt.Store = store
 	}
