@@ -3,8 +3,10 @@
 // alone, so that the same sources run on both.
 //
 //   KERNEL(name, Args, threads) { … a.field … }   an entry point with one argument struct `a`
-//   Global<T>, global<T>(address)                 pointers to device memory; p[i], p + i, converts T → const T
-//   SHARED(T, name, count), DYNAMIC_SHARED(T, name)  shared memory; Shared<T> where a function takes it
+//   Global<T>, global<T>(address)                 pointers to device memory; p[i], p + i (not &p[i]), converts T → const T
+//   cast<U>(p)                                    a Global or Shared pointer to other elements
+//   SHARED(T, name, count), DYNAMIC_SHARED(T, name)  shared memory; Shared<T> where a function takes it. An array has its
+//                                                 type's alignment and no more: SHARED(u32x4, …) for vectors
 //   load16 load_stream store16                    16 bytes at once (u32x4), aligned; stream: read once, do not keep
 //   sync_block sync_warp shuffle shuffle_xor ballot  collectives: every thread of the block (warp) must take part
 //   mma_f16 ldmatrix_x4(_trans)                   tensor cores, whole warps
@@ -50,6 +52,8 @@ struct alignas(8) f32x2 {
 template <class T> using Global = T *;
 template <class T> using Shared = T *;
 template <class T> DEVICE T *global(pg_ptr address) { return reinterpret_cast<T *>(address); }
+
+template <class U, class T> DEVICE U *cast(T *p) { return reinterpret_cast<U *>(p); }
 
 DEVICE u32 thread_x() { return __nvvm_read_ptx_sreg_tid_x(); }
 DEVICE u32 block_x() { return __nvvm_read_ptx_sreg_ctaid_x(); }
