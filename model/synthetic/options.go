@@ -33,6 +33,12 @@ func ParseFormat(name string) (quant.Format, error) {
 	return quant.InvalidFormat, fmt.Errorf("synthetic: no format is called %q; there are gptq, f16, bf16, f32, q4_0, q4_1, q8_0", name)
 }
 
+// Validate reports the first value that shape s cannot have.
+func (o Options) Validate(s Shape) error {
+	_, _, err := o.resolve(s)
+	return err
+}
+
 // resolve returns shape and options with every default applied, or the first value that cannot be.
 func (o Options) resolve(s Shape) (Shape, Options, error) {
 	fail := func(format string, args ...any) (Shape, Options, error) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"peregrine/model"
 	"peregrine/model/cpu"
@@ -30,12 +31,50 @@ type report struct {
 	Ratio         float64 `json:"bandwidth_ratio"`
 	Load          float64 `json:"load_s"`
 	FirstToken    float64 `json:"first_token_s"` // from the start of the process
+
+	Contexts   []atContext `json:"contexts,omitempty"`
+	VerifyRows int         `json:"verify_rows,omitempty"`
+	VerifyTime float64     `json:"verify_s,omitempty"`     // of a pass of that many tokens with the logits of each
+	VerifyCost float64     `json:"verify_ratio,omitempty"` // relative to a pass of one token at the same place
+}
+
+// atContext is how fast tokens come after many others.
+type atContext struct {
+	Context       int     `json:"context"`
+	DecodeRate    float64 `json:"decode_tokens_per_s"`
+	BytesPerToken int64   `json:"bytes_per_token"`
+	Bandwidth     float64 `json:"gb_per_s"`
+	Ratio         float64 `json:"bandwidth_ratio"`
+}
+
+// readBandwidth is what a backend with memory of its own has besides: how many GB (10⁹ bytes) a second a plain read of it
+// reaches.
+type readBandwidth interface {
+	ReadBandwidth() (float64, error)
 }
 
 // benchOptions say what is timed.
 type benchOptions struct {
-	prefill, decode, depth, repeat int
-	json                           bool
+	prefill, decode, depth, repeat, verify int
+	contexts                               []int
+	json                                   bool
+	synthetic                              syntheticFlags
+}
+
+// check refuses values before a model is loaded for them.
+func (o *benchOptions) check(flags *pflag.FlagSet, args []string) error {
+	if o.prefill < 1 || o.decode < 1 || o.repeat < 1 || o.depth < 0 || o.verify < 0 {
+		return usage("--prefill, --decode and --repeat must be 1 or more, --depth and --verify 0 or more")
+	}
+	if slices.ContainsFunc(o.contexts, func(n int) bool { return n < 0 }) {
+		return usage("--contexts is %v; each must be 0 or more", o.contexts)
+	}
+	return o.synthetic.check(flags, args)
+}
+
+// longest returns the tokens that the KV cache must hold.
+func (o *benchOptions) longest() int {
+	return max(o.prefill, max(o.depth, slices.Max(append([]int{0}, o.contexts...)))+o.decode, o.depth+o.verify)
 }
 
 func newBench(s *settings, io streams) *cobra.Command {
@@ -44,13 +83,21 @@ func newBench(s *settings, io streams) *cobra.Command {
 		Use:   "bench [MODEL]",
 		Short: "Time a model: load, first token, prefill, decode, memory bandwidth",
 		Long: `Time a model: load, first token, prefill, decode, and the share of the memory's read bandwidth that decoding
-reaches. Nothing else should run. Rates are medians; the tokens are arbitrary ids, and sampling takes no part.`,
+reaches. Nothing else should run. Rates are medians; the tokens are arbitrary ids, and sampling takes no part.
+
+With --synthetic there is no model to fetch: the weights are random and of a published shape. --write makes a checkpoint
+folder of them, which every command opens.`,
+		Example: `  peregrine bench --synthetic falcon-40b --contexts 0,2048
+  peregrine bench --synthetic falcon-7b --group 128 --act-order=false --write /models/falcon-7b-random`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if o.prefill < 1 || o.decode < 1 || o.depth < 0 || o.repeat < 1 {
-				return usage("--prefill, --decode and --repeat must be 1 or more, --depth 0 or more")
+			if err := o.check(cmd.Flags(), args); err != nil {
+				return err
 			}
-			s.file.Context = max(s.file.Context, o.prefill, o.depth+o.decode)
+			if o.synthetic.write != "" {
+				return o.synthetic.save(cmd.Context(), o.json, io)
+			}
+			s.file.Context = max(s.file.Context, o.longest())
 			r, err := s.bench(cmd.Context(), args, o, io)
 			if err != nil {
 				return err
@@ -66,18 +113,32 @@ reaches. Nothing else should run. Rates are medians; the tokens are arbitrary id
 	f.IntVar(&o.decode, "decode", 128, "tokens to decode")
 	f.IntVar(&o.depth, "depth", 0, "tokens in the KV cache before decoding starts")
 	f.IntVar(&o.repeat, "repeat", 3, "repetitions; the median counts")
+	f.IntSliceVar(&o.contexts, "contexts", nil, "decode after each of these numbers of tokens too, such as 1,2048")
+	f.IntVar(&o.verify, "verify", 0, "time a pass of this many tokens with the logits of each, relative to one token")
 	f.BoolVar(&o.json, "json", false, "print one JSON object")
+	o.synthetic.register(f)
 	return cmd
+}
+
+// checkpoint opens or makes the model, and returns since when it has been loading: fetching one, or making random weights, is
+// no part of that.
+func (s *settings) checkpoint(ctx context.Context, args []string, o *syntheticFlags, io streams) (*model.Checkpoint, time.Time, error) {
+	if o.shape != "" {
+		c, err := o.open()
+		return c, time.Now(), err
+	}
+	path, err := s.resolve(ctx, args, io)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	begin := time.Now()
+	c, err := model.Open(path)
+	return c, begin, err
 }
 
 // bench loads the model and times it.
 func (s *settings) bench(ctx context.Context, args []string, o benchOptions, io streams) (_ *report, err error) {
-	path, err := s.resolve(ctx, args, io)
-	if err != nil {
-		return nil, err
-	}
-	begin := time.Now()
-	c, err := model.Open(path)
+	c, begin, err := s.checkpoint(ctx, args, &o.synthetic, io)
 	if err != nil {
 		return nil, err
 	}
@@ -97,94 +158,58 @@ func (s *settings) bench(ctx context.Context, args []string, o benchOptions, io 
 		PrefillTokens: o.prefill, DecodeTokens: o.decode, Load: time.Since(begin).Seconds(),
 	}
 	b := &stopwatch{ctx: ctx, d: d, vocab: c.Config.Vocab}
-	if _, err := b.forward([]int32{b.token(0)}, 0, true); err != nil {
+	if _, err := b.forward([]int32{b.token(0)}, 0, 1); err != nil {
 		return nil, err
 	}
 	r.FirstToken = time.Since(started).Seconds()
-	if r.PrefillRate, err = b.prefill(o); err != nil {
+	if err := r.time(b, o); err != nil {
 		return nil, err
 	}
-	if r.DecodeRate, err = b.decode(o); err != nil {
+	if r.ReadBandwidth, err = bandwidth(backend, r.Threads); err != nil {
 		return nil, err
 	}
-	r.BytesPerToken = c.WeightBytes() + c.KVBytes(o.depth+o.decode/2, s.precision())
+	bytes := func(depth int) int64 { return c.WeightBytes() + c.KVBytes(depth+o.decode/2, s.precision()) }
+	r.BytesPerToken = bytes(o.depth)
 	r.Bandwidth = float64(r.BytesPerToken) * r.DecodeRate / 1e9
-	// Four times the largest cache of usual machines, so that the figure is the memory's and not the cache's.
-	r.ReadBandwidth = cpu.ReadBandwidth(r.Threads, 1<<30)
 	r.Ratio = r.Bandwidth / r.ReadBandwidth
+	for i := range r.Contexts {
+		at := &r.Contexts[i]
+		at.BytesPerToken = bytes(at.Context)
+		at.Bandwidth = float64(at.BytesPerToken) * at.DecodeRate / 1e9
+		at.Ratio = at.Bandwidth / r.ReadBandwidth
+	}
 	return r, nil
 }
 
-// stopwatch times forward passes.
-type stopwatch struct {
-	ctx   context.Context
-	d     *sequence
-	vocab int
-}
-
-// token returns an arbitrary but repeatable id.
-func (b *stopwatch) token(i int) int32 { return int32((i*7919 + 13) % b.vocab) }
-
-func (b *stopwatch) forward(ids []int32, pos int, logits bool) (time.Duration, error) {
-	out := &model.Output{}
-	if logits {
-		out = &model.Output{Rows: 1, Top: [][]model.Candidate{make([]model.Candidate, 1)}, LogSum: make([]float32, 1)}
+// time fills in the rates.
+func (r *report) time(b *stopwatch, o benchOptions) (err error) {
+	if r.PrefillRate, err = b.prefill(o); err != nil {
+		return err
 	}
-	begin := time.Now()
-	err := b.d.Forward(b.ctx, ids, pos, out)
-	return time.Since(begin), err
-}
-
-func (b *stopwatch) fill(n int) []int32 {
-	ids := make([]int32, n)
-	for i := range ids {
-		ids[i] = b.token(i)
+	if r.DecodeRate, err = b.decode(o.depth, o); err != nil {
+		return err
 	}
-	return ids
-}
-
-// prefill returns the median rate of reading a prompt from an empty cache, the last token's logits included.
-func (b *stopwatch) prefill(o benchOptions) (float64, error) {
-	ids := b.fill(o.prefill)
-	rates := make([]float64, o.repeat)
-	for i := range rates {
-		took, err := b.forward(ids, 0, true)
+	for _, depth := range o.contexts {
+		rate, err := b.decode(depth, o)
 		if err != nil {
-			return 0, err
+			return err
 		}
-		rates[i] = float64(o.prefill) / took.Seconds()
+		r.Contexts = append(r.Contexts, atContext{Context: depth, DecodeRate: rate})
 	}
-	return median(rates), nil
+	if o.verify > 0 {
+		r.VerifyRows = o.verify
+		r.VerifyTime, r.VerifyCost, err = b.verify(o)
+	}
+	return err
 }
 
-// decode returns the median rate of single tokens after depth tokens.
-func (b *stopwatch) decode(o benchOptions) (float64, error) {
-	rates := make([]float64, o.repeat)
-	for i := range rates {
-		if o.depth > 0 {
-			if _, err := b.forward(b.fill(o.depth), 0, false); err != nil {
-				return 0, err
-			}
-		}
-		var total time.Duration
-		for t := range o.decode {
-			took, err := b.forward([]int32{b.token(t)}, o.depth+t, true)
-			if err != nil {
-				return 0, err
-			}
-			total += took
-		}
-		rates[i] = float64(o.decode) / total.Seconds()
+// bandwidth measures what a token cannot be faster than, on the memory that backend reads.
+func bandwidth(backend model.Backend, threads int) (float64, error) {
+	if own, ok := backend.(readBandwidth); ok {
+		return own.ReadBandwidth()
 	}
-	return median(rates), nil
-}
-
-func median(v []float64) float64 {
-	v = slices.Sorted(slices.Values(v))
-	if n := len(v); n%2 == 0 {
-		return (v[n/2-1] + v[n/2]) / 2
-	}
-	return v[len(v)/2]
+	// Four times the largest cache of usual machines, so that the figure is the memory's and not the cache's.
+	return cpu.ReadBandwidth(threads, 1<<30), nil
 }
 
 func (r *report) print(io streams) error {
@@ -195,5 +220,13 @@ decode       %8.1f tokens/s (%d tokens after %d)
 bytes        %8s a token, %.1f GB/s = %.0f %% of the %.1f GB/s that a plain read reaches
 `, r.Model, r.Backend, r.Load, r.FirstToken, r.PrefillRate, r.PrefillTokens, r.DecodeRate, r.DecodeTokens, r.Context,
 		size(r.BytesPerToken), r.Bandwidth, 100*r.Ratio, r.ReadBandwidth)
+	for _, c := range r.Contexts {
+		fmt.Fprintf(io.out, "after %-6d %8.1f tokens/s, %s a token, %.1f GB/s = %.0f %%\n",
+			c.Context, c.DecodeRate, size(c.BytesPerToken), c.Bandwidth, 100*c.Ratio)
+	}
+	if r.VerifyRows > 0 {
+		fmt.Fprintf(io.out, "verify       %8.3f ms for %d tokens at once, %.2f times one token\n",
+			1000*r.VerifyTime, r.VerifyRows, r.VerifyCost)
+	}
 	return err
 }
