@@ -1,6 +1,7 @@
 package cuda
 
 import (
+	"os"
 	"testing"
 	"unsafe"
 
@@ -8,11 +9,18 @@ import (
 	"peregrine/cuda/emulator"
 )
 
-// eachDevice runs f on the emulator, which looks for races in shared memory too.
+// eachDevice runs f on the emulator, which looks for races in shared memory too, and on the card where there is one.
 func eachDevice(t *testing.T, f func(t *testing.T, d driver.Device)) {
 	t.Helper()
 	t.Run("emulator", func(t *testing.T) {
 		d := emulator.Open(emulator.Options{Races: true})
+		closeAtEnd(t, d)
+		f(t, d)
+	})
+	t.Run("card", func(t *testing.T) {
+		requireCard(t)
+		d, err := driver.Open(0)
+		must(t, err)
 		closeAtEnd(t, d)
 		f(t, d)
 	})
@@ -113,4 +121,17 @@ func tryLaunch[A any](t *testing.T, d driver.Device, module, name string, grid [
 		err = closed
 	}
 	return err
+}
+
+// requireCard skips a test that needs a real GPU where there is none, or fails it where one is required.
+func requireCard(t *testing.T) {
+	t.Helper()
+	_, err := driver.List()
+	switch {
+	case err == nil:
+	case os.Getenv("PEREGRINE_REQUIRE_CUDA") != "":
+		t.Fatalf("a GPU is required: %v", err)
+	default:
+		t.Skipf("NOT RUN on a card: %v", err)
+	}
 }

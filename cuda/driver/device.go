@@ -2,6 +2,7 @@ package driver
 
 import (
 	"errors"
+	"fmt"
 	"time"
 	"unsafe"
 )
@@ -29,6 +30,25 @@ type Info struct {
 	Driver         int   // version of the CUDA API that the driver has, 13000 for 13.0
 	BlockShared    int   // bytes of shared memory that a block may ask for
 	Emulated       bool
+}
+
+// Compute capability and driver that the kernels need.
+const (
+	minMajor  = 8
+	minDriver = 12000 // CUDA 12.0 came with driver 525
+)
+
+// Usable returns nil if the kernels run on the device, else ErrUnavailable with what is missing and what helps.
+func (i Info) Usable() error {
+	switch {
+	case i.Driver < minDriver:
+		return fmt.Errorf("%w: the NVIDIA driver has CUDA %d.%d, 12.0 is needed; update the driver to 525 or newer, or use --backend cpu",
+			ErrUnavailable, i.Driver/1000, i.Driver%1000/10)
+	case i.Major < minMajor:
+		return fmt.Errorf("%w: device %d (%s) has compute capability %d.%d, %d.0 is needed; use --backend cpu",
+			ErrUnavailable, i.Index, i.Name, i.Major, i.Minor, minMajor)
+	}
+	return nil
 }
 
 // Dim is a grid's or block's size.

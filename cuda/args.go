@@ -1,0 +1,83 @@
+package cuda
+
+/*
+#include "args.h"
+*/
+import "C"
+
+import (
+	"unsafe"
+
+	"peregrine/cuda/driver"
+)
+
+// The arguments of the kernels, as args.h defines them.
+type (
+	matrixArgs    = C.pg_matrix
+	segmentArgs   = C.pg_segment
+	linearArgs    = C.pg_linear_args
+	embedArgs     = C.pg_embed_args
+	normArgs      = C.pg_norm_args
+	normOutput    = C.pg_norm_output
+	attentionArgs = C.pg_attention_args
+	topArgs       = C.pg_top_args
+	activateArgs  = C.pg_activate_args
+	repackArgs    = C.pg_repack_args
+	readArgs      = C.pg_read_args
+	passState     = C.pg_state
+	candidate     = C.pg_candidate
+)
+
+// Sizes on which kernels and plan agree.
+const (
+	maxSegments    = C.PG_SEGMENTS
+	maxNormOutputs = C.PG_NORM_OUTPUTS
+	decodeTokens   = C.PG_DECODE_TOKENS
+	prefillTiles   = C.PG_PREFILL_TILES
+	prefillTokens  = C.PG_PREFILL_TOKENS
+	topMost        = C.PG_TOP
+	topChunk       = C.PG_TOP_CHUNK
+)
+
+// Epilogues of a matrix product.
+const (
+	epilogueStore = C.PG_STORE
+	epilogueAdd   = C.PG_ADD
+	epilogueGELU  = C.PG_GELU
+	epilogueGated = C.PG_GATED
+)
+
+func address(p driver.Ptr) C.pg_ptr { return C.pg_ptr(p) }
+
+func size(n int) C.uint32_t { return C.uint32_t(n) }
+
+func wide(n int64) C.uint64_t { return C.uint64_t(n) }
+
+func word(n uint32) C.uint32_t { return C.uint32_t(n) }
+
+func float(x float32) C.float { return C.float(x) }
+
+func truth(b bool) C.uint32_t {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// kernelLaunch is one kernel with its arguments.
+type kernelLaunch struct {
+	function    driver.Function
+	grid, block driver.Dim
+	shared      int
+	args        unsafe.Pointer
+	size        uintptr
+}
+
+// newLaunch copies args, which must be one of the structs above.
+func newLaunch[T any](f driver.Function, grid driver.Dim, threads uint32, shared int, args T) kernelLaunch {
+	return kernelLaunch{f, grid, driver.Dim{X: threads, Y: 1, Z: 1}, shared, unsafe.Pointer(&args), unsafe.Sizeof(args)}
+}
+
+func (l kernelLaunch) on(s driver.Stream) error {
+	return s.Launch(l.function, l.grid, l.block, l.shared, l.args, l.size)
+}

@@ -1,0 +1,86 @@
+package cuda
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"peregrine/cuda/driver"
+	"peregrine/cuda/emulator"
+	"peregrine/model"
+	"peregrine/model/backendtest"
+	"peregrine/model/quant"
+)
+
+// The whole suite that every backend passes, on the emulator and on the card where there is one.
+func TestBackend(t *testing.T) {
+	t.Run("emulator", func(t *testing.T) {
+		backendtest.Run(t, func(*testing.T) model.Backend { return New(emulator.Open(emulator.Options{})) })
+	})
+	t.Run("card", func(t *testing.T) {
+		requireCard(t)
+		backendtest.Run(t, func(t *testing.T) model.Backend {
+			b, err := Open(Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return b
+		})
+	})
+}
+
+func small() *model.Params {
+	return backendtest.Random(1, model.Config{
+		Architecture: "falcon", Hidden: 128, Layers: 2, Heads: 4, KVHeads: 2, HeadDim: 32, FFN: 256, Vocab: 131,
+		MaxContext: 64, Norm: model.LayerNorm, NormEps: 1e-5, MLP: model.GELU, Parallel: true, Tied: true,
+		Rope: model.Rope{Base: 10000}, BOS: -1,
+	}, backendtest.Weights{Format: quant.GPTQFormat, Bits: 4, GroupSize: 32, ActOrder: true}, false, true)
+}
+
+func TestAModelThatDoesNotFitIsRefusedBeforeLoading(t *testing.T) {
+	d := emulator.Open(emulator.Options{Memory: reserve + 1<<20})
+	b := New(d)
+	defer b.Close()
+	before, err := d.Free()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = b.Load(context.Background(), small(), model.LoadOptions{Context: 1 << 16})
+	if !errors.Is(err, driver.ErrOutOfMemory) {
+		t.Fatalf("got %v, want an error of memory", err)
+	}
+	for _, want := range []string{"needs", "weights", "KV cache of 65536 tokens", "are free", "--context", "--backend cpu"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q does not say %q", err, want)
+		}
+	}
+	if after, _ := d.Free(); after != before {
+		t.Errorf("%d bytes are free afterwards, %d before", after, before)
+	}
+}
+
+func TestADecodeGraphHasFourKernelsALayer(t *testing.T) {
+	p := small()
+	b := New(emulator.Open(emulator.Options{}))
+	defer b.Close()
+	x, err := b.Load(context.Background(), p, model.LoadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := x.(*executor)
+	out := &model.Output{Rows: 1, Top: [][]model.Candidate{make([]model.Candidate, 5)}, LogSum: make([]float32, 1)}
+	for pos := range 3 {
+		if err := e.Forward(context.Background(), []int32{7}, pos, out); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(e.graphs) != 1 {
+		t.Errorf("%d graphs for three tokens, want one for all", len(e.graphs))
+	}
+	for _, g := range e.graphs {
+		if most := 4*p.Config.Layers + 6; g.Kernels() > most {
+			t.Errorf("a token launches %d kernels, want %d at most", g.Kernels(), most)
+		}
+	}
+}

@@ -1,0 +1,21 @@
+// Package cuda decodes on an NVIDIA GPU: a model.Backend whose weights, KV cache and activations live in device memory.
+//
+// The one idea: a token is one graph launch. Everything that changes between two tokens (ids, position, rotary angles) is
+// copied into device memory by the graph itself, kernels read it there, so the same graph serves every token, and what comes
+// back is a few hundred bytes: the best candidates and their normaliser. Prompts run the same plan with other kernels.
+//
+//	backend.go   opening a device, names, what a model needs
+//	pack.go      how a matrix is repacked: formats, groups, order of features and rows
+//	resident.go  Params → matrices and vectors with their places in one allocation
+//	load.go      files → page-locked staging buffers → device, repacked there, all overlapped
+//	plan.go      a pass as a list of launches: 4 kernels a parallel block, 7 a sequential one
+//	executor.go  Forward: upload, graph or launches, results
+//	args.go      the kernels' arguments (args.h) as Go types
+//
+// Package driver holds the device interface and the real driver, package kernels the sources and their PTX, package
+// emulator the device that runs the same sources on the CPU. What the kernels compute is in kernels/README.md.
+//
+// Precise mode keeps activations and the KV cache in float32 and multiplies with plain FMA; fast mode keeps both in float16
+// and multiplies on tensor cores with float32 sums. Both are the same from run to run, bit for bit: no atomic additions of
+// floats, fixed orders everywhere.
+package cuda

@@ -1,0 +1,7 @@
+#include "module.hpp"
+
+namespace {
+#include "../kernels/repack.cu"
+} // namespace
+
+MODULE("repack")

@@ -1,0 +1,284 @@
+package cuda
+
+import (
+	"fmt"
+	"math"
+
+	"peregrine/cuda/driver"
+	"peregrine/model"
+)
+
+// threads is the block size of every kernel.
+const threads = 256
+
+// plan turns passes into launches. A parallel block is four kernels: norms | query, key, value and up projections | attention |
+// attention output and down projection, added to the residual stream. A sequential block is seven.
+type plan struct {
+	*resident
+	d driver.Device
+}
+
+// launches lists what a pass runs, in order.
+func (p *plan) launches(s pass) ([]kernelLaunch, error) {
+	b := &builder{plan: p, pass: s}
+	b.embedTokens()
+	for i := range p.layers {
+		b.layer(&p.layers[i])
+	}
+	if s.rows > 0 {
+		b.output()
+	}
+	return b.list, b.err
+}
+
+// builder collects the launches of one pass. The first error stays.
+type builder struct {
+	*plan
+	pass
+	list []kernelLaunch
+	err  error
+}
+
+// add appends a kernel; module and name as in package kernels.
+func add[T any](b *builder, module, name string, grid driver.Dim, shared int, args T) {
+	if b.err != nil {
+		return
+	}
+	f, err := b.d.Function(module, name)
+	if err == nil && shared > 48<<10 {
+		err = f.SetShared(shared)
+	}
+	if err != nil {
+		b.err = err
+		return
+	}
+	b.list = append(b.list, newLaunch(f, grid, threads, shared, args))
+}
+
+// args says where m lies.
+func (r *resident) args(m *matrix) matrixArgs {
+	return matrixArgs{
+		codes: address(r.at(m.codesAt)), scales: address(r.at(m.scalesAt)), offsets: address(r.at(m.offsetsAt)),
+		rows: size(m.rows), k_tiles: size(m.kTiles), groups: size(m.groups), group_steps: size(m.groupSteps),
+		zero: word(m.zero), scale_f32: truth(m.scaleF32),
+	}
+}
+
+// headScale is what scores are multiplied with.
+func headScale(headDim int) float32 { return float32(1 / math.Sqrt(float64(headDim))) }
+
+func grid(x, y int) driver.Dim { return driver.Dim{X: uint32(x), Y: uint32(y), Z: 1} }
+
+func (b *builder) embedTokens() {
+	u := uploadLayout(b.tokens, b.config.HeadDim)
+	add(b, "linear_"+b.embed.name, "embed_"+b.embed.name, grid(b.tokens, 1), 0, embedArgs{
+		w: b.args(b.embed), ids: address(b.at(b.work.upload) + driver.Ptr(u.ids)), place: address(b.at(b.embed.placeAt)),
+		out: address(b.at(b.work.x)), hidden: size(b.config.Hidden), tokens: size(b.tokens),
+	})
+}
+
+func (b *builder) layer(y *layer) {
+	if !b.config.Parallel {
+		b.normalize(b.work.x, b.tokens, normed{y.attnNorm, y.qkv})
+		b.multiply(b.tokens, b.stores(y.qkv, b.work.qkv, b.qkvRows())...)
+		b.attention(y)
+		b.multiply(b.tokens, b.adds(y.attnOut)...)
+		b.normalize(b.work.x, b.tokens, normed{y.mlpNorm, y.up})
+		b.multiply(b.tokens, b.ups(y)...)
+		b.activate(y)
+		b.multiply(b.tokens, b.adds(y.down)...)
+		return
+	}
+	mlpNorm := y.mlpNorm
+	if mlpNorm.weight == none {
+		mlpNorm = y.attnNorm
+	}
+	b.normalize(b.work.x, b.tokens, normed{y.attnNorm, y.qkv}, normed{mlpNorm, y.up})
+	b.multiply(b.tokens, append(b.stores(y.qkv, b.work.qkv, b.qkvRows()), b.ups(y)...)...)
+	b.attention(y)
+	b.activate(y)
+	out, down := b.adds(y.attnOut), b.adds(y.down)
+	if out[0].format != down[0].format {
+		b.multiply(b.tokens, out...)
+		b.multiply(b.tokens, down...)
+		return
+	}
+	both := out[0]
+	both.args.source[1], both.args.bias[1], both.args.sources = down[0].args.source[0], down[0].args.bias[0], 2
+	b.multiply(b.tokens, both)
+}
+
+func (b *builder) qkvRows() int { return (b.config.Heads + 2*b.config.KVHeads) * b.config.HeadDim }
+
+// normed is a norm and the projections that read its output.
+type normed struct {
+	norm norm
+	to   linear
+}
+
+func (b *builder) normalize(x slot, tokens int, list ...normed) {
+	b.normalizeAt(b.at(x), tokens, list...)
+}
+
+func (b *builder) normalizeAt(x driver.Ptr, tokens int, list ...normed) {
+	a := normArgs{
+		in: address(x), hidden: size(b.config.Hidden), tokens: size(tokens), eps: float(b.config.NormEps),
+		rms: truth(b.config.Norm == model.RMSNorm), precise: truth(b.precise()),
+	}
+	for _, n := range list {
+		for _, m := range n.to.w {
+			a.output[a.outputs] = normOutput{
+				weight: address(b.at(n.norm.weight)), bias: address(b.at(n.norm.bias)), place: address(b.at(m.placeAt)),
+				x: address(b.at(m.input.at)), features: word(m.input.features),
+			}
+			a.outputs++
+		}
+	}
+	add(b, "norm", "norm", grid(tokens, 1), 0, a)
+}
+
+// segment is a segment of a linear launch with the format of its kernel.
+type segment struct {
+	format string
+	args   segmentArgs
+}
+
+func (b *builder) segment(m *matrix, epilogue int, bias driver.Ptr) segment {
+	s := segment{format: m.name}
+	s.args.source[0].w, s.args.source[0].x = b.args(m), address(b.at(m.input.at))
+	s.args.sources, s.args.epilogue, s.args.tiles = 1, size(epilogue), size(m.rowTiles)
+	s.args.bias[0] = address(bias)
+	return s
+}
+
+// bias returns where the bias of l's rows from first on lies; 0 without one.
+func (b *builder) bias(l linear, first uint32) driver.Ptr {
+	if l.bias == none {
+		return 0
+	}
+	return b.at(l.bias) + driver.Ptr(4*first)
+}
+
+// stores are the segments that write l's outputs as rows of so many floats.
+func (b *builder) stores(l linear, to slot, stride int) (list []segment) {
+	for i, m := range l.w {
+		s := b.segment(m, epilogueStore, b.bias(l, l.first[i]))
+		s.args.out, s.args.out_stride = address(b.at(to)+driver.Ptr(4*l.first[i])), size(stride)
+		list = append(list, s)
+	}
+	return list
+}
+
+// adds are the segments that add l's outputs to the residual stream.
+func (b *builder) adds(l linear) []segment {
+	list := b.stores(l, b.work.x, b.config.Hidden)
+	for i := range list {
+		list[i].args.epilogue = epilogueAdd
+	}
+	return list
+}
+
+// ups are the segments of y's up projection, which write the down projection's input where they can.
+func (b *builder) ups(y *layer) []segment {
+	if b.config.MLP == model.GatedSiLU && !y.up.gated {
+		gate := b.segment(y.up.w[0], epilogueStore, b.bias(y.up, 0))
+		up := b.segment(y.up.w[1], epilogueStore, b.bias(y.up, y.up.first[1]))
+		gate.args.out, up.args.out = address(b.at(b.work.gate)), address(b.at(b.work.up))
+		gate.args.out_stride, up.args.out_stride = size(b.config.FFN), size(b.config.FFN)
+		return []segment{gate, up}
+	}
+	epilogue := epilogueGELU
+	if y.up.gated {
+		epilogue = epilogueGated
+	}
+	down := y.down.w[0]
+	var list []segment
+	for i, m := range y.up.w {
+		s := b.segment(m, epilogue, b.bias(y.up, y.up.first[i]))
+		s.args.out, s.args.out_stride = address(b.at(down.input.at)), word(down.input.features)
+		s.args.place = address(b.at(down.placeAt))
+		list = append(list, s)
+	}
+	return list
+}
+
+// activate computes the down projection's input where gate and up could not.
+func (b *builder) activate(y *layer) {
+	if b.config.MLP != model.GatedSiLU || y.up.gated {
+		return
+	}
+	down := y.down.w[0]
+	add(b, "norm", "activate", grid(b.tokens, 1), 0, activateArgs{
+		gate: address(b.at(b.work.gate)), up: address(b.at(b.work.up)), place: address(b.at(down.placeAt)),
+		x: address(b.at(down.input.at)), features: word(down.input.features), ffn: size(b.config.FFN),
+		tokens: size(b.tokens), precise: truth(b.precise()),
+	})
+}
+
+// multiply runs segments whose outputs are disjoint: one launch for those of a format, at most maxSegments at a time.
+func (b *builder) multiply(tokens int, list ...segment) {
+	for len(list) > 0 {
+		format := list[0].format
+		a, tiles, groups := linearArgs{tokens: size(tokens)}, 0, 0
+		var rest []segment
+		for _, s := range list {
+			if s.format != format || a.segments == maxSegments {
+				rest = append(rest, s)
+				continue
+			}
+			a.segment[a.segments] = s.args
+			a.segments++
+			tiles += int(s.args.tiles)
+			groups += ceilDiv(int(s.args.tiles), prefillTiles)
+		}
+		switch {
+		case b.precise():
+			add(b, "linear_"+format, "linear_precise_"+format, grid(tiles, ceilDiv(tokens, decodeTokens)), 0, a)
+		case tokens <= decodeTokens:
+			add(b, "linear_"+format, "linear_decode_"+format, grid(tiles, 1), 0, a)
+		default:
+			add(b, "linear_"+format, "linear_prefill_"+format, grid(groups, ceilDiv(tokens, prefillTokens)), 0, a)
+		}
+		list = rest
+	}
+}
+
+func (b *builder) attention(y *layer) {
+	c, w, out := b.config, &b.work, y.attnOut.w[0]
+	u := uploadLayout(b.tokens, c.HeadDim)
+	a := attentionArgs{
+		qkv: address(b.at(w.qkv)), slopes: address(b.at(b.slopes)), keys: address(b.at(y.keys)), values: address(b.at(y.values)),
+		state: address(b.at(w.upload)), q: address(b.at(w.q)), partial: address(b.at(w.partial)), arrived: address(b.at(w.arrived)),
+		place: address(b.at(out.placeAt)), x: address(b.at(out.input.at)), features: word(out.input.features),
+		tokens: size(b.tokens), heads: size(c.Heads), kv_heads: size(c.KVHeads), head_dim: size(c.HeadDim), row: size(b.row),
+		context: size(b.limit), splits: size(w.splits), scale: float(headScale(c.HeadDim)), precise: truth(b.precise()),
+	}
+	if c.Positions == model.Rotary {
+		a.angles = address(b.at(w.upload) + driver.Ptr(u.angles))
+	}
+	switch {
+	case b.precise():
+		add(b, "attention", "attention_precise", grid(w.splits, c.KVHeads), 0, a)
+	case b.tokens <= decodeTokens:
+		add(b, "attention", "attention_decode", grid(w.splits, c.KVHeads), 0, a)
+	default:
+		add(b, "attention", "rope_store", grid(b.tokens, 1), 0, a)
+		add(b, "attention", fmt.Sprintf("attention_prefill_%d", b.row), grid(ceilDiv(b.tokens, 64), c.Heads), 0, a)
+	}
+}
+
+// output computes the logits of the last rows and picks the best.
+func (b *builder) output() {
+	c, w := b.config, &b.work
+	from := b.at(w.x) + driver.Ptr(4*(b.tokens-b.rows)*c.Hidden)
+	b.normalizeAt(from, b.rows, normed{b.finalNorm, b.head})
+	b.multiply(b.rows, b.stores(b.head, w.logits, c.Vocab)...)
+	chunks := ceilDiv(c.Vocab, topChunk)
+	a := topArgs{
+		logits: address(b.at(w.logits)), partial: address(b.at(w.topped)), top: address(b.at(w.results)),
+		log_sum: address(b.at(w.results) + driver.Ptr(b.rows*topMost*8)),
+		vocab:   size(c.Vocab), rows: size(b.rows), k: size(min(topMost, c.Vocab)), chunks: size(chunks),
+	}
+	add(b, "top", "top_chunk", grid(chunks, b.rows), 0, a)
+	add(b, "top", "top_merge", grid(b.rows, 1), 0, a)
+}
