@@ -77,7 +77,7 @@ func (s *settings) bench(ctx context.Context, args []string, o benchOptions, io 
 		return nil, err
 	}
 	begin := time.Now()
-	c, err := model.Open(path)
+	c, err := openModel(path)
 	if err != nil {
 		return nil, err
 	}
