@@ -96,7 +96,8 @@ fuzz: $(LIBRARY) ## fuzz each parser for FUZZTIME (60s)
 
 .PHONY: golden
 golden: ## rewrite the golden screens; review the diff
-	$(GO) test ./ui/... -run Golden -update
+	@set -e; for dir in $$(grep -rlE 'flag\.Bool\("update"' --include='*_test.go' . | xargs -n 1 dirname | sort -u); do \
+		$(GO) test $$dir -run Golden -update; done
 
 .PHONY: bench
 bench: model ## time the default model: prefill and decode
