@@ -66,11 +66,11 @@ fmt: $(GOLANGCI) ## format the Go code
 	$(GOLANGCI) fmt
 
 .PHONY: fmt-check
-fmt-check: $(GOLANGCI)
+fmt-check: $(GOLANGCI) ## say what fmt would change
 	$(GOLANGCI) fmt --diff
 
 .PHONY: vet
-vet: $(LIBRARY)
+vet: $(LIBRARY) ## run go vet, without cgo too where that builds
 	$(GO) vet ./...
 	CGO_ENABLED=0 $(GO) vet $$($(GO) list ./... | grep -v -E 'peregrine$$|/model/(cpu|tokenizer|engine)$$|/ui/cli$$')
 
@@ -79,7 +79,7 @@ lint: $(GOLANGCI) $(LIBRARY) ## run golangci-lint
 	$(GOLANGCI) run
 
 .PHONY: tidy-check
-tidy-check:
+tidy-check: ## say what go mod tidy would change
 	$(GO) mod tidy -diff
 
 $(GOLANGCI): Makefile
@@ -96,7 +96,8 @@ fuzz: $(LIBRARY) ## fuzz each parser for FUZZTIME (60s)
 
 .PHONY: golden
 golden: ## rewrite the golden screens; review the diff
-	$(GO) test ./ui/... -run Golden -update
+	@set -e; for dir in $$(grep -rlE 'flag\.Bool\("update"' --include='*_test.go' . | xargs -n 1 dirname | sort -u); do \
+		$(GO) test $$dir -run Golden -update; done
 
 .PHONY: bench
 bench: model ## time the default model: prefill and decode

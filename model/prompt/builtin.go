@@ -23,7 +23,11 @@ func (b *builtin) Stops() []string { return b.stops }
 func (b *builtin) Render(messages []generate.Message, addGenerationPrompt bool) (Text, error) {
 	var w writer
 	if err := b.write(&w, messages, addGenerationPrompt); err != nil {
-		return Text{}, refuse(b.name, err, otherRemedy)
+		remedy := otherRemedy
+		if b.name == Instruction {
+			remedy = "correct the conversation"
+		}
+		return Text{}, refuse(b.name, err, remedy)
 	}
 	return b.specials.guard(jinja.Text{String: w.text.String(), User: w.spans}), nil
 }

@@ -127,6 +127,15 @@ func New(name string, src Source) (Template, error) {
 	return newJinja(name, source, src, specials, "correct the file, or choose another template, for example --template "+Instruction)
 }
 
+// Check says what New would refuse about name whatever the model: a name that is none, a file that cannot be read or parsed.
+func Check(name string) error {
+	if name == "" || name == Model || strings.HasPrefix(name, Model+":") {
+		return nil
+	}
+	_, err := New(name, Source{Named: map[string]string{"default": "any"}})
+	return err
+}
+
 // Raw returns a text that is to be completed without a template. All of it counts as user text: special tokens that it
 // spells stay plain text. specials is as in Source.
 func Raw(text string, specials []string) Text {

@@ -366,3 +366,31 @@ func published(t *testing.T) string {
 		dir = up
 	}
 }
+
+func TestCheckRefusesWhatNoModelCanMend(t *testing.T) {
+	broken := filepath.Join(t.TempDir(), "broken.jinja")
+	if err := os.WriteFile(broken, []byte("{{ x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range append(Names(Source{Named: map[string]string{"default": "x", "tools": "y"}}), "", "model:other") {
+		if err := Check(name); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	for name, want := range map[string]string{"no/such": "use one of model, instruction", broken: `missing "}}"`} {
+		if err := Check(name); !errors.Is(err, ErrTemplate) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v, want %q in it", name, err, want)
+		}
+	}
+}
+
+func TestInstructionDoesNotRecommendItself(t *testing.T) {
+	template, err := New(Instruction, Source{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = template.Render([]generate.Message{{Role: "tool", Content: "x"}}, true)
+	if err == nil || strings.Contains(err.Error(), "--template") {
+		t.Errorf("got %v, want a remedy that is another", err)
+	}
+}

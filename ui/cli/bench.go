@@ -132,7 +132,7 @@ func (s *settings) checkpoint(ctx context.Context, args []string, o *syntheticFl
 		return nil, time.Time{}, err
 	}
 	begin := time.Now()
-	c, err := model.Open(path)
+	c, err := openModel(path)
 	return c, begin, err
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"peregrine/history"
+	"peregrine/model/prompt"
 	"peregrine/ui/plain"
 )
 
@@ -30,6 +31,9 @@ func chat(cmd *cobra.Command, s *settings, args []string, io streams) (err error
 	how, err := s.mode(io)
 	if err != nil {
 		return err
+	}
+	if err := prompt.Check(s.file.Template); err != nil {
+		return usage("%v", err)
 	}
 	path, err := s.resolve(cmd.Context(), args, io)
 	if err != nil {

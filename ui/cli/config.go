@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 
-	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/cobra"
 )
 
@@ -26,14 +25,7 @@ func newConfig(s *settings, io streams) *cobra.Command {
 		},
 		&cobra.Command{
 			Use: "show", Short: "Print the settings in effect, as a config.toml", Args: cobra.NoArgs,
-			RunE: func(*cobra.Command, []string) error {
-				raw, err := toml.Marshal(s.file)
-				if err != nil {
-					return err
-				}
-				fmt.Fprint(io.out, string(raw))
-				return nil
-			},
+			RunE: func(*cobra.Command, []string) error { return s.file.show(io.out) },
 		},
 	)
 	return parent

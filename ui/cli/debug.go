@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -16,8 +18,8 @@ import (
 )
 
 // newDebug holds the commands that let anyone check this program against another implementation. Their errors end with
-// exit code 2, and none needs a tokenizer unless it is about one.
-func newDebug(s *settings, io streams) *cobra.Command {
+// exit code 2, those of out, which is io.out, too; none needs a tokenizer unless it is about one.
+func newDebug(s *settings, io streams, out *output) *cobra.Command {
 	parent := group("debug", "Compare with another implementation: token ids, prompts, logits, weights")
 	parent.AddCommand(
 		newDebugTokenize(s, io), newDebugDetokenize(s, io), newDebugRender(s, io),
@@ -27,9 +29,15 @@ func newDebug(s *settings, io streams) *cobra.Command {
 		work := c.RunE
 		c.RunE = func(cmd *cobra.Command, args []string) error {
 			err := work(cmd, args)
+			if err == nil {
+				err = out.err
+			}
 			var exit *exitError
-			if err == nil || errors.As(err, &exit) {
+			switch {
+			case err == nil || errors.As(err, &exit):
 				return err
+			case cmd.Context().Err() != nil && errors.Is(err, context.Canceled):
+				return err // an interrupt, which is no error of the command
 			}
 			return &exitError{code: ExitUsage, err: err}
 		}
@@ -70,7 +78,7 @@ func newDebugTokenize(s *settings, io streams) *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var texts []string
-			if err := decode(io, &texts); err != nil {
+			if err := decode(io.in, "[\"text\", …]", &texts); err != nil {
 				return err
 			}
 			t, err := s.tokenizerOf(cmd, args, io)
@@ -101,7 +109,7 @@ func newDebugDetokenize(s *settings, io streams) *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var lists [][]int32
-			if err := decode(io, &lists); err != nil {
+			if err := decode(io.in, "[[1, 2], …]", &lists); err != nil {
 				return err
 			}
 			t, err := s.tokenizerOf(cmd, args, io)
@@ -138,8 +146,12 @@ func newDebugRender(s *settings, io streams) *cobra.Command {
 				Messages            []generate.Message `json:"messages"`
 				AddGenerationPrompt bool               `json:"add_generation_prompt"`
 			}
-			if err := decode(io, &request); err != nil {
+			form := `{"messages":[{"role":"user","content":"…"}],"add_generation_prompt":true}`
+			if err := decode(io.in, form, &request); err != nil {
 				return err
+			}
+			if request.Messages == nil {
+				return fmt.Errorf(`standard input: there are no "messages"; want %s`, form)
 			}
 			path, err := s.resolve(cmd.Context(), args, io)
 			if err != nil {
@@ -175,10 +187,23 @@ func newDebugRender(s *settings, io streams) *cobra.Command {
 	return cmd
 }
 
-// decode reads one JSON value from standard input.
-func decode(io streams, dst any) error {
-	if err := json.NewDecoder(io.in).Decode(dst); err != nil {
-		return fmt.Errorf("standard input: %w; see --help for the form", err)
+// decode reads the one JSON value that in holds. form shows what it should look like, for errors.
+func decode(in io.Reader, form string, dst any) error {
+	d := json.NewDecoder(in)
+	err := d.Decode(dst)
+	if err == nil {
+		if _, more := d.Token(); !errors.Is(more, io.EOF) {
+			err = fmt.Errorf("something follows the JSON value, at byte %d", d.InputOffset())
+		}
 	}
-	return nil
+	var kind *json.UnmarshalTypeError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, io.EOF):
+		err = errors.New("it is empty")
+	case errors.As(err, &kind):
+		err = fmt.Errorf("a JSON %s stands where none belongs, before byte %d", kind.Value, kind.Offset)
+	}
+	return fmt.Errorf("standard input: %w; want %s", err, form)
 }

@@ -26,7 +26,7 @@ func (s *settings) withDecoder(cmd *cobra.Command, args []string, io streams, wo
 	if err != nil {
 		return err
 	}
-	c, err := model.Open(path)
+	c, err := openModel(path)
 	if err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func newDebugDequantize(s *settings, io streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			c, err := model.Open(path)
+			c, err := openModel(path)
 			if err != nil {
 				return err
 			}

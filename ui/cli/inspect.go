@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -22,7 +23,7 @@ func newInspect(s *settings, io streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			c, err := model.Open(path)
+			c, err := openModel(path)
 			if err != nil {
 				return err
 			}
@@ -53,7 +54,7 @@ func (s *settings) describe(c *model.Checkpoint, io streams) error {
 	}
 	cfg := c.Config
 	kv := c.KVBytes(context, s.precision())
-	need := c.WeightBytes() + kv + workspace
+	need := memoryNeed(c.WeightBytes(), kv)
 	w := tabwriter.NewWriter(io.out, 0, 0, 2, ' ', 0)
 	row := func(name, format string, args ...any) {
 		fmt.Fprintf(w, "%s\t%s\n", name, escape.Visible(fmt.Sprintf(format, args...)))
@@ -98,7 +99,7 @@ func positions(c model.Config) string {
 		scaling = fmt.Sprintf(", llama3 scaling %g", c.Rope.Factor)
 	case model.RopeDefault:
 	}
-	return fmt.Sprintf("rotary base %g%s", c.Rope.Base, scaling)
+	return fmt.Sprintf("rotary base %s%s", strconv.FormatFloat(c.Rope.Base, 'f', -1, 64), scaling)
 }
 
 func block(c model.Config) string {

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,11 +58,29 @@ type streams struct {
 	out, err io.Writer
 }
 
+// output is a standard output that remembers why it took no more, since a table or a help text is printed in many pieces.
+type output struct {
+	io.Writer
+	err error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	if err != nil && o.err == nil {
+		o.err = fmt.Errorf("write the output: %w", err)
+	}
+	return n, err
+}
+
 func run(ctx context.Context, args []string, io streams) int {
 	s := &settings{}
-	root := newRoot(s, io)
+	out := &output{Writer: io.out}
+	root := newRoot(s, io, out)
 	root.SetArgs(joinResume(args))
 	err := root.ExecuteContext(ctx)
+	if out.err != nil {
+		s.loaded, err = true, cmp.Or(err, out.err) // --help and --version load nothing
+	}
 	var exit *exitError
 	switch {
 	case err == nil:
@@ -87,8 +106,9 @@ func usage(format string, args ...any) error {
 	return &exitError{code: ExitUsage, err: fmt.Errorf(format, args...)}
 }
 
-// newRoot builds the command tree. Every command gets the same settings, filled from config.toml and the flags.
-func newRoot(s *settings, io streams) *cobra.Command {
+// newRoot builds the command tree. Every command gets the same settings, filled from config.toml and the flags. A chat writes
+// to io.out itself, which may be a terminal, all others to out.
+func newRoot(s *settings, io streams, out *output) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "peregrine [MODEL]",
 		Short: "Chat with a language model in this terminal, run by this process",
@@ -111,15 +131,17 @@ MODEL is a folder with config.json and safetensors files (dense or GPTQ; Falcon 
 		},
 	}
 	root.SetIn(io.in)
-	root.SetOut(io.out)
+	root.SetOut(out)
 	root.SetErr(io.err)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage("%v; see %s --help", err, cmd.CommandPath())
 	})
 	root.SetVersionTemplate("peregrine {{.Version}}\n")
 	s.register(root)
+	tools := streams{in: io.in, out: out, err: io.err}
 	root.AddCommand(
-		newPull(s, io), newInspect(s, io), newBench(s, io), newHistory(s, io), newConfig(s, io), newDebug(s, io),
+		newPull(s, tools), newInspect(s, tools), newBench(s, tools), newHistory(s, tools), newConfig(s, tools),
+		newDebug(s, tools, out),
 	)
 	return root
 }

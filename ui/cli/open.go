@@ -115,7 +115,7 @@ func (s *settings) sequence(ctx context.Context, c *model.Checkpoint, backend mo
 // loader returns the engine's way to get its model: weights and tokenizer side by side.
 func (s *settings) loader(path string) func(context.Context, func(float64)) (*engine.Model, error) {
 	return func(ctx context.Context, progress func(float64)) (_ *engine.Model, err error) {
-		c, err := model.Open(path)
+		c, err := openModel(path)
 		if err != nil {
 			return nil, err
 		}

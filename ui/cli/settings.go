@@ -1,20 +1,18 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"peregrine/model"
 	"peregrine/model/generate"
+	"peregrine/model/prompt"
 	"peregrine/model/sample"
 )
 
@@ -36,33 +34,6 @@ type settings struct {
 	loaded     bool // the command line and config.toml are good
 	log        *slog.Logger
 	logFile    *os.File
-}
-
-// config is config.toml. Pointers are fields that the model's own defaults fill when they are absent.
-type config struct {
-	Model        string              `toml:"model,omitempty"`
-	Backend      string              `toml:"backend,omitempty"`
-	Threads      int                 `toml:"threads,omitempty"`
-	ISA          string              `toml:"isa,omitempty"`
-	Precision    string              `toml:"precision,omitempty"`
-	Context      int                 `toml:"context,omitempty"`
-	Template     string              `toml:"template,omitempty"`
-	System       string              `toml:"system,omitempty"`
-	MaxNewTokens int                 `toml:"max_new_tokens,omitempty"`
-	Theme        string              `toml:"theme,omitempty"` // auto, light, dark
-	Mouse        string              `toml:"mouse,omitempty"` // on, or off: the terminal's own selection
-	Sampling     samplingConfig      `toml:"sampling,omitempty"`
-	Keys         map[string][]string `toml:"keys,omitempty"`
-}
-
-type samplingConfig struct {
-	Temperature       *float64 `toml:"temperature,omitempty"`
-	TopK              *int     `toml:"top_k,omitempty"`
-	TopP              *float64 `toml:"top_p,omitempty"`
-	MinP              *float64 `toml:"min_p,omitempty"`
-	TypicalP          *float64 `toml:"typical_p,omitempty"`
-	RepetitionPenalty *float64 `toml:"repetition_penalty,omitempty"`
-	Seed              *uint64  `toml:"seed,omitempty"`
 }
 
 // register declares the flags. Those of the model are persistent, since every command that opens one takes them.
@@ -90,11 +61,29 @@ func (s *settings) register(root *cobra.Command) {
 	f.String("theme", "auto", "auto, light or dark")
 	f.Float64("temperature", 0, "sampling temperature; 0: always the most probable token (default: the model's, else 0.8)")
 	f.Int("top-k", 0, "sample from the k most probable tokens; 0: all (default: the model's, else 50)")
-	f.Float64("top-p", 0, "sample from the most probable tokens that have this mass together")
-	f.Float64("min-p", 0, "drop tokens less probable than this share of the most probable one")
-	f.Float64("typical-p", 0, "locally typical sampling with this mass")
-	f.Float64("repetition-penalty", 0, "make tokens that were there already less probable (1: off)")
+	f.Float64("top-p", 0, "sample from the most probable tokens that have this mass together (0 or 1: off)")
+	f.Float64("min-p", 0, "drop tokens less probable than this share of the most probable one (0: off)")
+	f.Float64("typical-p", 0, "locally typical sampling with this mass (0 or 1: off)")
+	f.Float64("repetition-penalty", 0, "make tokens that were there already less probable (0 or 1: off)")
 	f.Uint64Var(&s.seed, "seed", 0, "same seed, same text")
+	completeValues(root)
+}
+
+// completeValues tells the shells which values flags take. What is none of a template's names is a file, which shells
+// complete by themselves.
+func completeValues(root *cobra.Command) {
+	for flag, values := range map[string][]cobra.Completion{
+		"backend":   append(chatBackends(), "oracle"),
+		"precision": {"fast", "f32"},
+		"theme":     {"auto", "light", "dark"},
+		"template":  {prompt.Model, prompt.Instruction, prompt.Falcon, prompt.ChatML, prompt.None},
+	} {
+		directive := cobra.ShellCompDirectiveNoFileComp
+		if flag == "template" {
+			directive = cobra.ShellCompDirectiveDefault
+		}
+		must(root.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, directive)))
+	}
 }
 
 // load reads config.toml, lays the flags that were given over it, checks both and opens the log.
@@ -103,7 +92,10 @@ func (s *settings) load(cmd *cobra.Command) error {
 		return usage("%v; see %s --help", err, cmd.CommandPath())
 	}
 	if err := s.readConfig(); err != nil {
-		return err
+		if !helpsRepair(cmd) {
+			return err
+		}
+		s.file = config{}
 	}
 	flags := cmd.Flags()
 	set := flagSet{flags}
@@ -239,45 +231,6 @@ func (f flagSet) float(name string, dst **float64) {
 			*dst = &v
 		}
 	}
-}
-
-// readConfig reads config.toml. A file that the user named must be there; the default one need not.
-func (s *settings) readConfig() error {
-	path, named := s.configPath, s.configPath != ""
-	if !named {
-		var err error
-		if path, err = configPath(); err != nil {
-			return nil //nolint:nilerr // without a home there is no default config file, which is no error
-		}
-	}
-	raw, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) && !named {
-		return nil
-	}
-	if err != nil {
-		return usage("config: %v; name a readable file with --config", err)
-	}
-	decoder := toml.NewDecoder(strings.NewReader(string(raw))).DisallowUnknownFields()
-	if err := decoder.Decode(&s.file); err != nil {
-		return usage("config: %s: %s", path, tomlError(err))
-	}
-	return nil
-}
-
-// tomlError says where config.toml is wrong, in one line.
-func tomlError(err error) string {
-	var strict *toml.StrictMissingError
-	if errors.As(err, &strict) && len(strict.Errors) > 0 {
-		row, _ := strict.Errors[0].Position()
-		return fmt.Sprintf("line %d: no setting is called %q; `peregrine config show` lists them",
-			row, strings.Join(strict.Errors[0].Key(), "."))
-	}
-	var syntax *toml.DecodeError
-	if errors.As(err, &syntax) {
-		row, column := syntax.Position()
-		return fmt.Sprintf("line %d, column %d: %v", row, column, err)
-	}
-	return err.Error()
 }
 
 // openLog starts the log file, or a logger that drops everything.
