@@ -50,6 +50,10 @@ func TestRoomsKnowOnlyWhatTheyMay(t *testing.T) {
 		{"model/cpu", append([]string{"model", "model/sample", "model/generate"}, formats...)},
 		{"model/synthetic", append([]string{"model", "model/sample", "model/generate"}, formats...)},
 		{"model/hub", nil},
+		{"cuda/driver", []string{"cuda/kernels"}},
+		{"cuda/kernels", nil},
+		{"cuda/emulator", []string{"cuda/driver", "cuda/kernels"}},
+		{"cuda", append([]string{"cuda/driver", "cuda/kernels", "model", "model/sample", "model/generate"}, formats...)},
 	}
 	for _, c := range cases {
 		t.Run(c.pkg, func(t *testing.T) {

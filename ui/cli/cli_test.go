@@ -239,7 +239,7 @@ func TestErrorsAreOneLineWithTheRightExitCode(t *testing.T) {
 		{"template that is no Jinja", []string{fixture, "-p", "x", "--template", broken}, ExitUsage, "broken.jinja"},
 		{"setting of another kind", []string{"--config", kind, "config", "show"}, ExitUsage, "line 1, column 11: this setting takes no value of the kind string"},
 		{"more context than numbers", []string{"-p", "x", fixture, "--context", "9223372036854775807"}, ExitError, "are free"},
-		{"cuda is not there yet", []string{fixture, "-p", "x", "--backend", "cuda"}, ExitError, "not in this version yet"},
+		{"no such GPU", []string{fixture, "-p", "x", "--backend", "cuda", "--device", "99"}, ExitError, "--backend cpu"},
 		{"backend that is none", []string{fixture, "-p", "x", "--backend", "tpu"}, ExitUsage, `"tpu"`},
 		{"instruction set that is none", []string{"bench", fixture, "--isa", "mmx"}, ExitError, "mmx"},
 		{"negative temperature", []string{"-p", "x", "--temperature", "-1"}, ExitUsage, "temperature"},

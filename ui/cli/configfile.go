@@ -22,6 +22,7 @@ import (
 type config struct {
 	Model        string              `toml:"model"`
 	Backend      string              `toml:"backend"`
+	Device       int                 `toml:"device"`
 	Threads      int                 `toml:"threads"`
 	ISA          string              `toml:"isa"`
 	Precision    string              `toml:"precision"`

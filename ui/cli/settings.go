@@ -41,7 +41,8 @@ func (s *settings) register(root *cobra.Command) {
 	p := root.PersistentFlags()
 	p.StringVar(&s.configPath, "config", "", "config file (default: "+configHint+")")
 	p.StringVar(&s.logPath, "log", "", "append a log for bug reports to this file")
-	p.String("backend", "auto", "auto, cpu, cuda, or oracle (float64, slow: for checking)")
+	p.String("backend", "auto", "auto (a GPU where there is one), cuda, cpu, or oracle (float64, slow: for checking)")
+	p.Int("device", 0, "GPU to use, as inspect counts them")
 	p.Int("threads", 0, "CPU threads; 0: one for each physical core")
 	p.String("isa", "", "CPU instruction set to use; empty: the best there is")
 	p.String("precision", "fast", "fast, or f32: float32 activations and KV cache")
@@ -73,7 +74,7 @@ func (s *settings) register(root *cobra.Command) {
 // complete by themselves.
 func completeValues(root *cobra.Command) {
 	for flag, values := range map[string][]cobra.Completion{
-		"backend":   append(chatBackends(), "oracle"),
+		"backend":   backends(),
 		"precision": {"fast", "f32"},
 		"theme":     {"auto", "light", "dark"},
 		"template":  {prompt.Model, prompt.Instruction, prompt.Falcon, prompt.ChatML, prompt.None},
@@ -100,6 +101,7 @@ func (s *settings) load(cmd *cobra.Command) error {
 	flags := cmd.Flags()
 	set := flagSet{flags}
 	set.str("backend", &s.file.Backend)
+	set.int("device", &s.file.Device)
 	set.int("threads", &s.file.Threads)
 	set.str("isa", &s.file.ISA)
 	set.str("precision", &s.file.Precision)
@@ -137,7 +139,7 @@ func (s *settings) load(cmd *cobra.Command) error {
 
 // check refuses values before a model is loaded for them.
 func (s *settings) check() error {
-	if err := oneOf("--backend", s.file.Backend, append([]string{"", "oracle"}, chatBackends()...)...); err != nil {
+	if err := oneOf("--backend", s.file.Backend, append([]string{""}, backends()...)...); err != nil {
 		return err
 	}
 	if err := oneOf("--precision", s.file.Precision, "", "fast", "f32"); err != nil {
@@ -150,7 +152,7 @@ func (s *settings) check() error {
 		return err
 	}
 	for name, v := range map[string]int{
-		"--threads": s.file.Threads, "--context": s.file.Context, "--max-new-tokens": s.file.MaxNewTokens,
+		"--threads": s.file.Threads, "--device": s.file.Device, "--context": s.file.Context, "--max-new-tokens": s.file.MaxNewTokens,
 	} {
 		if v < 0 {
 			return usage("%s is %d; it must be 0 or more", name, v)
