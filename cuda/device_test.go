@@ -93,14 +93,14 @@ func throughHost(t *testing.T, d driver.Device, bytes int, f func(s driver.Strea
 	must(t, d.ReleaseHost(staging))
 }
 
-// launch runs a kernel to its end; grid is padded with ones.
-func launch[A any](t *testing.T, d driver.Device, module, name string, grid []int, threads, shared int, args *A) {
+// runKernel runs a kernel to its end; grid is padded with ones.
+func runKernel[A any](t *testing.T, d driver.Device, module, name string, grid []int, threads, shared int, args *A) {
 	t.Helper()
-	must(t, tryLaunch(t, d, module, name, grid, threads, shared, args))
+	must(t, tryKernel(t, d, module, name, grid, threads, shared, args))
 }
 
-// tryLaunch is launch for a test that wants the error.
-func tryLaunch[A any](t *testing.T, d driver.Device, module, name string, grid []int, threads, shared int, args *A) error {
+// tryKernel is runKernel for a test that wants the error.
+func tryKernel[A any](t *testing.T, d driver.Device, module, name string, grid []int, threads, shared int, args *A) error {
 	t.Helper()
 	f, err := d.Function(module, name)
 	must(t, err)

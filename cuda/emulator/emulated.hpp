@@ -31,9 +31,11 @@ struct alignas(8) f32x2 {
 };
 
 namespace emulated {
+// All of this is the module's own: templates of the same name in two modules would be one, and one block with them.
+namespace {
 
-static thread_local Block *block;
-static const Kernel *kernels; // of this module
+thread_local Block *block;
+const Kernel *kernels; // of this module
 
 template <class T> struct plain { typedef T type; };
 template <class T> struct plain<const T> { typedef T type; };
@@ -61,7 +63,6 @@ template <class T, class Space> class Pointer {
   int64_t offset = 0;
 
   template <class, class> friend class Pointer;
-  friend struct Access;
   void check(int64_t at, u32 bytes, u32 align) const {
     int64_t last = int64_t(size) - bytes;
     if (__builtin_expect(at < 0 || at > last || (u64(base) + at) % align, 0)) {
@@ -122,6 +123,7 @@ struct Module {
   }
 };
 
+} // namespace
 } // namespace emulated
 
 #define PEREGRINE_DEVICE
@@ -185,6 +187,7 @@ DEVICE u32 ballot(bool v, PEREGRINE_SITE) {
 }
 
 namespace emulated {
+namespace {
 template <class T> u32x4 load(const Pointer<T, GlobalSpace> &p) {
   return *reinterpret_cast<const u32x4 *>(p.at(16, 16));
 }
@@ -201,6 +204,7 @@ template <class T> void store(const Pointer<T, SharedSpace> &p, const u32x4 &v) 
   if (block->races) block->runtime->write(*block, reinterpret_cast<const char *>(at), 16);
   *reinterpret_cast<u32x4 *>(at) = v;
 }
+} // namespace
 } // namespace emulated
 
 template <class T, class Space> DEVICE u32x4 load16(const emulated::Pointer<T, Space> &p) { return emulated::load(p); }
@@ -224,11 +228,13 @@ DEVICE void mma_f16(float (&c)[4], const u32 (&a)[4], const u32 (&b)[2], PEREGRI
   emulated::block->runtime->together(*emulated::block, emulated::Op::mma, &share, {file, line});
 }
 namespace emulated {
+namespace {
 template <class T> void matrices(Op op, u32 (&v)[4], const Pointer<T, SharedSpace> &row, Site site) {
   MatrixShare share = {v, reinterpret_cast<const char *>(row.at(16, 16))};
   if (block->races) block->runtime->read(*block, share.row, 16);
   block->runtime->together(*block, op, &share, site);
 }
+} // namespace
 } // namespace emulated
 template <class T> DEVICE void ldmatrix_x4(u32 (&v)[4], const Shared<T> &row, PEREGRINE_SITE) {
   emulated::matrices(emulated::Op::ldmatrix, v, row, {file, line});

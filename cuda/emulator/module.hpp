@@ -7,9 +7,11 @@
 #include "sources.h"
 
 namespace emulated {
+namespace {
 struct Listed {
   Listed(const char *module, const Kernel *k) { peregrine_emulator_list(module, k); }
 };
+} // namespace
 } // namespace emulated
 
 #define MODULE(name) static const emulated::Listed listed(name, emulated::kernels);
