@@ -20,11 +20,12 @@ type executor struct {
 	plan    plan
 	stream  driver.Stream
 	graphs  map[pass]driver.Graph
-	upload  []byte // page-locked: what a pass needs from the host
-	results []byte // page-locked: candidates and log sums
-	logits  []byte // page-locked, made when logits are first asked for
-	length  int    // tokens that the KV cache has
-	lost    error  // why the device is not usable any more
+	upload  []byte    // page-locked: what a pass needs from the host
+	results []byte    // page-locked: candidates and log sums
+	logits  []byte    // page-locked, made when logits are first asked for
+	freq    []float64 // rotary frequencies
+	length  int       // tokens that the KV cache has
+	lost    error     // why the device is not usable any more
 	closed  bool
 }
 
@@ -52,6 +53,7 @@ func (e *executor) Forward(ctx context.Context, tokens []int32, pos int, out *mo
 	if out == nil {
 		out = &model.Output{}
 	}
+	e.rope(pos + len(tokens))
 	for at := 0; at < len(tokens); {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -82,6 +84,13 @@ func (e *executor) next(left, rows int) int {
 		return silent + logitsRows
 	}
 	return min(n, logitsRows)
+}
+
+// rope sets the rotary frequencies of a Forward that makes the sequence so long. Those of all its passes are the same.
+func (e *executor) rope(length int) {
+	if e.config.Positions == model.Rotary && (e.freq == nil || e.config.Rope.Scaling == model.RopeDynamic) {
+		e.freq = e.config.Rope.InvFreq(e.config.HeadDim, length)
+	}
 }
 
 // pass runs tokens at pos; the rows that it yields are rows first… of out.
@@ -125,10 +134,9 @@ func (e *executor) fill(tokens []int32, pos int) {
 	if e.config.Positions != model.Rotary {
 		return
 	}
-	freq := e.config.Rope.InvFreq(e.config.HeadDim, pos+len(tokens))
 	at := e.upload[u.angles:]
 	for t := range tokens {
-		for _, f := range freq {
+		for _, f := range e.freq {
 			sin, cos := math.Sincos(float64(pos+t) * f)
 			binary.LittleEndian.PutUint32(at, math.Float32bits(float32(cos)))
 			binary.LittleEndian.PutUint32(at[4:], math.Float32bits(float32(sin)))

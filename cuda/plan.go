@@ -1,7 +1,6 @@
 package cuda
 
 import (
-	"fmt"
 	"math"
 
 	"peregrine/cuda/driver"
@@ -208,7 +207,7 @@ func (b *builder) activate(y *layer) {
 		return
 	}
 	down := y.down.w[0]
-	add(b, "norm", "activate", grid(b.tokens, 1), 0, activateArgs{
+	add(b, "norm", "activate", grid(ceilDiv(b.config.FFN, threads), b.tokens), 0, activateArgs{
 		gate: address(b.at(b.work.gate)), up: address(b.at(b.work.up)), place: address(b.at(down.placeAt)),
 		x: address(b.at(down.input.at)), features: word(down.input.features), ffn: size(b.config.FFN),
 		tokens: size(b.tokens), precise: truth(b.precise()),
@@ -256,15 +255,8 @@ func (b *builder) attention(y *layer) {
 	if c.Positions == model.Rotary {
 		a.angles = address(b.at(w.upload) + driver.Ptr(u.angles))
 	}
-	switch {
-	case b.precise():
-		add(b, "attention", "attention_precise", grid(w.splits, c.KVHeads), 0, a)
-	case b.tokens <= decodeTokens:
-		add(b, "attention", "attention_decode", grid(w.splits, c.KVHeads), 0, a)
-	default:
-		add(b, "attention", "rope_store", grid(b.tokens, 1), 0, a)
-		add(b, "attention", fmt.Sprintf("attention_prefill_%d", b.row), grid(ceilDiv(b.tokens, 64), c.Heads), 0, a)
-	}
+	add(b, "attention", "rope_store", grid(b.tokens, 1), 0, a)
+	add(b, "attention", "attention", grid(c.Heads, b.tokens), 0, a)
 }
 
 // output computes the logits of the last rows and picks the best.

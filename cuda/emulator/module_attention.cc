@@ -1,0 +1,7 @@
+#include "module.hpp"
+
+namespace {
+#include "../kernels/attention.cu"
+} // namespace
+
+MODULE("attention")

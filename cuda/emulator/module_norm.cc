@@ -1,0 +1,7 @@
+#include "module.hpp"
+
+namespace {
+#include "../kernels/norm.cu"
+} // namespace
+
+MODULE("norm")

@@ -1,0 +1,7 @@
+#include "module.hpp"
+
+namespace {
+#include "../kernels/top.cu"
+} // namespace
+
+MODULE("top")
