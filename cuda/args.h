@@ -177,7 +177,7 @@ typedef struct {
   pg_ptr row_table;               // u32 [tiles·16]; 0: as it is
   pg_ptr k_table;                 // u32 [k_tiles · features of a tile]: the source's feature, ~0 for padding; 0: as it is
   pg_matrix w;                    // where it goes
-  uint32_t first_tile;            // row formats: tile of the source's first row
+  uint32_t first_tile;            // row tile to begin with; row formats: that of the source's first row
   uint32_t tiles;                 // row tiles to write
   uint32_t source_rows;           // row formats: rows in source[0]; rows behind them are padding
   uint32_t reserved;

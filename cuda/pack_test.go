@@ -104,8 +104,13 @@ func TestPlanRows(t *testing.T) {
 		rows  int
 	}{
 		{"one", []*quant.Matrix{dense(3, 32)}, false, []uint32{0, 1, 2, no, no, no, no, no, no, no, no, no, no, no, no, no}, 3},
-		{"three", []*quant.Matrix{dense(2, 32), dense(3, 32).Reorder([]int32{2, 0}), dense(1, 32)}, false,
-			[]uint32{0, 1, 1<<30 | 2, 1 << 30, 2 << 30, no, no, no, no, no, no, no, no, no, no, no}, 5},
+		{
+			"three",
+			[]*quant.Matrix{dense(2, 32), dense(3, 32).Reorder([]int32{2, 0}), dense(1, 32)},
+			false,
+			[]uint32{0, 1, 1<<30 | 2, 1 << 30, 2 << 30, no, no, no, no, no, no, no, no, no, no, no},
+			5,
+		},
 		{"gate and up", []*quant.Matrix{dense(9, 32), dense(9, 32)}, true, []uint32{
 			0, 1, 2, 3, 4, 5, 6, 7, 1 << 30, 1<<30 | 1, 1<<30 | 2, 1<<30 | 3, 1<<30 | 4, 1<<30 | 5, 1<<30 | 6, 1<<30 | 7,
 			8, no, no, no, no, no, no, no, 1<<30 | 8, no, no, no, no, no, no, no,

@@ -10,7 +10,10 @@ DEVICE u32 load_scale(const pg_matrix &w, u64 at) {
   if (w.scale_f32) return global<const u32>(w.scales)[at];
   return global<const u16>(w.scales)[at];
 }
-DEVICE float scale_value(const pg_matrix &w, u32 scale) { return w.scale_f32 ? bits_to_f32(scale) : from_f16(u16(scale)); }
+DEVICE float scale_value(const pg_matrix &w, u32 scale) {
+  float half = from_f16(u16(scale)); // before the choice, so that it needs no branch
+  return w.scale_f32 ? bits_to_f32(scale) : half;
+}
 
 // load_offset returns a minimum in f16 bits, or a zero point.
 template <class F> DEVICE u32 load_offset(const pg_matrix &w, u64 at) {

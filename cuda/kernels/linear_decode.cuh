@@ -40,9 +40,12 @@ template <class F> DEVICE void next_group(group_walk<F> &g, const pg_matrix &w, 
 
 // take_group moves a group's sums into the total.
 template <class F> DEVICE void take_group(const group_walk<F> &g, const pg_matrix &w, float (&sum)[4], float (&total)[4]) {
-  UNROLL for (u32 i = 0; i < 4; i++) {
-    total[i] = fma(scale_value(w, g.now.scale[i / 2]), sum[i], total[i]);
-    sum[i] = 0;
+  UNROLL for (u32 i = 0; i < 2; i++) {
+    float scale = scale_value(w, g.now.scale[i]);
+    UNROLL for (u32 j = 2 * i; j < 2 * i + 2; j++) {
+      total[j] = fma(scale, sum[j], total[j]);
+      sum[j] = 0;
+    }
   }
 }
 

@@ -1,0 +1,428 @@
+package cuda
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"peregrine/cuda/driver"
+	"peregrine/model/quant"
+	"peregrine/model/tensor"
+)
+
+// A way to multiply: the kernel, and the tokens it is tried with.
+type way struct {
+	name   string
+	tokens []int
+}
+
+var ways = []way{
+	{"decode", []int{1, 2, 5, 8}},
+	{"precise", []int{1, 2, 8, 9, 20}},
+	{"prefill", []int{9, 33, 64, 65, 130}},
+}
+
+// product is one source of a segment: a repacked matrix and the weights [row][in] that it must mean.
+type product struct {
+	packing
+	args matrixArgs
+	want [][]float32
+	bias []float32
+}
+
+// testSegment is a segment of a launch, and what its output must be.
+type testSegment struct {
+	epilogue int
+	products []product
+	place    []uint32 // of outputs, for those that go into the next x
+	features int      // of the next x
+}
+
+// newSegment makes a segment of random matrices, one for each element of ins.
+func newSegment(r rig, rng *rand.Rand, w weights, epilogue, out int, ins ...int) *testSegment {
+	r.Helper()
+	s := &testSegment{epilogue: epilogue}
+	for i, in := range ins {
+		parts := []*quant.Matrix{w.matrix(rng, fmt.Sprint("source ", i), out, in)}
+		if epilogue == epilogueGated {
+			parts = append(parts, w.matrix(rng, "up", out, in))
+			if w.act {
+				parts[1].GPTQ.GIdx = parts[0].GPTQ.GIdx
+			}
+		}
+		p := product{want: dequantized(parts)}
+		p.packing, p.args = r.repack(parts, epilogue == epilogueGated)
+		for range p.rows {
+			p.bias = append(p.bias, float32(rng.NormFloat64()))
+		}
+		s.products = append(s.products, p)
+	}
+	if epilogue == epilogueGELU || epilogue == epilogueGated {
+		s.features = (out + 95) / 32 * 32
+		for _, at := range rng.Perm(s.features)[:out] {
+			s.place = append(s.place, uint32(at))
+		}
+	}
+	return s
+}
+
+// xIndex is where layout.cuh puts feature k of a token.
+func xIndex(features, token, k int) int {
+	pair, f := k%32/16, k%16
+	return (token/8*(features/32)+k/32)*256 + (token%8*4+f%8/2)*8 + pair*4 + f/8*2 + f%2
+}
+
+// uploadX uploads [token][in] values as p reads them. Tokens that are not there, up to a multiple of 8, are NaN: they must not
+// matter.
+func uploadX(r rig, p *packing, values [][]float32, precise bool) driver.Ptr {
+	tokens, features := len(values), p.xFeatures()
+	x := make([]float32, (tokens+7)/8*8*features)
+	for token := range (tokens + 7) / 8 * 8 {
+		for k := range features {
+			if token >= tokens {
+				x[xIndex(features, token, k)] = float32(math.NaN())
+			}
+		}
+	}
+	for token, row := range values {
+		for k, v := range row {
+			x[xIndex(features, token, p.at(k))] = v
+		}
+	}
+	if precise {
+		return put(r, x)
+	}
+	half := make([]uint16, len(x))
+	for i, v := range x {
+		half[i] = tensor.ToF16(v)
+	}
+	return put(r, half)
+}
+
+// bounded is a number and how far a kernel may be from it.
+type bounded struct{ value, error float64 }
+
+// weightError bounds how far, relative to itself, a kernel's weight is from what Dequantize says. Precise kernels use the very
+// value, as do those that multiply exact codes and scale the sums. A rounding to f16 is 2^-11: of dense weights that are not f16,
+// of scale·code + minimum, and while prefilling of scale·(code − zero), before which a scale that is not f16 is rounded too.
+func weightError(p *packing, kernel string) float64 {
+	const half = 0x1p-11
+	switch {
+	case kernel == "precise" || p.name == "f16":
+		return 0
+	case p.groups == 0 || p.name == "m4":
+		return half
+	case kernel == "decode":
+		return 0
+	case p.scaleF32:
+		return 2*half + half*half
+	}
+	return half
+}
+
+// roundings is how many additions a kernel's longest chain has, and how much each is off, of the sum of absolute products.
+// Decode and precise kernels share the tiles of all sources among 8 warps, whose sums are added; a precise lane adds a quarter of
+// a tile, then the four lanes of a row. Tensor cores may cut off, 2^-23, where f32 arithmetic rounds, 2^-24. Biases and
+// scales of sources are a few more.
+func (s *testSegment) roundings(kernel string) float64 {
+	tiles, features := 0, s.products[0].features
+	for _, p := range s.products {
+		tiles += p.kTiles
+	}
+	switch kernel {
+	case "precise":
+		return float64(ceilDiv(tiles, 8)*features/4+16) * 0x1p-24
+	case "decode":
+		return float64(ceilDiv(tiles, 8)*features+16) * 0x1p-23
+	}
+	return float64(tiles*features+16) * 0x1p-23
+}
+
+// sum is Σ over products of w·x + bias for one token and row, in float64, with what the weights' errors and the roundings of
+// the sums may amount to.
+func (s *testSegment) sum(x [][][]float32, kernel string, token, row int) bounded {
+	var y bounded
+	roundings := s.roundings(kernel)
+	for i, p := range s.products {
+		y.value += float64(p.bias[row])
+		y.error += math.Abs(float64(p.bias[row])) * roundings
+		for k, w := range p.want[row] {
+			v := float64(w) * float64(x[i][token][k])
+			y.value += v
+			y.error += math.Abs(v) * (weightError(&p.packing, kernel) + roundings)
+		}
+	}
+	return y
+}
+
+// stored adds the rounding of a value to the next x: f16, or f32 for the precise kernels.
+func (b bounded) stored(kernel string) bounded {
+	if kernel == "precise" {
+		b.error += 0x1p-24 * math.Abs(b.value)
+	} else {
+		b.error += 0x1p-11*(math.Abs(b.value)+b.error) + 0x1p-25 // the second: subnormal
+	}
+	return b
+}
+
+// gelu: its slope is at most 1.13, math.cuh's error 2.1e-7 of |x|/2.
+func (b bounded) gelu() bounded {
+	return bounded{b.value / 2 * (1 + math.Erf(b.value/math.Sqrt2)), 1.13*b.error + 2.1e-7*(math.Abs(b.value)+b.error)}
+}
+
+// gated is silu(b)·up: silu's slope is at most 1.1, math.cuh's error 1.7e-7 of it, the product rounds once.
+func (b bounded) gated(up bounded) bounded {
+	silu := b.value / (1 + math.Exp(-b.value))
+	value := silu * up.value
+	gateError := 1.1*b.error + 1.7e-7*math.Abs(silu)
+	return bounded{value, gateError*(math.Abs(up.value)+up.error) + math.Abs(silu)*up.error + 0x1p-24*math.Abs(value)}
+}
+
+// marker fills outputs before a kernel runs; what it does not have to write must keep it.
+const marker = float32(-7.25) // the same in f16
+
+// multiply runs one launch over all segments and checks every element of every output.
+func multiply(r rig, rng *rand.Rand, segments []*testSegment, kernel string, tokens int) {
+	r.Helper()
+	precise := kernel == "precise"
+	a := linearArgs{segments: size(len(segments)), tokens: size(tokens)}
+	x := make([][][][]float32, len(segments)) // [segment][source][token][feature]
+	blocks := 0
+	for i, s := range segments {
+		to := &a.segment[i]
+		for j, p := range s.products {
+			x[i] = append(x[i], make([][]float32, tokens))
+			for token := range tokens {
+				for range p.in {
+					v := float32(rng.NormFloat64())
+					if !precise {
+						v = tensor.FromF16(tensor.ToF16(v))
+					}
+					x[i][j][token] = append(x[i][j][token], v)
+				}
+			}
+			to.source[j].w, to.source[j].x = p.args, address(uploadX(r, &p.packing, x[i][j], precise))
+			to.bias[j] = address(put(r, p.bias))
+		}
+		to.sources, to.epilogue = size(len(s.products)), size(s.epilogue)
+		tiles := s.products[0].rowTiles
+		to.tiles = size(tiles)
+		to.place, to.out_stride = address(put(r, s.place)), size(s.stride())
+		to.out = address(s.marked(r, tokens, precise))
+		if kernel == "prefill" {
+			tiles = ceilDiv(tiles, prefillTiles)
+		}
+		blocks += tiles
+	}
+	format := segments[0].products[0].name
+	run(r, "linear_"+format, "linear_"+kernel+"_"+format, blocks, tokenBlocks(kernel, tokens), a)
+	for i, s := range segments {
+		s.check(r, fmt.Sprintf("%s, %d tokens, segment %d", kernel, tokens, i), driver.Ptr(a.segment[i].out), x[i], kernel, tokens)
+	}
+}
+
+// tokenBlocks is the second dimension of a kernel's grid.
+func tokenBlocks(kernel string, tokens int) int {
+	switch kernel {
+	case "precise":
+		return ceilDiv(tokens, decodeTokens)
+	case "prefill":
+		return ceilDiv(tokens, prefillTokens)
+	}
+	return 1
+}
+
+// toX reports whether the output is the next matrix's input.
+func (s *testSegment) toX() bool { return s.features > 0 }
+
+func (s *testSegment) stride() int {
+	if s.toX() {
+		return s.features
+	}
+	return s.products[0].rows + 3
+}
+
+// elements is how many values the output buffer has: rows of another token, or the token group's others, follow.
+func (s *testSegment) elements(tokens int) int {
+	if s.toX() {
+		return (tokens + 7) / 8 * 8 * s.features
+	}
+	return (tokens + 1) * s.stride()
+}
+
+// marked returns an output buffer that holds markers.
+func (s *testSegment) marked(r rig, tokens int, precise bool) driver.Ptr {
+	if s.toX() && !precise {
+		return put(r, slices.Repeat([]uint16{tensor.ToF16(marker)}, s.elements(tokens)))
+	}
+	return put(r, slices.Repeat([]float32{marker}, s.elements(tokens)))
+}
+
+// check compares the output at out with float64's.
+func (s *testSegment) check(r rig, what string, out driver.Ptr, x [][][]float32, kernel string, tokens int) {
+	r.Helper()
+	var got []float32
+	if s.toX() && kernel != "precise" {
+		for _, v := range get[uint16](r, out, s.elements(tokens)) {
+			got = append(got, tensor.FromF16(v))
+		}
+	} else {
+		got = get[float32](r, out, s.elements(tokens))
+	}
+	want := make([]bounded, len(got))
+	for i := range want {
+		want[i] = bounded{float64(marker), 0}
+	}
+	for token := range tokens {
+		s.expect(want, x, kernel, token)
+	}
+	worst := 0.0
+	for i, w := range want {
+		if off := math.Abs(float64(got[i]) - w.value); !(off <= w.error) {
+			r.Fatalf("%s, epilogue %d: element %d of %d is %g, want %g ± %.2g", what, s.epilogue, i, len(got), got[i], w.value, w.error)
+		} else if w.error > 0 {
+			worst = max(worst, off/w.error)
+		}
+	}
+	r.Logf("%s, epilogue %d: at most %.0f %% of the budget", what, s.epilogue, 100*worst)
+}
+
+// expect enters one token's outputs where they must be.
+func (s *testSegment) expect(want []bounded, x [][][]float32, kernel string, token int) {
+	rows := s.products[0].rows
+	at := func(row int) int {
+		if s.place != nil {
+			row = int(s.place[row])
+		}
+		return xIndex(s.features, token, row)
+	}
+	if s.epilogue == epilogueGated {
+		for f := range rows / 2 {
+			gate, up := s.sum(x, kernel, token, f), s.sum(x, kernel, token, rows/2+f)
+			want[at(f)] = gate.gated(up).stored(kernel)
+		}
+		return
+	}
+	for row := range rows {
+		y := s.sum(x, kernel, token, row)
+		switch s.epilogue {
+		case epilogueGELU:
+			want[at(row)] = y.gelu().stored(kernel)
+			continue
+		case epilogueAdd:
+			y.value += float64(marker)
+			y.error += 0x1p-23 * math.Abs(float64(marker))
+		}
+		y.error += 0x1p-24 * math.Abs(y.value)
+		want[token*s.stride()+row] = y
+	}
+}
+
+// TestLinear multiplies with every format and every kernel: four segments in one launch, one for each epilogue, one with two
+// sources, none of which fills its tiles.
+func TestLinear(t *testing.T) {
+	eachDevice(t, func(t *testing.T, d driver.Device) {
+		for i, w := range storedFormats() {
+			t.Run(w.String(), func(t *testing.T) {
+				rng := rand.New(rand.NewPCG(2, uint64(i)))
+				r := rig{t, d}
+				segments := []*testSegment{
+					newSegment(r, rng, w, epilogueStore, 40, 96),
+					newSegment(r, rng, w, epilogueGELU, 33, 352),
+					newSegment(r, rng, w, epilogueAdd, 150, 96, 352),
+					newSegment(r, rng, w, epilogueGated, 20, 160),
+				}
+				if i%2 == 0 {
+					segments[1].place = nil
+				}
+				for _, way := range ways {
+					for _, tokens := range way.tokens {
+						multiply(r, rng, segments, way.name, tokens)
+					}
+				}
+			})
+		}
+	})
+}
+
+// TestLinearLong multiplies with rows so long that every warp's ring of loads comes round.
+func TestLinearLong(t *testing.T) {
+	eachDevice(t, func(t *testing.T, d driver.Device) {
+		for i, w := range storedFormats() {
+			t.Run(w.String(), func(t *testing.T) {
+				rng := rand.New(rand.NewPCG(3, uint64(i)))
+				r := rig{t, d}
+				layout, err := layoutOf(w.matrix(rng, "one", 1, 32))
+				if err != nil {
+					t.Fatal(err)
+				}
+				in := layout.features*8*(8/layout.vectors+2) + 32
+				segments := []*testSegment{newSegment(r, rng, w, epilogueStore, 16, in)}
+				multiply(r, rng, segments, "decode", 3)
+				multiply(r, rng, segments, "precise", 1)
+				multiply(r, rng, segments, "prefill", 9)
+			})
+		}
+	})
+}
+
+// TestLinearNotFinite checks that NaN reaches the outputs of its token alone, and that weights beyond f16's range become its
+// largest values in the fast kernels. Token 1 of x is NaN; the others meet each weight once, halved.
+func TestLinearNotFinite(t *testing.T) {
+	values := []float32{1e30, -1e30, float32(math.NaN()), float32(math.Inf(1))}
+	eachDevice(t, func(t *testing.T, d driver.Device) {
+		for _, format := range []quant.Format{quant.BF16, quant.F32} {
+			m := columnOf(format, values)
+			r := rig{t, d}
+			p, args := r.repack([]*quant.Matrix{m}, false)
+			want := make([]float32, p.rows*p.in)
+			m.Dequantize(want, 0, m.Out)
+			for _, way := range ways {
+				tokens := way.tokens[len(way.tokens)-1]
+				x := make([][]float32, tokens)
+				for token := range x {
+					x[token] = make([]float32, m.In)
+					x[token][0] = 0.5
+				}
+				x[1][3] = float32(math.NaN())
+				a := linearArgs{segments: 1, tokens: size(tokens)}
+				s := &a.segment[0]
+				s.source[0].w, s.source[0].x = args, address(uploadX(r, &p, x, way.name == "precise"))
+				s.sources, s.tiles, s.out_stride = 1, size(p.rowTiles), size(p.rows)
+				s.out = address(r.room(int64(4 * tokens * p.rows)))
+				run(r, "linear_"+p.name, "linear_"+way.name+"_"+p.name, 1, tokenBlocks(way.name, tokens), a)
+				for i, got := range get[float32](r, driver.Ptr(s.out), tokens*p.rows) {
+					token, row := i/p.rows, i%p.rows
+					w := want[row*p.in] / 2
+					if way.name != "precise" && w == w {
+						w = float32(math.Copysign(65504./2, float64(w)))
+					}
+					if token == 1 {
+						w = x[1][3]
+					}
+					if got != w && (got == got || w == w) {
+						t.Errorf("%v, %s, token %d, weight %g: %g, want %g", format, way.name, token, values[row], got, w)
+					}
+				}
+			}
+		}
+	})
+}
+
+// columnOf returns a dense matrix whose first input feature has the values as weights, and all others 0.
+func columnOf(format quant.Format, values []float32) *quant.Matrix {
+	m := &quant.Matrix{Name: "column", Format: format, Out: len(values), In: 32}
+	m.Data = make([]byte, m.Out*format.RowBytes(m.In))
+	for n, v := range values {
+		row := m.Row(n)
+		if format == quant.F32 {
+			binary.LittleEndian.PutUint32(row, math.Float32bits(v))
+		} else {
+			binary.LittleEndian.PutUint16(row, tensor.ToBF16(v))
+		}
+	}
+	return m
+}
