@@ -54,6 +54,7 @@ func TestWriteFollowsTheSources(t *testing.T) {
 	}
 	put("cuda/args.h", "")
 	put("cuda/kernels/norm.cu", "1")
+	put("cuda/kernels/norm.sm90a.cu", "1")
 	put("cuda/kernels/reduce.cuh", "1")
 	put("cuda/emulator/module_old.cc", "")
 	seen := map[string]bool{hash(): true}
@@ -62,6 +63,9 @@ func TestWriteFollowsTheSources(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(root, emulator, "module_norm.cc")); err != nil {
 		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Join(root, emulator, "module_norm.sm90a.cc")); err == nil {
+		t.Error("the emulator has a module for Hopper alone")
 	}
 	for _, changed := range []string{"cuda/args.h", "cuda/kernels/norm.cu", "cuda/kernels/reduce.cuh"} {
 		put(changed, "2")
