@@ -89,6 +89,13 @@ func (b *bench) launch(name string, grid, threads uint32, shared int, in, out dr
 	b.Helper()
 	f, err := b.device.Function("test", name)
 	b.must(err)
-	args := testkernels.Args(in, out, n, at)
+	args := args(in, out, n, at)
 	return b.stream.Launch(f, driver.Dim{X: grid, Y: 1, Z: 1}, driver.Dim{X: threads, Y: 1, Z: 1}, shared, unsafe.Pointer(&args), testkernels.Size)
 }
+
+func args(in, out driver.Ptr, n uint64, at int64) testkernels.Arguments {
+	return testkernels.Args(in, out, n, at)
+}
+
+// at is a pointer as Launch takes it.
+func at[T any](p *T) unsafe.Pointer { return unsafe.Pointer(p) }

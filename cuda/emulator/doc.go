@@ -29,6 +29,8 @@
 //
 // # Streams
 //
-// A stream is a goroutine. Copies from and to the host take place when the stream gets there; host memory must come from AllocHost.
-// Memory may be released while queued work still names it: that work then fails. Close reports what was never released.
+// A stream is a goroutine. Copies from and to the host take place when the stream gets there; host memory must come from
+// AllocHost. With Options.Lazy a stream does nothing until someone waits for it, so that a synchronisation that is missing shows
+// every time. Memory that is released while queued work names it makes that work fail; a card would wait. Close reports
+// what was never released.
 package emulator
