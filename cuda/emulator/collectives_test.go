@@ -35,7 +35,7 @@ func TestShufflesAndVotes(t *testing.T) {
 }
 
 // product runs the kernel of that name on random matrices and returns A·B + C as it is and as it should be.
-func product(b *bench, n uint64) (got []float32, want []float64) {
+func product(b *rig, n uint64) (got []float32, want []float64) {
 	random := rand.New(rand.NewPCG(7, 8))
 	var halves [16*16 + 16*8]uint16
 	var numbers [len(halves)]float64

@@ -25,7 +25,8 @@
 //
 // A launch whose grid, block, shared memory or arguments do not fit the kernel fails at once and harms nothing. Fresh device
 // and shared memory holds bytes 0xff, which are NaNs. What a kernel leaves to luck beyond that, such as races in global memory,
-// is for compute-sanitizer on a card.
+// is for compute-sanitizer on a card. A kernel that spins until another thread writes something never gives way, and hangs; one
+// that needs more stack than a fiber has (128 KiB) ends the process with SIGSEGV.
 //
 // # Streams
 //

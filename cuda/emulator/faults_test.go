@@ -137,7 +137,7 @@ func TestFaultsAreReported(t *testing.T) {
 }
 
 // lost proves that a device that is lost stays so, for every call, and can be closed.
-func (b *bench) lost() {
+func (b *rig) lost() {
 	b.Helper()
 	_, allocated := b.device.Alloc(1)
 	_, free := b.device.Free()
@@ -173,10 +173,10 @@ func TestBarriersPreventRaces(t *testing.T) {
 }
 
 func TestMemoryThatIsGone(t *testing.T) {
-	for what, p := range map[string]func(b *bench) driver.Ptr{
-		"null":                func(*bench) driver.Ptr { return 0 },
-		"not an allocation's": func(*bench) driver.Ptr { return 1 << 60 },
-		"released": func(b *bench) driver.Ptr {
+	for what, p := range map[string]func(b *rig) driver.Ptr{
+		"null":                func(*rig) driver.Ptr { return 0 },
+		"not an allocation's": func(*rig) driver.Ptr { return 1 << 60 },
+		"released": func(b *rig) driver.Ptr {
 			p := b.alloc(100)
 			b.release(p)
 			return p

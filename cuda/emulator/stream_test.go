@@ -12,7 +12,7 @@ import (
 )
 
 // staging is page-locked memory of n bytes, released by close.
-func (b *bench) staging(n int) []byte {
+func (b *rig) staging(n int) []byte {
 	b.Helper()
 	s, err := b.device.AllocHost(n)
 	b.must(err)
@@ -195,12 +195,12 @@ func TestMemoryIsLimited(t *testing.T) {
 }
 
 func TestCopiesAreChecked(t *testing.T) {
-	for what, call := range map[string]func(b *bench, p driver.Ptr, host []byte) error{
-		"copy to device: out of bounds: 16 bytes at offset 90 of the allocation": func(b *bench, p driver.Ptr, host []byte) error { return b.stream.CopyToDevice(p+90, host) },
-		"copy to host: out of bounds: 16 bytes at offset 85 of the allocation":   func(b *bench, p driver.Ptr, host []byte) error { return b.stream.CopyToHost(host, p+85) },
-		"copy: out of bounds: 51 bytes at offset 50 of the allocation":           func(b *bench, p driver.Ptr, _ []byte) error { return b.stream.Copy(p, p+50, 51) },
-		"copy: out of bounds: 50 bytes at offset 51 of the allocation":           func(b *bench, p driver.Ptr, _ []byte) error { return b.stream.Copy(p+51, p, 50) },
-		"fill: out of bounds: 101 bytes at offset 0 of the allocation":           func(b *bench, p driver.Ptr, _ []byte) error { return b.stream.Fill(p, 1, 101) },
+	for what, call := range map[string]func(b *rig, p driver.Ptr, host []byte) error{
+		"copy to device: out of bounds: 16 bytes at offset 90 of the allocation": func(b *rig, p driver.Ptr, host []byte) error { return b.stream.CopyToDevice(p+90, host) },
+		"copy to host: out of bounds: 16 bytes at offset 85 of the allocation":   func(b *rig, p driver.Ptr, host []byte) error { return b.stream.CopyToHost(host, p+85) },
+		"copy: out of bounds: 51 bytes at offset 50 of the allocation":           func(b *rig, p driver.Ptr, _ []byte) error { return b.stream.Copy(p, p+50, 51) },
+		"copy: out of bounds: 50 bytes at offset 51 of the allocation":           func(b *rig, p driver.Ptr, _ []byte) error { return b.stream.Copy(p+51, p, 50) },
+		"fill: out of bounds: 101 bytes at offset 0 of the allocation":           func(b *rig, p driver.Ptr, _ []byte) error { return b.stream.Fill(p, 1, 101) },
 	} {
 		b := open(t, emulator.Options{})
 		p, host := b.alloc(100), b.staging(16)

@@ -9,14 +9,14 @@ import (
 	"peregrine/cuda/emulator/testkernels"
 )
 
-// bench is a device with one stream, and what a test needs to use them.
-type bench struct {
+// rig is a device with one stream, and what a test needs to use them.
+type rig struct {
 	*testing.T
 	device driver.Device
 	stream driver.Stream
 }
 
-func open(t *testing.T, o emulator.Options) *bench {
+func open(t *testing.T, o emulator.Options) *rig {
 	t.Helper()
 	o.Modules = map[string]unsafe.Pointer{"test": testkernels.Module()}
 	d := emulator.Open(o)
@@ -24,17 +24,17 @@ func open(t *testing.T, o emulator.Options) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &bench{t, d, s}
+	return &rig{t, d, s}
 }
 
 // close proves that nothing is left.
-func (b *bench) close() {
+func (b *rig) close() {
 	b.Helper()
 	b.must(b.stream.Close())
 	b.must(b.device.Close())
 }
 
-func (b *bench) must(err error) {
+func (b *rig) must(err error) {
 	b.Helper()
 	if err != nil {
 		b.Fatal(err)
@@ -42,14 +42,14 @@ func (b *bench) must(err error) {
 }
 
 // alloc returns device memory of n bytes.
-func (b *bench) alloc(n int64) driver.Ptr {
+func (b *rig) alloc(n int64) driver.Ptr {
 	b.Helper()
 	p, err := b.device.Alloc(n)
 	b.must(err)
 	return p
 }
 
-func (b *bench) release(all ...driver.Ptr) {
+func (b *rig) release(all ...driver.Ptr) {
 	b.Helper()
 	for _, p := range all {
 		b.must(b.device.Release(p))
@@ -57,7 +57,7 @@ func (b *bench) release(all ...driver.Ptr) {
 }
 
 // upload returns device memory that holds values.
-func upload[T any](b *bench, values []T) driver.Ptr {
+func upload[T any](b *rig, values []T) driver.Ptr {
 	b.Helper()
 	bytes := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(values))), uintptr(len(values))*unsafe.Sizeof(values[0]))
 	staging, err := b.device.AllocHost(len(bytes))
@@ -71,7 +71,7 @@ func upload[T any](b *bench, values []T) driver.Ptr {
 }
 
 // download returns n values at p.
-func download[T any](b *bench, p driver.Ptr, n int) []T {
+func download[T any](b *rig, p driver.Ptr, n int) []T {
 	b.Helper()
 	values := make([]T, n)
 	bytes := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(values))), uintptr(n)*unsafe.Sizeof(values[0]))
@@ -85,7 +85,7 @@ func download[T any](b *bench, p driver.Ptr, n int) []T {
 }
 
 // launch queues a test kernel.
-func (b *bench) launch(name string, grid, threads uint32, shared int, in, out driver.Ptr, n uint64, at int64) error {
+func (b *rig) launch(name string, grid, threads uint32, shared int, in, out driver.Ptr, n uint64, at int64) error {
 	b.Helper()
 	f, err := b.device.Function("test", name)
 	b.must(err)
