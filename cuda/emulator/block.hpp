@@ -4,6 +4,13 @@
 
 #include <stdint.h>
 
+// A product and a sum are two operations unless a kernel says fma, as on the GPU (-ffp-contract=off).
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif !defined(__x86_64__) // which has no fused operation unless asked
+#pragma GCC optimize("fp-contract=off")
+#endif
+
 namespace emulated {
 
 // A device allocation. Device addresses are slot << slot_shift | offset, so that no offset leads from one to another; slot 0

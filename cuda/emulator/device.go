@@ -28,6 +28,7 @@ type Options struct {
 	Memory    int64 // bytes
 	Threads   int   // of the host, over which the blocks of a launch are spread
 	Races     bool  // look for races in shared memory; several times slower
+	Lazy      bool  // streams work only when someone waits for them: what is not waited for has not happened
 	FailAfter int   // lose the device at the n-th kernel; 0: never
 	// Modules are further modules: what their C++ side lists with emulated::kernels.
 	Modules map[string]unsafe.Pointer

@@ -25,10 +25,13 @@
 //
 // A launch whose grid, block, shared memory or arguments do not fit the kernel fails at once and harms nothing. Fresh device
 // and shared memory holds bytes 0xff, which are NaNs. What a kernel leaves to luck beyond that, such as races in global memory,
-// is for compute-sanitizer on a card.
+// is for compute-sanitizer on a card. A kernel that spins until another thread writes something never gives way, and hangs; one
+// that needs more stack than a fiber has (128 KiB) ends the process with SIGSEGV.
 //
 // # Streams
 //
-// A stream is a goroutine. Copies from and to the host take place when the stream gets there; host memory must come from AllocHost.
-// Memory may be released while queued work still names it: that work then fails. Close reports what was never released.
+// A stream is a goroutine. Copies from and to the host take place when the stream gets there; host memory must come from
+// AllocHost. With Options.Lazy a stream does nothing until someone waits for it, so that a synchronisation that is missing shows
+// every time. Memory that is released while queued work names it makes that work fail; a card would wait. Close reports
+// what was never released.
 package emulator

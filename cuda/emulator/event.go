@@ -8,10 +8,18 @@ import (
 	"peregrine/cuda/driver"
 )
 
-// mark is one Record of an event: at is valid once reached is closed.
+// mark is one Record of an event, work of that number in a stream; at is valid once reached is closed.
 type mark struct {
+	stream  *stream
+	number  int
 	reached chan struct{}
 	at      time.Time
+}
+
+// wait returns when the stream has got there.
+func (m *mark) wait() {
+	m.stream.want(m.number)
+	<-m.reached
 }
 
 type event struct {
@@ -46,15 +54,15 @@ func (s *stream) Record(e driver.Event) error {
 	if err != nil {
 		return err
 	}
-	m := &mark{reached: make(chan struct{})}
-	err = s.do(work{always: true, run: func() error {
+	if err := s.usable(); err != nil {
+		return err
+	}
+	m := &mark{stream: s, reached: make(chan struct{})}
+	m.number = s.push(work{always: true, run: func() error {
 		m.at = time.Now()
 		close(m.reached)
 		return nil
 	}})
-	if err != nil {
-		return err
-	}
 	own.mu.Lock()
 	defer own.mu.Unlock()
 	own.last = m
@@ -73,7 +81,7 @@ func (s *stream) Wait(e driver.Event) error {
 	if m == nil {
 		return s.usable()
 	}
-	return s.do(work{always: true, run: func() error { <-m.reached; return nil }})
+	return s.do(work{always: true, run: func() error { m.wait(); return nil }})
 }
 
 func (e *event) mark() *mark {
@@ -84,7 +92,7 @@ func (e *event) mark() *mark {
 
 func (e *event) Synchronize() error {
 	if m := e.mark(); m != nil {
-		<-m.reached
+		m.wait()
 	}
 	return e.device.state()
 }

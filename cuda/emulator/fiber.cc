@@ -4,14 +4,16 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#if !defined(__x86_64__) && !defined(__aarch64__)
+#if defined(__ELF__) && (defined(__x86_64__) || defined(__aarch64__))
+#define OWN_SWITCH 1
+#else
 #include <ucontext.h>
 #endif
 
 namespace emulated {
 
-// A kernel's frames are small: arrays of a few hundred floats at most.
-static const size_t stack_bytes = 64 << 10;
+// A kernel's frames are small: arrays of a few hundred floats at most. Only pages that are touched cost anything.
+static const size_t stack_bytes = 128 << 10;
 
 size_t Stacks::stride() const { return stack_bytes + size_t(sysconf(_SC_PAGESIZE)); }
 
@@ -36,7 +38,7 @@ bool Stacks::reserve(size_t n) {
 char *Stacks::top(size_t i) const { return memory + (i + 1) * stride(); }
 char *Stacks::bottom(size_t i) const { return top(i) - stack_bytes; }
 
-#if defined(__x86_64__)
+#if OWN_SWITCH && defined(__x86_64__)
 // The registers that a call keeps (System V ABI): rbx, rbp, r12–r15.
 asm(R"(
 .text
@@ -61,7 +63,7 @@ peregrine_fiber_switch:
 .size peregrine_fiber_switch, .-peregrine_fiber_switch
 )");
 static const size_t saved_words = 6;
-#elif defined(__aarch64__)
+#elif OWN_SWITCH
 // The registers that a call keeps (AAPCS64): x19–x30 and the lower halves of v8–v15.
 asm(R"(
 .text
@@ -98,7 +100,7 @@ peregrine_fiber_switch:
 )");
 #endif
 
-#if defined(__x86_64__) || defined(__aarch64__)
+#if OWN_SWITCH
 extern "C" void peregrine_fiber_switch(Fiber *from, Fiber to);
 
 Fiber fiber_make(char *, char *top, void (*start)()) {

@@ -71,7 +71,7 @@ func (d *device) launch(l *launch) error {
 	failed := d.kernels == d.options.FailAfter
 	d.mu.Unlock()
 	if failed {
-		return fmt.Errorf("emulator: %s: the %d. kernel fails, as was asked for", l.function.name, d.options.FailAfter)
+		return fmt.Errorf("emulator: %s: kernel %d fails, as was asked for", l.function.name, d.options.FailAfter)
 	}
 	d.running.RLock()
 	defer d.running.RUnlock()

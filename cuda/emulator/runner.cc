@@ -139,15 +139,19 @@ void Runner::stuck() {
     }
   }
   thread = waits;
-  const Thread &a = thread_table[waits];
+  const Thread &t = thread_table[waits];
   if (other == threads)
-    fail("divergence: waits at %s (%s:%u), but its warp has only %u threads", op_name(a.at), base_name(a.site.file), a.site.line,
+    fail("divergence: waits at %s (%s:%u), but its warp has only %u threads", op_name(t.at), base_name(t.site.file), t.site.line,
          threads % warp_size);
-  const Thread &b = thread_table[other];
-  if (b.ended)
-    fail("divergence: waits at %s (%s:%u), but thread %u has ended", op_name(a.at), base_name(a.site.file), a.site.line, other);
-  fail("divergence: waits at %s (%s:%u), but thread %u waits at %s (%s:%u)", op_name(a.at), base_name(a.site.file), a.site.line,
-       other, op_name(b.at), base_name(b.site.file), b.site.line);
+  diverge(other, t.at, t.site);
+}
+
+void Runner::diverge(uint32_t other, Op op, Site site) {
+  const Thread &t = thread_table[other];
+  if (t.ended)
+    fail("divergence: waits at %s (%s:%u), but thread %u has ended", op_name(op), base_name(site.file), site.line, other);
+  fail("divergence: waits at %s (%s:%u), but thread %u waits at %s (%s:%u)", op_name(op), base_name(site.file), site.line, other,
+       op_name(t.at), base_name(t.site.file), t.site.line);
 }
 
 // arrive counts a lane in; on return the collective has taken place.
@@ -159,8 +163,7 @@ void Runner::arrive(Op op, Site site) {
     w.op = op;
     w.site = site;
   } else if (w.op != op || !same(w.site, site)) {
-    fail("divergence: waits at %s (%s:%u), but thread %u waits at %s (%s:%u)", op_name(op), base_name(site.file), site.line,
-         thread - lane + uint32_t(__builtin_ctz(w.arrived)), op_name(w.op), base_name(w.site.file), w.site.line);
+    diverge(thread - lane + uint32_t(__builtin_ctz(w.arrived)), op, site);
   }
   w.arrived |= 1u << lane;
   if (w.arrived != ~0u) {
@@ -199,10 +202,10 @@ static void sync_block(Block &b, Site site) {
   Runner &r = runner(b);
   if (r.races) r.detector.settle(r);
   if (!r.arrived) {
+    r.first_arrived = r.thread;
     r.barrier = site;
   } else if (!same(r.barrier, site)) {
-    r.fail("divergence: waits at sync_block (%s:%u), but others wait at sync_block (%s:%u)", base_name(site.file), site.line,
-           base_name(r.barrier.file), r.barrier.line);
+    r.diverge(r.first_arrived, Op::sync_block, site);
   }
   if (++r.arrived < r.threads) {
     r.thread_table[r.thread].at = Op::sync_block;

@@ -60,7 +60,8 @@ struct Runner : Block {
   peregrine_launch *launch;
   const Kernel *kernel;
   uint32_t arrived, ended; // threads at the block's barrier, threads that are done
-  Site barrier;
+  Site barrier;         // where first_arrived waits
+  uint32_t first_arrived;
   bool failed;
   char message[PEREGRINE_MESSAGE];
 
@@ -69,6 +70,8 @@ struct Runner : Block {
   bool run(peregrine_launch *l, uint64_t index);
   // fail ends the block with a message in printf's format, which stands behind kernel, block and thread.
   [[noreturn]] void fail(const char *format, ...) __attribute__((format(printf, 2, 3)));
+  // diverge fails because this thread waits at op while the other waits elsewhere or has ended.
+  [[noreturn]] void diverge(uint32_t other, Op op, Site site);
   // leave goes on with another thread; the caller is not ready.
   void leave();
   const Array *array_of(const char *at) const;

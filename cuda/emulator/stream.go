@@ -18,16 +18,18 @@ type work struct {
 
 type stream struct {
 	device *device
-	queue  chan work
 	done   chan struct{} // closed when the goroutine ends
+
+	mu     sync.Mutex
+	change sync.Cond // of what mu guards
+	queue  []work
+	asked  int // work that was ever queued
+	wanted int // work up to which a lazy stream goes
+	ended  bool
 
 	captured *[]work // where work goes while capturing; else nil
 	refused  error   // the first call that failed while capturing
-	ended    bool
 }
-
-// queued is how much work a stream holds before its caller waits.
-const queued = 1024
 
 func (d *device) Stream() (driver.Stream, error) {
 	d.mu.Lock()
@@ -35,16 +37,21 @@ func (d *device) Stream() (driver.Stream, error) {
 	if err := d.usable(); err != nil {
 		return nil, err
 	}
-	s := &stream{device: d, queue: make(chan work, queued), done: make(chan struct{})}
+	s := &stream{device: d, done: make(chan struct{})}
+	s.change.L = &s.mu
 	d.streams[s] = true
 	go s.work()
 	return s, nil
 }
 
-// work does what was asked for, in order. The stream owns the goroutine; Close ends it.
+// work does what was asked for, in order. The stream owns the goroutine; stop ends it.
 func (s *stream) work() {
 	defer close(s.done)
-	for w := range s.queue {
+	for {
+		w, ok := s.next()
+		if !ok {
+			return
+		}
 		if !w.always && s.device.state() != nil {
 			continue
 		}
@@ -54,12 +61,48 @@ func (s *stream) work() {
 	}
 }
 
+// next waits for work; false if there will be none.
+func (s *stream) next() (work, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		begun := s.asked - len(s.queue)
+		switch {
+		case len(s.queue) == 0 && s.ended:
+			return work{}, false
+		case len(s.queue) > 0 && (s.ended || !s.device.options.Lazy || begun < s.wanted):
+			w := s.queue[0]
+			s.queue = s.queue[1:]
+			return w, true
+		}
+		s.change.Wait()
+	}
+}
+
+// push queues w and returns its number, counted from 1.
+func (s *stream) push(w work) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue = append(s.queue, w)
+	s.asked++
+	s.change.Broadcast()
+	return s.asked
+}
+
+// want tells a lazy stream that somebody waits for the work of that number.
+func (s *stream) want(number int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wanted = max(s.wanted, number)
+	s.change.Broadcast()
+}
+
 // stop ends the goroutine after what is queued.
 func (s *stream) stop() {
-	if !s.ended {
-		s.ended = true
-		close(s.queue)
-	}
+	s.mu.Lock()
+	s.ended = true
+	s.change.Broadcast()
+	s.mu.Unlock()
 	<-s.done
 }
 
@@ -78,7 +121,10 @@ func (s *stream) Close() error {
 
 // usable returns why the stream cannot take work.
 func (s *stream) usable() error {
-	if s.ended {
+	s.mu.Lock()
+	ended := s.ended
+	s.mu.Unlock()
+	if ended {
 		return errors.New("emulator: the stream is closed")
 	}
 	return s.device.state()
@@ -101,7 +147,7 @@ func (s *stream) do(w work) error {
 		*s.captured = append(*s.captured, w)
 		return nil
 	}
-	s.queue <- w
+	s.push(w)
 	return nil
 }
 
@@ -185,13 +231,12 @@ func (s *stream) Synchronize() error {
 	if err := s.notCaptured("Synchronize"); err != nil {
 		return err
 	}
-	if s.ended {
-		return s.usable()
+	if err := s.usable(); err != nil {
+		return err
 	}
-	var reached sync.WaitGroup
-	reached.Add(1)
-	s.queue <- work{always: true, run: func() error { reached.Done(); return nil }}
-	reached.Wait()
+	reached := make(chan struct{})
+	s.want(s.push(work{always: true, run: func() error { close(reached); return nil }}))
+	<-reached
 	return s.device.state()
 }
 

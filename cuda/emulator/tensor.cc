@@ -1,6 +1,7 @@
 // The tensor cores: fragments as the PTX ISA lays them out ("Matrix fragments for mma.m16n8k16", "ldmatrix").
 #include <string.h>
 
+#include "block.hpp"
 #include "half.hpp"
 #include "runner.hpp"
 

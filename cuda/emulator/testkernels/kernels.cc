@@ -3,8 +3,8 @@
 #include "test_args.h"
 
 namespace {
-#include "faults.cuh"
-#include "right.cuh"
+#include "faults.hpp"
+#include "right.hpp"
 } // namespace
 
 extern "C" const void *peregrine_testkernels(void) { return emulated::kernels; }

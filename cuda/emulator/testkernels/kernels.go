@@ -2,10 +2,11 @@
 // must not do. Only tests import it.
 package testkernels
 
-// #cgo CXXFLAGS: -std=c++17 -O2 -Wall -Wextra -fno-strict-aliasing -fno-exceptions -fno-rtti -I${SRCDIR}/../.. -I${SRCDIR}/..
-// #cgo CFLAGS: -I${SRCDIR}
-// #include "test_args.h"
-// const void *peregrine_testkernels(void);
+/*
+#cgo CXXFLAGS: -std=c++17 -O2 -Wall -Wextra -fno-strict-aliasing -fno-exceptions -fno-rtti -I${SRCDIR}/../.. -I${SRCDIR}/..
+#include "test_args.h"
+const void *peregrine_testkernels(void);
+*/
 import "C"
 
 import "unsafe"

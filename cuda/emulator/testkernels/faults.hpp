@@ -12,6 +12,22 @@ KERNEL(vectors, pg_test_args, 64) {
   if (thread_x() == a.n) global<u32>(a.out)[0] = load16(global<const u32>(a.in) + a.at).x;
 }
 
+// counts: atomic_add at in + at. fetches: cp_async16 of vector at.
+KERNEL(counts, pg_test_args, 64) {
+  if (thread_x() == a.n) atomic_add(global<u32>(a.in) + a.at, 1);
+}
+KERNEL(fetches, pg_test_args, 64) {
+  SHARED(u32x4, room, 1);
+  if (thread_x() == a.n) cp_async16(room + 0, global<const u32x4>(a.in) + a.at);
+}
+// late: all blocks from n on read behind the end, the later ones sooner.
+KERNEL(late, pg_test_args, 64) {
+  float sum = 0;
+  if (block_x() >= a.n)
+    for (u32 i = 0; i < 100'000 / (block_x() + 1); i++) sum += global<const float>(a.in)[i % 25];
+  if (block_x() >= a.n) global<float>(a.out)[0] = sum + global<const float>(a.in)[25];
+}
+
 // shared_index: small[at]. shared_vector: a vector of an array of words. shared_dynamic: element at of the dynamic memory.
 KERNEL(shared_index, pg_test_args, 64) {
   SHARED(u32, before, 8);
@@ -29,11 +45,11 @@ KERNEL(shared_dynamic, pg_test_args, 64) {
   room[a.at] = 1;
 }
 KERNEL(shared_large, pg_test_args, 64) {
-  SHARED(u32x4, a_part, 2048); // 32 KiB
-  a_part[0] = {};
+  SHARED(u32x4, first, 2048); // 32 KiB
+  first[0] = {};
   if (a.n) {
-    SHARED(u32x4, b_part, 2048);
-    b_part[0] = {};
+    SHARED(u32x4, second, 2048);
+    second[0] = {};
   }
 }
 
