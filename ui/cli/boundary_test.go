@@ -2,6 +2,7 @@ package cli
 
 import (
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -9,7 +10,7 @@ import (
 // deps returns the packages that pkg needs, itself left out.
 func deps(t *testing.T, pkg string) []string {
 	t.Helper()
-	out, err := exec.Command("go", "list", "-deps", pkg).Output()
+	out, err := exec.Command("go", "list", "-tags", "cuda", "-deps", pkg).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,5 +79,22 @@ func TestScreenNeedsNoCgo(t *testing.T) {
 				t.Errorf("the screen needs %s", library)
 			}
 		}
+	}
+}
+
+// One room talks to the GPU; all others have the interfaces of package driver.
+func TestOnlyTheDriverKnowsCUDA(t *testing.T) {
+	out, err := exec.Command("go", "list", "-tags", "cuda", "-f", `{{.ImportPath}} {{join .Imports " "}} {{join .TestImports " "}}`, "peregrine/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var users []string
+	for line := range strings.Lines(string(out)) {
+		if fields := strings.Fields(line); slices.Contains(fields[1:], "gorgonia.org/cu") {
+			users = append(users, fields[0])
+		}
+	}
+	if !slices.Equal(users, []string{"peregrine/cuda/driver"}) {
+		t.Errorf("gorgonia.org/cu is imported by %v", users)
 	}
 }
