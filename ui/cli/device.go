@@ -3,7 +3,10 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
+
+	"github.com/spf13/cobra"
 
 	"peregrine/cuda"
 	"peregrine/cuda/driver"
@@ -83,6 +86,19 @@ func (s *settings) devices(p *model.Params, context int) []string {
 		lines = append(lines, line+"; "+s.fitsOn(info.Index, p, context))
 	}
 	return lines
+}
+
+// completeDevices offers the GPUs of this machine, by number and name; none where there is no driver.
+func completeDevices() []cobra.Completion {
+	list, err := driver.List()
+	if err != nil {
+		return nil
+	}
+	var values []cobra.Completion
+	for _, info := range list {
+		values = append(values, cobra.CompletionWithDesc(strconv.Itoa(info.Index), info.Name))
+	}
+	return values
 }
 
 // fitsOn compares a model's need with what is free on a GPU now.

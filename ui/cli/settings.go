@@ -85,6 +85,9 @@ func completeValues(root *cobra.Command) {
 		}
 		must(root.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, directive)))
 	}
+	must(root.RegisterFlagCompletionFunc("device", func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return completeDevices(), cobra.ShellCompDirectiveNoFileComp
+	}))
 }
 
 // load reads config.toml, lays the flags that were given over it, checks both and opens the log.

@@ -1,0 +1,51 @@
+//go:build cuda
+
+package cli
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+
+	"peregrine/cuda/driver/fake"
+	"peregrine/model/backendtest"
+)
+
+var oldGPU = fake.Device{Name: "Fake GTX", Major: 6, Minor: 1, Multiprocessors: 10, BlockShared: 49152, Memory: 8e9}
+
+func TestCompletionOffersTheDevices(t *testing.T) {
+	home(t)
+	fake.Install(t, fake.Driver{Devices: []fake.Device{fake.H100, oldGPU}})
+	if out := succeed(t, "", "__complete", "--device", ""); !strings.HasPrefix(out, "0\tFake H100\n1\tFake GTX\n") {
+		t.Errorf("got %q", out)
+	}
+}
+
+func TestInspectListsTheDevices(t *testing.T) {
+	home(t)
+	fake.Install(t, fake.Driver{Devices: []fake.Device{fake.H100, oldGPU}})
+	out := succeed(t, "", "inspect", backendtest.Path(t, "llama-smollm2"))
+	for _, part := range []string{"0: Fake H100, compute capability 9.0", "fits: the model takes", "1: Fake GTX", "not usable: device 1"} {
+		if !strings.Contains(out, part) {
+			t.Errorf("%q lacks %q", out, part)
+		}
+	}
+	if fake.Live() != 0 {
+		t.Errorf("inspect left %d objects on the device", fake.Live())
+	}
+}
+
+// A device that cannot be used: auto takes the CPU and says why, cuda fails with the remedy.
+func TestBackendFallsBackOnlyWhenItMay(t *testing.T) {
+	home(t)
+	fake.Install(t, fake.Driver{Devices: []fake.Device{oldGPU}})
+	s := &settings{log: slog.New(slog.DiscardHandler)}
+	backend, why, err := s.device()
+	if err != nil || !strings.HasPrefix(backend.Name(), "cpu") || !strings.Contains(why, "6.1") {
+		t.Errorf("got %v, %q, %v", backend, why, err)
+	}
+	s.file.Backend = "cuda"
+	if _, _, err := s.device(); err == nil || !strings.Contains(err.Error(), "--backend cpu") {
+		t.Errorf("got %v", err)
+	}
+}
