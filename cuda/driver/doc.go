@@ -23,11 +23,11 @@
 //
 // cu's own way to reach a context from any goroutine, Ctx, hands every call to another thread (46 µs a launch), panics on
 // errors and destroys a forgotten context in a finalizer. It is not used. A device here owns one context, made by Device.MakeContext
-// and destroyed by Close alone, and every call makes it current on its OS thread first, which the driver does in less than
-// 0.1 µs where it is current already. Launch and Replay do both in one crossing into C.
+// and destroyed by Close alone, and every call makes it current on its OS thread first. Launch and Replay do both in one
+// crossing into C; BenchmarkLaunch has what that costs.
 //
-// The context spins while it waits, as the driver chooses for one context on several cores: a wake-up by interrupt costs some
-// 30 µs a token.
+// How a wait waits is left to the driver, which spins where there are more cores than contexts: a thread that sleeps would
+// add its wake-up to every token.
 //
 // Errors name the call, its values and CUDA's name of the error. Those after which the context is dead (a kernel's fault, a
 // card that fell off the bus) are ErrLost, and from then on every call returns the first of them without asking the driver;

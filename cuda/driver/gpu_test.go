@@ -85,75 +85,7 @@ func failed(t *testing.T, err, kind error, parts ...string) {
 	}
 }
 
-func TestListMakesNoContext(t *testing.T) {
-	old := fake.Device{Name: "Fake GTX", Major: 6, Minor: 1, Multiprocessors: 10, BlockShared: 49152, Memory: 8 << 30}
-	fake.Install(t, fake.Driver{Version: 12040, Devices: []fake.Device{fake.H100, old}})
-	list := must[[]Info](t)(List())
-	want := []Info{
-		{Index: 0, Name: "Fake H100", Major: 9, Multiprocessor: 132, Memory: 64 << 20, Driver: 12040, BlockShared: 232448},
-		{Index: 1, Name: "Fake GTX", Major: 6, Minor: 1, Multiprocessor: 10, Memory: 8 << 30, Driver: 12040, BlockShared: 49152},
-	}
-	if len(list) != 2 || list[0] != want[0] || list[1] != want[1] {
-		t.Errorf("got %+v, want %+v", list, want)
-	}
-	if fake.Live() != 0 || fake.Calls("cuCtxCreate_v2") != 0 {
-		t.Error("List made a context")
-	}
-	check(t, list[0].Usable())
-	failed(t, list[1].Usable(), ErrUnavailable, "device 1 (Fake GTX)", "6.1", "8.0", "--backend cpu")
-}
-
-func TestUnusableDrivers(t *testing.T) {
-	cases := map[string]struct {
-		driver   fake.Driver
-		function string
-		code     int
-		index    int
-		parts    []string
-	}{
-		"too old":              {fake.Driver{Version: 11040, Devices: played.Devices}, "", 0, 0, []string{"11.4", "525", "--backend cpu"}},
-		"no device":            {fake.Driver{}, "", 0, 0, []string{"CUDA_VISIBLE_DEVICES"}},
-		"initialisation fails": {played, "cuInit", driverMismatch, 0, []string{"cuInit", "803", "restart"}},
-		"all devices hidden":   {played, "cuInit", noDevice, 0, []string{"CUDA_VISIBLE_DEVICES"}},
-		"no such device":       {played, "", 0, 3, []string{"device 3", "--device"}},
-		"negative device":      {played, "", 0, -1, []string{"device -1", "--device"}},
-		"device taken":         {played, "cuCtxCreate_v2", deviceUnavailable, 0, []string{"Fake H100", "another process"}},
-		"missing symbol":       {played, "cuDeviceGetName", notFound, 0, []string{"cuDeviceGetName", "too old"}},
-	}
-	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			fake.Install(t, c.driver)
-			if c.function != "" {
-				fake.Fail(t, c.function, c.code, 0, fake.Forever)
-			}
-			device, err := Open(c.index)
-			if device != nil {
-				t.Error("got a device")
-			}
-			failed(t, err, ErrUnavailable, c.parts...)
-			if fake.Live() != 0 {
-				t.Errorf("%d objects are left", fake.Live())
-			}
-		})
-	}
-}
-
-func TestOpenWithoutRoom(t *testing.T) {
-	fake.Install(t, played)
-	fake.Fail(t, "cuCtxCreate_v2", outOfMemory, 0, 1)
-	_, err := Open(0)
-	failed(t, err, ErrOutOfMemory, "device 0 (Fake H100)", "CUDA_ERROR_OUT_OF_MEMORY (2)")
-}
-
 // This machine's own driver, or its absence: an answer, never an end of the process.
-func TestListOfThisMachine(t *testing.T) {
-	if list, err := List(); err != nil {
-		failed(t, err, ErrUnavailable, "--backend cpu")
-	} else if len(list) == 0 {
-		t.Error("no error and no device")
-	}
-}
-
 func TestMemoryAndCopies(t *testing.T) {
 	d := open(t, played)
 	before := must[int64](t)(d.Free())
@@ -350,84 +282,6 @@ func TestEvents(t *testing.T) {
 	check(t, a.Close())
 }
 
-func TestLostDevice(t *testing.T) {
-	for function, code := range map[string]int{
-		"cuStreamSynchronize": illegalAddress, "cuLaunchKernel": launchFailed, "cuMemAlloc_v2": eccUncorrectable,
-		"cuGraphLaunch": unknown, "cuCtxSetCurrent": deviceUnavailable, "cuEventSynchronize": illegalAddress,
-	} {
-		t.Run(function, func(t *testing.T) { lost(t, function, code) })
-	}
-}
-
-func lost(t *testing.T, function string, code int) {
-	d := open(t, played)
-	s := must[Stream](t)(d.Stream())
-	e := must[Event](t)(d.Event())
-	f := must[Function](t)(d.Function("read", "read"))
-	p := must[Ptr](t)(d.Alloc(16))
-	host := must[[]byte](t)(d.AllocHost(16))
-	g := must[Graph](t)(s.Capture(func() error { return s.Fill(p, 0, 16) }))
-	var a arguments
-	calls := []func() error{
-		s.Synchronize,
-		func() error { return s.Launch(f, Dim{1, 1, 1}, Dim{1, 1, 1}, 0, unsafe.Pointer(&a), unsafe.Sizeof(a)) },
-		func() error { _, err := d.Alloc(16); return err },
-		func() error { return s.Replay(g) },
-		e.Synchronize,
-		func() error { _, err := d.Free(); return err },
-		func() error { _, err := s.Capture(func() error { return nil }); return err },
-		func() error { return s.CopyToHost(host, p) },
-	}
-	fake.Fail(t, function, code, 0, 1)
-	var first error
-	for _, call := range calls {
-		if first = call(); first != nil {
-			break
-		}
-	}
-	failed(t, first, ErrLost, code2name(code), "--backend cpu")
-	reached := fake.Calls("cuCtxSetCurrent")
-	for i, call := range calls {
-		if err := call(); !errors.Is(err, ErrLost) || err.Error() != first.Error() {
-			t.Errorf("call %d: got %v, want %v", i, err, first)
-		}
-	}
-	if fake.Calls("cuCtxSetCurrent") != reached {
-		t.Error("a lost device was asked again")
-	}
-	check(t, d.Close())
-	if fake.Live() != 0 {
-		t.Errorf("%d objects are left", fake.Live())
-	}
-}
-
-func code2name(code int) string {
-	if code == illegalAddress {
-		return "CUDA_ERROR_ILLEGAL_ADDRESS (700): an illegal memory access"
-	}
-	return "CUDA error"
-}
-
-func TestCloseEndsEverything(t *testing.T) {
-	fake.Install(t, played)
-	d := must[Device](t)(Open(0))
-	s, e := must[Stream](t)(d.Stream()), must[Event](t)(d.Event())
-	must[Ptr](t)(d.Alloc(64))
-	must[[]byte](t)(d.AllocHost(64))
-	check(t, d.Close())
-	check(t, d.Close())
-	if fake.Live() != 0 {
-		t.Errorf("%d objects are left", fake.Live())
-	}
-	check(t, s.Close())
-	check(t, e.Close())
-	failed(t, s.Synchronize(), nil, "closed")
-	_, err := d.Alloc(1)
-	failed(t, err, nil, "closed")
-	again := must[Device](t)(Open(0))
-	check(t, again.Close())
-}
-
 // Calls come from any goroutine, on whatever thread it runs; the played driver refuses one without the context.
 func TestAnyGoroutine(t *testing.T) {
 	d := open(t, played)
@@ -460,24 +314,6 @@ func TestAnyGoroutine(t *testing.T) {
 	if count, _ := fake.Launched(); count != 16*50 {
 		t.Errorf("got %d launches", count)
 	}
-}
-
-func TestObjectsOfAnotherDevice(t *testing.T) {
-	fake.Install(t, fake.Driver{Devices: []fake.Device{fake.H100, fake.H100}})
-	one, two := must[Device](t)(Open(0)), must[Device](t)(Open(1))
-	s := must[Stream](t)(one.Stream())
-	other := must[Stream](t)(two.Stream())
-	g := must[Graph](t)(other.Capture(func() error { return nil }))
-	var a arguments
-	f := must[Function](t)(two.Function("read", "read"))
-	for _, err := range []error{
-		s.Record(must[Event](t)(two.Event())), s.Replay(g),
-		s.Launch(f, Dim{1, 1, 1}, Dim{1, 1, 1}, 0, unsafe.Pointer(&a), unsafe.Sizeof(a)),
-	} {
-		failed(t, err, nil, "another device")
-	}
-	check(t, one.Close())
-	check(t, two.Close())
 }
 
 // An upper bound of what a launch costs beside the driver, since the played one looks functions up by name. Budget: 2 µs.
