@@ -101,8 +101,8 @@ typedef struct {
   uint32_t reserved[3];
 } pg_state;
 
-// Attention of one layer. The cache is [kv_heads][context][row] for keys, and the same for values; row is head_dim padded with
-// zeros. A key is stored with its rotation.
+// Attention of one layer. The cache is [kv_heads][context][row] for keys and [kv_heads][row][context] for values; row is head_dim
+// padded with zeros, context a multiple of 64. A key is stored with its rotation.
 typedef struct {
   pg_ptr qkv;    // f32 [tokens][(heads + 2·kv_heads)·head_dim]: queries, keys, values
   pg_ptr angles; // f32 [tokens][head_dim/2][2]: cosine, sine; 0: no rotation
@@ -110,9 +110,8 @@ typedef struct {
   pg_ptr keys;   // f16, or f32 if precise
   pg_ptr values;
   pg_ptr state;   // pg_state
-  pg_ptr q;       // scratch of rope_store for attention_prefill: rotated queries, f16 [heads][tokens][row], scaled by `scale`
   pg_ptr partial; // scratch, f32 [tokens][heads][splits][row + 2]: Σ p·v, then the largest score and Σ p
-  pg_ptr arrived; // scratch, u32 [tokens · kv_heads], zero between launches
+  pg_ptr arrived; // scratch, u32 [kv_heads][16 query rows of a head], zero between launches
   pg_ptr place;   // u32 [heads·head_dim]; 0: as it is
   pg_ptr x;       // output: input of the next matrix, f16 or f32 if precise
   uint32_t features; // of x, padded

@@ -2,13 +2,19 @@ package cuda
 
 import (
 	"math"
+	"strconv"
 
 	"peregrine/cuda/driver"
 	"peregrine/model"
 )
 
-// threads is the block size of every kernel.
-const threads = 256
+// Sizes of the kernels' blocks: threads of all of them; query rows (token, head) of a block of attention_decode, tokens of one
+// of attention_prefill.
+const (
+	threads         = 256
+	attentionRows   = 16
+	attentionTokens = 128
+)
 
 // plan turns passes into launches. A parallel block is four kernels: norms | query, key, value and up projections | attention |
 // attention output and down projection, added to the residual stream. A sequential block is seven.
@@ -247,16 +253,26 @@ func (b *builder) attention(y *layer) {
 	u := uploadLayout(b.tokens, c.HeadDim)
 	a := attentionArgs{
 		qkv: address(b.at(w.qkv)), slopes: address(b.at(b.slopes)), keys: address(b.at(y.keys)), values: address(b.at(y.values)),
-		state: address(b.at(w.upload)), q: address(b.at(w.q)), partial: address(b.at(w.partial)), arrived: address(b.at(w.arrived)),
+		state: address(b.at(w.upload)), partial: address(b.at(w.partial)), arrived: address(b.at(w.arrived)),
 		place: address(b.at(out.placeAt)), x: address(b.at(out.input.at)), features: word(out.input.features),
 		tokens: size(b.tokens), heads: size(c.Heads), kv_heads: size(c.KVHeads), head_dim: size(c.HeadDim), row: size(b.row),
-		context: size(b.limit), splits: size(w.splits), scale: float(headScale(c.HeadDim)), precise: truth(b.precise()),
+		context: size(b.positions), splits: size(w.splits), scale: float(headScale(c.HeadDim)), precise: truth(b.precise()),
 	}
 	if c.Positions == model.Rotary {
 		a.angles = address(b.at(w.upload) + driver.Ptr(u.angles))
 	}
-	add(b, "attention", "rope_store", grid(b.tokens, 1), 0, a)
-	add(b, "attention", "attention", grid(c.Heads, b.tokens), 0, a)
+	row := strconv.Itoa(b.row)
+	switch {
+	case b.precise():
+		add(b, "attention", "rope_store", grid(b.tokens, c.KVHeads), 0, a)
+		add(b, "attention", "attention", grid(c.Heads, b.tokens), 0, a)
+	case b.tokens <= decodeTokens:
+		rows := ceilDiv(b.tokens*c.Heads/c.KVHeads, attentionRows)
+		add(b, "attention_decode", "attention_decode_"+row, driver.Dim{X: uint32(w.splits), Y: uint32(c.KVHeads), Z: uint32(rows)}, 0, a)
+	default:
+		add(b, "attention", "rope_store", grid(b.tokens, c.KVHeads), 0, a)
+		add(b, "attention_prefill", "attention_prefill_"+row, grid(ceilDiv(b.tokens, attentionTokens), c.Heads), 0, a)
+	}
 }
 
 // output computes the logits of the last rows and picks the best.

@@ -19,6 +19,8 @@ const (
 	headMost = 256
 	// splitKeys is how many positions a block of attention takes while decoding.
 	splitKeys = 256
+	// keyGroup is what attention reads at once: values lie along positions, and loads of 16 bytes must be aligned.
+	keyGroup = 64
 )
 
 // matrix is one repacked matrix and where it lies.
@@ -59,6 +61,7 @@ type resident struct {
 	config    model.Config
 	precision model.Precision
 	limit     int // tokens that the KV cache holds
+	positions int // that it has room for: whole groups of keyGroup
 	row       int // elements of a key in the cache
 	memory    arena
 	embed     *matrix
@@ -84,11 +87,11 @@ type vector struct {
 
 // work is where a pass keeps what it computes.
 type work struct {
-	upload, results, logits     slot
-	x                           slot // residual stream, f32 [tokens][hidden]
-	qkv, gate, up               slot // f32
-	q, partial, arrived, topped slot
-	splits                      int
+	upload, results, logits  slot
+	x                        slot // residual stream, f32 [tokens][hidden]
+	qkv, gate, up            slot // f32
+	partial, arrived, topped slot
+	splits                   int
 }
 
 // inputKey tells input buffers apart. Positions that hold padding must stay zero, so matrices share a buffer only when
@@ -112,6 +115,7 @@ func newResident(p *model.Params, opt model.LoadOptions) (*resident, error) {
 	if r.limit <= 0 {
 		r.limit = c.MaxContext
 	}
+	r.positions = ceilDiv(r.limit, keyGroup) * keyGroup
 	if err := r.planWeights(p); err != nil {
 		return nil, err
 	}
@@ -306,7 +310,7 @@ func (r *resident) vector(data []byte) slot {
 
 func (r *resident) planCache() {
 	for i := range r.layers {
-		bytes := int64(r.config.KVHeads) * int64(r.limit) * int64(r.row) * r.xBytes()
+		bytes := int64(r.config.KVHeads) * int64(r.positions) * int64(r.row) * r.xBytes()
 		r.layers[i].keys, r.layers[i].values = r.memory.take(bytes), r.memory.take(bytes)
 	}
 }
@@ -334,13 +338,8 @@ func (r *resident) planWork() {
 		}
 	}
 	w.splits = (r.limit + splitKeys - 1) / splitKeys
-	w.q = m.take(int64(chunkTokens*c.Heads*r.row) * r.xBytes())
-	partials := decodeTokens
-	if r.precise() {
-		partials = chunkTokens
-	}
-	w.partial = floats(partials, c.Heads, w.splits, r.row+2)
-	w.arrived = floats(chunkTokens, c.KVHeads)
+	w.partial = floats(decodeTokens, c.Heads, w.splits, r.row+2)
+	w.arrived = floats(decodeTokens, c.Heads)
 	w.logits = floats(logitsRows, c.Vocab)
 	chunks := (c.Vocab + topChunk - 1) / topChunk
 	w.topped = m.take(int64(logitsRows) * int64(chunks) * (8*topMost + 8))

@@ -7,6 +7,8 @@
 #pragma once
 #include "device.cuh"
 
+constexpr float LOG2_E = 1.44269504f;
+
 // exp_f32 returns e^x: subnormal down to −103.97, 0 below, infinity above 88.72. NaN stays NaN.
 //
 // x = n·ln 2 + r with |r| ≤ ln 2/2 and exp r = 1 + r + r²·P(r). Adding 3·2^22 leaves n in the low bits of the sum. 2^n is
