@@ -66,6 +66,8 @@ func truth(b bool) C.uint32_t {
 
 // kernelLaunch is one kernel with its arguments.
 type kernelLaunch struct {
+	name        string
+	bytes       int64 // of weights that it reads
 	function    driver.Function
 	grid, block driver.Dim
 	shared      int
@@ -75,7 +77,10 @@ type kernelLaunch struct {
 
 // newLaunch copies args, which must be one of the structs above.
 func newLaunch[T any](f driver.Function, grid driver.Dim, threads uint32, shared int, args T) kernelLaunch {
-	return kernelLaunch{f, grid, driver.Dim{X: threads, Y: 1, Z: 1}, shared, unsafe.Pointer(&args), unsafe.Sizeof(args)}
+	return kernelLaunch{
+		function: f, grid: grid, block: driver.Dim{X: threads, Y: 1, Z: 1}, shared: shared,
+		args: unsafe.Pointer(&args), size: unsafe.Sizeof(args),
+	}
 }
 
 func (l kernelLaunch) on(s driver.Stream) error {

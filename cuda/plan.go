@@ -57,7 +57,9 @@ func add[T any](b *builder, module, name string, grid driver.Dim, shared int, ar
 		b.err = err
 		return
 	}
-	b.list = append(b.list, newLaunch(f, grid, threads, shared, args))
+	l := newLaunch(f, grid, threads, shared, args)
+	l.name = name
+	b.list = append(b.list, l)
 }
 
 // args says where m lies.
@@ -109,6 +111,7 @@ func (b *builder) layer(y *layer) {
 		return
 	}
 	both := out[0]
+	both.bytes += down[0].bytes
 	both.args.source[1], both.args.bias[1], both.args.sources = down[0].args.source[0], down[0].args.bias[0], 2
 	b.multiply(b.tokens, both)
 }
@@ -145,11 +148,12 @@ func (b *builder) normalizeAt(x driver.Ptr, tokens int, list ...normed) {
 // segment is a segment of a linear launch with the format of its kernel.
 type segment struct {
 	format string
+	bytes  int64 // of weights
 	args   segmentArgs
 }
 
 func (b *builder) segment(m *matrix, epilogue int, bias driver.Ptr) segment {
-	s := segment{format: m.name}
+	s := segment{format: m.name, bytes: m.codeBytes + m.scaleBytes + m.offsetBytes}
 	s.args.source[0].w, s.args.source[0].x = b.args(m), address(b.at(m.input.at))
 	s.args.sources, s.args.epilogue, s.args.tiles = 1, size(epilogue), size(m.rowTiles)
 	s.args.bias[0] = address(bias)
@@ -224,7 +228,7 @@ func (b *builder) activate(y *layer) {
 func (b *builder) multiply(tokens int, list ...segment) {
 	for len(list) > 0 {
 		format := list[0].format
-		a, tiles, groups := linearArgs{tokens: size(tokens)}, 0, 0
+		a, tiles, groups, bytes := linearArgs{tokens: size(tokens)}, 0, 0, int64(0)
 		var rest []segment
 		for _, s := range list {
 			if s.format != format || a.segments == maxSegments {
@@ -233,6 +237,7 @@ func (b *builder) multiply(tokens int, list ...segment) {
 			}
 			a.segment[a.segments] = s.args
 			a.segments++
+			bytes += s.bytes
 			tiles += int(s.args.tiles)
 			groups += ceilDiv(int(s.args.tiles), prefillTiles)
 		}
@@ -243,6 +248,9 @@ func (b *builder) multiply(tokens int, list ...segment) {
 			add(b, "linear_"+format, "linear_decode_"+format, grid(tiles, 1), 0, a)
 		default:
 			add(b, "linear_"+format, "linear_prefill_"+format, grid(groups, ceilDiv(tokens, prefillTokens)), 0, a)
+		}
+		if b.err == nil {
+			b.list[len(b.list)-1].bytes = bytes
 		}
 		list = rest
 	}

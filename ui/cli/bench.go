@@ -57,7 +57,7 @@ type readBandwidth interface {
 type benchOptions struct {
 	prefill, decode, depth, repeat, verify int
 	contexts                               []int
-	json                                   bool
+	json, phases                           bool
 	synthetic                              syntheticFlags
 }
 
@@ -65,6 +65,9 @@ type benchOptions struct {
 func (o *benchOptions) check(flags *pflag.FlagSet, args []string) error {
 	if o.prefill < 1 || o.decode < 1 || o.repeat < 1 || o.depth < 0 || o.verify < 0 {
 		return usage("--prefill, --decode and --repeat must be 1 or more, --depth and --verify 0 or more")
+	}
+	if o.json && o.phases {
+		return usage("--phases prints a table; leave --json out")
 	}
 	if slices.ContainsFunc(o.contexts, func(n int) bool { return n < 0 }) {
 		return usage("--contexts is %v; each must be 0 or more", o.contexts)
@@ -115,6 +118,7 @@ folder of them, which every command opens.`,
 	f.IntVar(&o.repeat, "repeat", 3, "repetitions; the median counts")
 	f.IntSliceVar(&o.contexts, "contexts", nil, "decode after each of these numbers of tokens too, such as 1,2048")
 	f.IntVar(&o.verify, "verify", 0, "time a pass of this many tokens with the logits of each, relative to one token")
+	f.BoolVar(&o.phases, "phases", false, "on a GPU: what each kind of kernel takes, of a token and of a prompt")
 	f.BoolVar(&o.json, "json", false, "print one JSON object")
 	o.synthetic.register(f)
 	return cmd
@@ -167,6 +171,11 @@ func (s *settings) bench(ctx context.Context, args []string, o benchOptions, io 
 	}
 	if r.ReadBandwidth, err = bandwidth(backend, r.Threads); err != nil {
 		return nil, err
+	}
+	if o.phases {
+		if err := b.phases(o, r.ReadBandwidth, io); err != nil {
+			return nil, err
+		}
 	}
 	bytes := func(depth int) int64 { return c.WeightBytes() + c.KVBytes(depth+o.decode/2, s.precision()) }
 	r.BytesPerToken = bytes(o.depth)
