@@ -14,7 +14,7 @@
 
 // Where a warp is among the groups of a row tile: Ahead more entries are on their way.
 template <class F> struct group_walk {
-  static constexpr u32 Ahead = F::features >= 128 ? 2 : 3;
+  static constexpr u32 Ahead = F::features >= 64 ? 1 : 2;
   grid_entry now, next[Ahead];
   typename F::levels levels;
   u32 group, left; // left: pairs of steps
