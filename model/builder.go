@@ -20,6 +20,7 @@ type part struct {
 	module string
 	out    int
 	rows   func() []int32 // see quant.Matrix.Rows; nil: as stored. Called once the stored shape is known to be right
+	bias   bool           // the configuration says that there is one; one that it does not mention is read all the same
 }
 
 func (b *builder) fail(err error) {
@@ -61,6 +62,9 @@ func (b *builder) linear(in int, parts ...part) Linear {
 	for _, p := range parts {
 		var rows []int32
 		m, bias := b.matrix(p.module, p.out, in)
+		if name := p.module + ".bias"; p.bias && !b.src.has(name) {
+			b.fail(missing(b.src, name))
+		}
 		if b.err != nil {
 			return Linear{}
 		}

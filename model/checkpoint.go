@@ -34,19 +34,18 @@ type Checkpoint struct {
 // Open opens a model: a folder with config.json and safetensors files, dense or GPTQ; one of those files or their index; or a
 // GGUF file. Nothing is read but headers and the norms, which are widened to float32. Close ends it and everything in it.
 func Open(path string) (*Checkpoint, error) {
-	info, err := os.Stat(path)
+	file, err := GGUFPath(path)
 	if err != nil {
-		return nil, fmt.Errorf("model: %w", err)
+		return nil, err
 	}
 	name := strings.ToLower(path)
-	switch {
+	switch info, err := os.Stat(path); {
+	case err != nil:
+		return nil, fmt.Errorf("model: %w", err)
+	case file != "":
+		return openGGUF(file)
 	case info.IsDir():
-		if file := onlyGGUF(path); file != "" {
-			return openGGUF(file)
-		}
 		return openFolder(path, path, "")
-	case strings.HasSuffix(name, ".gguf"):
-		return openGGUF(path)
 	case strings.HasSuffix(name, ".safetensors"), strings.HasSuffix(name, ".safetensors.index.json"):
 		return openFolder(path, filepath.Dir(path), path)
 	case slices.ContainsFunc([]string{".bin", ".pt", ".pth", ".pkl", ".ckpt"}, func(s string) bool { return strings.HasSuffix(name, s) }):
@@ -256,6 +255,26 @@ func (c *Checkpoint) KVBytes(context int, p Precision) int64 {
 		return math.MaxInt64
 	}
 	return int64(low)
+}
+
+// Holds reports whether path is one of the files that the weights lie in.
+func (c *Checkpoint) Holds(path string) bool {
+	target, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	seen := map[string]bool{}
+	for _, name := range c.src.names() {
+		file := c.src.where(name)
+		if seen[file] {
+			continue
+		}
+		seen[file] = true
+		if info, err := os.Stat(file); err == nil && os.SameFile(info, target) {
+			return true
+		}
+	}
+	return false
 }
 
 // FileBytes returns the size of the weight files.

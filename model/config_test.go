@@ -211,6 +211,10 @@ func TestConfigRefuses(t *testing.T) {
 		{"three norms", config(falcon40B, "num_ln_in_parallel_attn", "3"), []string{"num_ln_in_parallel_attn", "3"}},
 		{"epsilon below 0", config(falcon3, "rms_norm_eps", "-1"), []string{"epsilon is -1"}},
 		{"eos as text", config(falcon3, "eos_token_id", `"end"`), []string{"eos_token_id", "end"}},
+		{"a list over lines", config(falcon3, "hidden_size", "[\n1,\n2\n]"), []string{"hidden_size: is [1,2];"}},
+		{"eos that is no list of ids", config(falcon3, "eos_token_id", "[\n1,\n\"a\"\n]"), []string{`eos_token_id: is [1,"a"];`}},
+		{"control characters", config(falcon3, "hidden_size", "\"\u009b2J\u202e\""), []string{`hidden_size: is "\u009b2J\u202e";`}},
+		{"a long value cut inside a character", config(falcon3, "hidden_size", `"`+strings.Repeat("é", 100)+`"`), []string{"éé…; want"}},
 		{"multi_query as a number", config(falcon7B, "multi_query", "1"), []string{"multi_query", "true or false"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -222,6 +226,9 @@ func TestConfigRefuses(t *testing.T) {
 				if !strings.Contains(err.Error(), w) {
 					t.Errorf("got error %q, want %q in it", err, w)
 				}
+			}
+			if strings.ContainsAny(err.Error(), "\n\u009b\u202e") {
+				t.Errorf("got error %q, want one line without control characters", err)
 			}
 		})
 	}

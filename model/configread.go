@@ -182,6 +182,8 @@ func (m *metadata) rope(c *Config) {
 	kind := "linear"
 	if s, ok := m.src.String(m.arch + ".rope.scaling.type"); ok {
 		kind = s
+	} else if d := m.src.Describe(m.arch + ".rope.scaling.type"); d != absent {
+		m.fail("rope.scaling.type", "is %s; want a string", d)
 	}
 	switch kind {
 	case "none":

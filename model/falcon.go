@@ -57,6 +57,7 @@ type falconNames struct {
 	embed, finalNorm, head                string
 	layer                                 string // a format with the layer's number
 	attnNorm, mlpNorm, qkv, out, up, down string
+	bias                                  bool // every linear has one
 }
 
 // fill lists Falcon's tensors.
@@ -69,10 +70,10 @@ func (n falconNames) fill(layout qkvLayout) func(b *builder, p *Params) {
 			at := fmt.Sprintf(n.layer, i)
 			l := Layer{
 				AttnNorm: b.norm(at + n.attnNorm),
-				QKV:      b.linear(c.Hidden, part{at + n.qkv, (c.Heads + 2*c.KVHeads) * c.HeadDim, rows}),
-				AttnOut:  b.linear(c.Heads*c.HeadDim, part{at + n.out, c.Hidden, nil}),
-				Up:       b.linear(c.Hidden, part{at + n.up, c.FFN, nil}),
-				Down:     b.linear(c.FFN, part{at + n.down, c.Hidden, nil}),
+				QKV:      b.linear(c.Hidden, part{at + n.qkv, (c.Heads + 2*c.KVHeads) * c.HeadDim, rows, n.bias}),
+				AttnOut:  b.linear(c.Heads*c.HeadDim, part{at + n.out, c.Hidden, nil, n.bias}),
+				Up:       b.linear(c.Hidden, part{at + n.up, c.FFN, nil, n.bias}),
+				Down:     b.linear(c.FFN, part{at + n.down, c.Hidden, nil, n.bias}),
 			}
 			if n.mlpNorm != "" {
 				l.MLPNorm = b.norm(at + n.mlpNorm)
@@ -113,6 +114,7 @@ func falconJSON(f *fields, modelType string) (blueprint, error) {
 	default:
 		c.KVHeads, layout = c.Heads, qkvInterleaved
 	}
+	bias := f.boolean(false, "bias")
 	norms := 1
 	if grouped {
 		norms = 2
@@ -136,7 +138,7 @@ func falconJSON(f *fields, modelType string) (blueprint, error) {
 	names := falconNames{
 		embed: "transformer.word_embeddings", finalNorm: "transformer.ln_f", head: "lm_head", layer: "transformer.h.%d.",
 		qkv: "self_attention.query_key_value", out: "self_attention.dense", up: "mlp.dense_h_to_4h", down: "mlp.dense_4h_to_h",
-		attnNorm: "input_layernorm",
+		attnNorm: "input_layernorm", bias: bias,
 	}
 	switch {
 	case !c.Parallel:

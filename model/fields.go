@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"strconv"
+	"strings"
 )
 
 // maxJSON bounds the JSON files of a checkpoint that are read whole. The largest known, a tokenizer_config.json with two
@@ -35,20 +36,31 @@ func readFields(path string) (*fields, error) {
 func parseFields(file string, b []byte) (*fields, error) {
 	f := &fields{file: file}
 	d := json.NewDecoder(bytes.NewReader(b))
-	if err := d.Decode(&f.raw); err != nil {
-		return nil, fmt.Errorf("model: %s: not a JSON object: %w", file, err)
+	var other *json.UnmarshalTypeError
+	switch err := d.Decode(&f.raw); {
+	case errors.As(err, &other):
+		return nil, fmt.Errorf("model: %s: not a JSON object but %s; fetch the file again", file, other.Value)
+	case err != nil:
+		return nil, fmt.Errorf("model: %s: not a JSON object: %w; fetch the file again", file, err)
+	case f.raw == nil:
+		return nil, fmt.Errorf("model: %s: not a JSON object but null; fetch the file again", file)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("model: %s: something follows the JSON object", file)
-	}
-	if f.raw == nil {
-		return nil, fmt.Errorf("model: %s: not a JSON object but null", file)
+		return nil, fmt.Errorf("model: %s: something follows the JSON object; fetch the file again", file)
 	}
 	return f, nil
 }
 
-// readSmall reads a file that ought to be far smaller than maxJSON.
+// readSmall reads a regular file that ought to be far smaller than maxJSON.
 func readSmall(path string) ([]byte, error) {
+	// Stat before Open: opening a named pipe would wait for a writer.
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("model: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("model: %s: is not a regular file (%v); put the model's own file there", path, info.Mode())
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("model: %w", err)
@@ -85,13 +97,26 @@ func (f *fields) has(keys ...string) bool {
 	return v != nil
 }
 
-// shorten quotes a value for an error message.
+// shorten quotes a value for an error message: on one line, cut, with nothing in it that a terminal would obey.
 func shorten(v json.RawMessage) string {
 	const most = 60
-	if len(v) > most {
-		return string(v[:most]) + "…"
+	var line bytes.Buffer
+	if err := json.Compact(&line, v); err != nil {
+		return strconv.Quote(err.Error()) // the decoder that gave v had checked it
 	}
-	return string(v)
+	text, more := line.String(), ""
+	if len(text) > most {
+		text, more = strings.ToValidUTF8(text[:most], ""), "…"
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if strconv.IsPrint(r) {
+			b.WriteRune(r)
+		} else {
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String() + more
 }
 
 // integer returns a whole number of at least 0. Python writes some as 2048.0.
@@ -192,6 +217,7 @@ func (f *fields) ids(def []int32, keys ...string) []int32 {
 	}
 	list := []json.RawMessage{v}
 	if bytes.HasPrefix(bytes.TrimSpace(v), []byte("[")) {
+		list = nil // decoding into v itself would write over the bytes that are read
 		if err := json.Unmarshal(v, &list); err != nil {
 			f.fail(key, "is %s; want a token id or a list of them", shorten(v))
 			return def

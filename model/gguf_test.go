@@ -269,6 +269,7 @@ func TestOpenGGUFRefuses(t *testing.T) {
 		{"no architecture", with(keys, "general.architecture", nil), tensors, []string{"general.architecture is missing"}},
 		{"architecture that is a number", with(keys, "general.architecture", uint32(1)), tensors, []string{"general.architecture"}},
 		{"yarn", with(keys, "llama.rope.scaling.type", "yarn"), tensors, []string{`"yarn"`, "linear"}},
+		{"rope type that is a number", with(keys, "llama.rope.scaling.type", uint32(1)), tensors, []string{"rope.scaling.type", "u32 1"}},
 		{"heads that are a string", with(keys, "llama.attention.head_count", "six"), tensors, []string{"attention.head_count", "six"}},
 		{"heads per layer", with(keys, "llama.attention.head_count", []int32{6, 6}), tensors, []string{"attention.head_count", "array"}},
 		{"no heads", with(keys, "llama.attention.head_count", uint32(0)), tensors, []string{"attention.head_count"}},

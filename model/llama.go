@@ -20,6 +20,7 @@ type llamaNames struct {
 	attnNorm, mlpNorm      string
 	q, k, v, out           string
 	gate, up, down         string
+	attnBias, mlpBias      bool // those linears have biases
 	pairs                  bool // query and key rows are in llama.cpp's order, see halves
 }
 
@@ -37,11 +38,12 @@ func (n llamaNames) fill(b *builder, p *Params) {
 		at := fmt.Sprintf(n.layer, i)
 		p.Layers = append(p.Layers, Layer{
 			AttnNorm: b.norm(at + n.attnNorm),
-			QKV:      b.linear(c.Hidden, part{at + n.q, q, rows(c.Heads)}, part{at + n.k, kv, rows(c.KVHeads)}, part{at + n.v, kv, nil}),
-			AttnOut:  b.linear(q, part{at + n.out, c.Hidden, nil}),
-			MLPNorm:  b.norm(at + n.mlpNorm),
-			Up:       b.linear(c.Hidden, part{at + n.gate, c.FFN, nil}, part{at + n.up, c.FFN, nil}),
-			Down:     b.linear(c.FFN, part{at + n.down, c.Hidden, nil}),
+			QKV: b.linear(c.Hidden, part{at + n.q, q, rows(c.Heads), n.attnBias},
+				part{at + n.k, kv, rows(c.KVHeads), n.attnBias}, part{at + n.v, kv, nil, n.attnBias}),
+			AttnOut: b.linear(q, part{at + n.out, c.Hidden, nil, n.attnBias}),
+			MLPNorm: b.norm(at + n.mlpNorm),
+			Up:      b.linear(c.Hidden, part{at + n.gate, c.FFN, nil, n.mlpBias}, part{at + n.up, c.FFN, nil, n.mlpBias}),
+			Down:    b.linear(c.FFN, part{at + n.down, c.Hidden, nil, n.mlpBias}),
 		})
 	}
 	p.FinalNorm = b.norm(n.finalNorm)
@@ -76,6 +78,7 @@ func llamaJSON(f *fields, _ string) (blueprint, error) {
 	if f.boolean(false, "rope_interleaved") {
 		f.fail("rope_interleaved", "rotation of neighbours is not supported, only of halves")
 	}
+	attnBias, mlpBias := f.boolean(false, "attention_bias"), f.boolean(false, "mlp_bias")
 	c.Rope = f.rope(c.MaxContext)
 	c.BOS, c.EOS = f.special(1), f.ids([]int32{2}, "eos_token_id")
 	if f.err != nil {
@@ -86,6 +89,7 @@ func llamaJSON(f *fields, _ string) (blueprint, error) {
 		attnNorm: "input_layernorm", mlpNorm: "post_attention_layernorm",
 		q: "self_attn.q_proj", k: "self_attn.k_proj", v: "self_attn.v_proj", out: "self_attn.o_proj",
 		gate: "mlp.gate_proj", up: "mlp.up_proj", down: "mlp.down_proj",
+		attnBias: attnBias, mlpBias: mlpBias,
 	}.fill}, nil
 }
 

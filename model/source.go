@@ -38,7 +38,7 @@ type TensorInfo struct {
 
 // missing is the error for a tensor that is not there.
 func missing(s source, name string) error {
-	return fmt.Errorf("model: %s: tensor %q is missing; the file is incomplete, or the configuration is another model's",
+	return fmt.Errorf("model: %s: tensor %q is missing; the file is incomplete, or the configuration is another model's: fetch both again",
 		s.where(name), name)
 }
 
@@ -76,6 +76,9 @@ func (s stFiles) matrix(module string) (*quant.Matrix, []float32, error) {
 		}
 		return m, dropZeros(bias), nil
 	}
+	if s.has(module+".qzeros") && !s.has(module+".weight") {
+		return nil, nil, missing(s, module+".qweight")
+	}
 	v, err := s.view(module + ".weight")
 	if err != nil {
 		return nil, nil, err
@@ -108,6 +111,9 @@ func denseMatrix(s source, v tensor.View) (*quant.Matrix, error) {
 }
 
 func setShape(m *quant.Matrix, shape []int) error {
+	if slices.Contains(shape, 0) {
+		return fmt.Errorf("tensor %q has shape %v, which is empty; the file is damaged: fetch it again", m.Name, shape)
+	}
 	switch len(shape) {
 	case 1:
 		m.Out, m.In = 1, shape[0]

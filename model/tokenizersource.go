@@ -28,27 +28,38 @@ type TokenizerSource struct {
 // OpenTemplate reads the chat templates and special tokens of the checkpoint at path, a folder, a file in one or a GGUF file,
 // without looking at weights. JSONPath and GGUF may be unset in the result.
 func OpenTemplate(path string) (TokenizerSource, error) {
-	info, err := os.Stat(path)
+	file, err := GGUFPath(path)
 	if err != nil {
-		return TokenizerSource{}, fmt.Errorf("model: %w", err)
+		return TokenizerSource{}, err
 	}
-	if !info.IsDir() && !strings.HasSuffix(path, ".gguf") {
-		path = filepath.Dir(path)
-	} else if info.IsDir() {
-		if file := onlyGGUF(path); file != "" {
-			path = file
+	if file == "" {
+		if info, err := os.Stat(path); err == nil && !info.IsDir() {
+			path = filepath.Dir(path)
 		}
-	}
-	if !strings.HasSuffix(path, ".gguf") {
 		return folderTokenizer(path)
 	}
-	f, err := gguf.Open(path)
+	f, err := gguf.Open(file)
 	if err != nil {
 		return TokenizerSource{}, fmt.Errorf("model: %w", err)
 	}
 	t := ggufTokenizer(f)
 	t.GGUF = nil
 	return t, f.Close()
+}
+
+// GGUFPath returns the GGUF file that Open opens for path: path itself or the only one in a folder; "" when Open looks for
+// safetensors. A path that is not there is an error.
+func GGUFPath(path string) (string, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("model: %w", err)
+	case info.IsDir():
+		return onlyGGUF(path), nil
+	case strings.HasSuffix(strings.ToLower(path), ".gguf"):
+		return path, nil
+	}
+	return "", nil
 }
 
 // onlyGGUF returns the single GGUF file of a folder without a config.json, "" otherwise.

@@ -206,8 +206,10 @@ func TestCloseWhileDecodingKeepsTheText(t *testing.T) {
 
 func TestPanicEndsTheReplyAndTheEngine(t *testing.T) {
 	f := says(" hello")
+	begun := make(chan struct{}) // a request that comes after the panic is refused by Start instead
 	f.decoder.before = func(context.Context, call) error {
 		if len(f.decoder.calls) == 4 {
+			<-begun
 			panic("index out of range [7]")
 		}
 		return nil
@@ -217,6 +219,7 @@ func TestPanicEndsTheReplyAndTheEngine(t *testing.T) {
 	var log bytes.Buffer
 	f.start(t, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 	running, waiting := f.begin(t, user("one")), f.begin(t, user("two"))
+	close(begun)
 	got := finish(t, running)
 	if got.Finish != generate.FinishError || !errors.Is(got.Err, ErrBroken) || got.Text != " he" {
 		t.Errorf("got %q, %v, %v, want the text so far and ErrBroken", got.Text, got.Finish, got.Err)

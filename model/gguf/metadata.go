@@ -70,11 +70,11 @@ func (f *File) pair(r *reader) {
 	_, twice := f.values[key]
 	switch {
 	case len(key) >= maxKey || !utf8.ValidString(key):
-		r.err = fmt.Errorf("metadata key of %d bytes is too long or not UTF-8", len(key))
+		r.err = fmt.Errorf("metadata key of %d bytes is too long or not UTF-8; the file is damaged: fetch it again", len(key))
 	case twice:
-		r.err = fmt.Errorf("metadata key %q appears twice", key)
+		r.err = fmt.Errorf("metadata key %q appears twice; the file is damaged: fetch it again", key)
 	case int(v.kind) >= len(kindNames):
-		r.err = fmt.Errorf("metadata %q: %v", key, v.kind)
+		r.err = fmt.Errorf("metadata %q: %v; the file is damaged, or newer than this program: fetch it again, or convert it to version 3", key, v.kind)
 	case v.kind == kindArray:
 		r.array(key, &v)
 	case v.kind == kindString:
@@ -93,7 +93,7 @@ func (f *File) pair(r *reader) {
 func (r *reader) array(key string, v *value) {
 	v.array = kind(r.u32("a metadata array's type"))
 	if r.err == nil && (v.array == kindArray || int(v.array) >= len(kindNames)) {
-		r.err = fmt.Errorf("metadata %q: array of %v is not supported", key, v.array)
+		r.err = fmt.Errorf("metadata %q: array of %v is not supported; convert the model again without it", key, v.array)
 		return
 	}
 	if v.array != kindString {

@@ -36,7 +36,7 @@ func (r *reader) take(n uint64, what string) []byte {
 		return nil
 	}
 	if n > uint64(r.left()) {
-		r.err = fmt.Errorf("%s needs %d bytes at byte %d, %d are left; the file is truncated or damaged", what, n, r.at, r.left())
+		r.err = fmt.Errorf("%s needs %d bytes at byte %d, %d are left; the file is truncated or damaged: fetch it again", what, n, r.at, r.left())
 		return nil
 	}
 	b := r.data[r.at : r.at+int(n) : r.at+int(n)]
@@ -65,7 +65,7 @@ func (r *reader) text(what string) []byte { return r.take(r.u64(what), what) }
 func (r *reader) count(what string, size int) int {
 	n := r.u64(what)
 	if r.err == nil && n > uint64(r.left()/size) {
-		r.err = fmt.Errorf("%s %d does not fit the %d bytes that are left; the file is truncated or damaged", what, n, r.left())
+		r.err = fmt.Errorf("%s %d does not fit the %d bytes that are left; the file is truncated or damaged: fetch it again", what, n, r.left())
 	}
 	if r.err != nil {
 		return 0
@@ -156,7 +156,7 @@ func (r *reader) info() info {
 	i.Name = string(r.text("a tensor's name"))
 	dims := r.u32("the dimensions of a tensor")
 	if r.err == nil && dims > maxDims {
-		r.err = fmt.Errorf("tensor %q: %d dimensions; need at most %d", i.Name, dims, maxDims)
+		r.err = fmt.Errorf("tensor %q: %d dimensions; need at most %d; the file is damaged: fetch it again", i.Name, dims, maxDims)
 	}
 	if r.err != nil {
 		return i
@@ -184,7 +184,7 @@ func (i *info) measure(sizes []uint64) error {
 	for d, n := range sizes {
 		hi, lo := bits.Mul64(total, n)
 		if n == 0 || hi != 0 || int64(lo) < 0 {
-			return fmt.Errorf("tensor %q: shape %v (fastest dimension first) is empty or overflows", i.Name, sizes)
+			return fmt.Errorf("tensor %q: shape %v (fastest dimension first) is empty or overflows; the file is damaged: fetch it again", i.Name, sizes)
 		}
 		total = lo
 		i.Shape[len(sizes)-1-d] = int(n)
@@ -194,11 +194,11 @@ func (i *info) measure(sizes []uint64) error {
 		row = sizes[0]
 	}
 	if row%uint64(elements) != 0 {
-		return fmt.Errorf("tensor %q: rows of %d are not whole %v blocks of %d", i.Name, row, i.Type, elements)
+		return fmt.Errorf("tensor %q: rows of %d are not whole %v blocks of %d; convert the model again", i.Name, row, i.Type, elements)
 	}
 	hi, size := bits.Mul64(total/uint64(elements), uint64(bytes))
 	if hi != 0 {
-		return fmt.Errorf("tensor %q: shape %v (fastest dimension first) of %v overflows", i.Name, sizes, i.Type)
+		return fmt.Errorf("tensor %q: shape %v (fastest dimension first) of %v overflows; the file is damaged: fetch it again", i.Name, sizes, i.Type)
 	}
 	i.size = size
 	return nil
@@ -213,13 +213,13 @@ func (f *File) place(infos []info, data []byte, start, alignment int) error {
 	for _, i := range infos {
 		switch _, twice := f.tensors[i.Name]; {
 		case twice:
-			return fmt.Errorf("tensor %q appears twice", i.Name)
+			return fmt.Errorf("tensor %q appears twice; the file is damaged: fetch it again", i.Name)
 		case i.offset%uint64(alignment) != 0:
-			return fmt.Errorf("tensor %q: offset %d is not a multiple of the alignment %d", i.Name, i.offset, alignment)
+			return fmt.Errorf("tensor %q: offset %d is not a multiple of the alignment %d; the file is damaged: fetch it again", i.Name, i.offset, alignment)
 		case i.offset < end:
-			return fmt.Errorf("tensor %q: offset %d overlaps tensor %q, which ends at %d", i.Name, i.offset, last, end)
+			return fmt.Errorf("tensor %q: offset %d overlaps tensor %q, which ends at %d; the file is damaged: fetch it again", i.Name, i.offset, last, end)
 		case i.offset > space || i.size > space-i.offset:
-			return fmt.Errorf("tensor %q: %d bytes at offset %d pass the data's end %d; the file is truncated or damaged",
+			return fmt.Errorf("tensor %q: %d bytes at offset %d pass the data's end %d; the file is truncated or damaged: fetch it again",
 				i.Name, i.size, i.offset, space)
 		}
 		end, last = i.offset+i.size, i.Name

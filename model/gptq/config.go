@@ -30,6 +30,7 @@ type Config struct {
 	Quantizer         []string
 	ModelFileBaseName string // name of the weights without ".safetensors"; "" when not said
 	LMHead            bool   // the head is quantised too
+	Guessed           bool   // nothing says how asymmetric zero points are stored; Format is the likely one
 	Source            string // which file said it, for errors
 }
 
@@ -57,6 +58,10 @@ func (c *Config) String() string {
 
 // Warnings returns what a user should know before trusting the weights; often nothing.
 func (c *Config) Warnings() []string {
+	if c.Guessed {
+		return []string{"asymmetric GPTQ without a configuration: nothing says how the zero points are stored, so they are read as " +
+			"format gptq, less one each; if answers are poor, copy the model's quantize_config.json beside the weights"}
+	}
 	if c.Format == FormatV1 && !c.Sym && !c.byGPTQModel() {
 		return []string{"asymmetric GPTQ in format gptq: a zero point of 0 is stored as -1, and AutoGPTQ's packer then damages " +
 			"the zero points beside it; if answers are poor, use a gptq_v2 or symmetric copy of the model"}
@@ -87,7 +92,7 @@ func (c *Config) check() error {
 	switch c.Bits {
 	case 2, 3, 4, 8:
 	case 0:
-		return errors.New("bits is missing")
+		return errors.New("bits is missing; need 2, 3, 4 or 8 there, or a complete copy of the model")
 	default:
 		return fmt.Errorf("bits is %d; need 2, 3, 4 or 8", c.Bits)
 	}

@@ -111,6 +111,7 @@ func TestReadConfigRefusesByName(t *testing.T) {
 		`{"quant_method":"awq","bits":4}`:                          `quant_method "awq" is not supported; this program reads GPTQ`,
 		`{"w_bit":4,"q_group_size":128,"version":"GEMM"}`:          `AWQ format "GEMM" is not supported`,
 		`{"quant_method":"bitsandbytes","load_in_4bit":true}`:      `quant_method "bitsandbytes"`,
+		`{"load_in_8bit":true,"llm_int8_threshold":6.0}`:           `quantisation "bitsandbytes"`,
 		`{"quant_method":"exl2","bits":4.25}`:                      `quant_method "exl2"`,
 		`{"quant_method":"exl3","bits":3}`:                         `quant_method "exl3"`,
 		`{"quant_method":"compressed-tensors"}`:                    `quant_method "compressed-tensors"`,

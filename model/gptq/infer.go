@@ -53,22 +53,34 @@ func infer(f *safetensors.File) (*Config, error) {
 	if len(modules) == 0 {
 		return nil, nil //nolint:nilnil // documented: dense
 	}
-	if _, ok := f.Metadata()["gptq_bits"]; ok && !has(f, "gptq_bits") {
-		return fromMetadata(f.Metadata())
-	}
-	c, err := fromShapes(f, modules)
-	if has(f, "gptq_bits") {
-		c, err = fromScalars(f)
-	}
+	c, err := fromWords(f, modules)
 	if err != nil {
 		return nil, err
 	}
-	// Nothing says how zero points are stored, but symmetric ones show it.
+	// Nothing says whether the zero points are symmetric, but the words of symmetric ones show it, and how they are stored.
 	first := &linear{file: f, prefix: modules[0], config: c}
-	if err := first.fetch("qzeros", &first.qzeros, tensor.I32); err == nil && first.hasWords(symmetricV2) {
-		c.Format = FormatV2
+	if err := first.fetch("qzeros", &first.qzeros, tensor.I32); err == nil {
+		switch said := f.Metadata()["gptq_checkpoint_format"] != ""; {
+		case first.hasWords(symmetricV1), first.hasWords(symmetricGPTQModel):
+		case !first.hasWords(symmetricV2):
+			c.Sym, c.Guessed = false, !said
+		case !said:
+			c.Format = FormatV2
+		}
 	}
 	return c, nil
+}
+
+// fromWords asks the scalars, the metadata and the shapes in this order.
+func fromWords(f *safetensors.File, modules []string) (*Config, error) {
+	switch _, metadata := f.Metadata()["gptq_bits"]; {
+	case has(f, "gptq_bits"):
+		return fromScalars(f)
+	case metadata:
+		return fromMetadata(f.Metadata())
+	default:
+		return fromShapes(f, modules)
+	}
 }
 
 func has(f *safetensors.File, name string) bool {

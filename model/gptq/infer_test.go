@@ -68,6 +68,28 @@ func TestInferSeesVersionTwoInSymmetricZeroPoints(t *testing.T) {
 	}
 }
 
+// Asymmetric zero points do not show how they are stored: without a configuration a user is warned.
+func TestInferWarnsOfAsymmetricZeroPoints(t *testing.T) {
+	p := module(4)
+	p["qzeros"] = i32s([]int{2, 4}, func(i int) uint32 { return 0x12345678 + uint32(i) })
+	for name, c := range map[string]struct {
+		metadata map[string]string
+		guessed  bool
+	}{
+		"nothing said":   {nil, true},
+		"bits said":      {map[string]string{"gptq_bits": "4", "gptq_group_size": "32"}, true},
+		"format is said": {map[string]string{"gptq_bits": "4", "gptq_group_size": "32", "gptq_checkpoint_format": "gptq_v2"}, false},
+	} {
+		got, err := Infer(p.fileWith(t, c.metadata))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Sym || got.Guessed != c.guessed || (len(got.Warnings()) > 0) != c.guessed {
+			t.Errorf("%s: got %+v, warnings %q; want asymmetric, guessed %v", name, got, got.Warnings(), c.guessed)
+		}
+	}
+}
+
 func TestInferSeesActOrder(t *testing.T) {
 	p := module(4)
 	p["g_idx"] = i32s([]int{64}, func(i int) uint32 { return uint32(i % 2) })

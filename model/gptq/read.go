@@ -144,6 +144,9 @@ func refuse(m map[string]json.RawMessage) error {
 	if err := errors.Join(get(m, "quant_method", &method), get(m, "is_marlin_format", &marlin), get(m, "pack_dtype", &pack)); err != nil {
 		return oneLine(err)
 	}
+	if method == "" && (given(m, "load_in_4bit") || given(m, "load_in_8bit")) {
+		return unsupported("quantisation", "bitsandbytes") // its older files do not name it
+	}
 	if method != "" && !strings.EqualFold(method, "gptq") {
 		return unsupported("quant_method", method)
 	}

@@ -78,7 +78,7 @@ func (f *File) parseShard(path string, data []byte) (shard, error) {
 	h, err := parse(data)
 	if err != nil {
 		_ = f.Close() // the error that counts is the one above
-		return shard{}, fmt.Errorf("safetensors: %s: %w", path, err)
+		return shard{}, fmt.Errorf("safetensors: %s: %w; fetch the file again, or use another copy", path, err)
 	}
 	f.size += int64(len(data))
 	return shard{filepath.Base(path), h}, nil

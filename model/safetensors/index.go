@@ -18,7 +18,7 @@ import (
 func openIndex(path string) (*File, error) {
 	where, err := readIndex(path)
 	if err != nil {
-		return nil, fmt.Errorf("safetensors: %s: %w", path, err)
+		return nil, fmt.Errorf("safetensors: %s: %w; fetch the index again, or use another copy", path, err)
 	}
 	var files []string
 	for _, file := range where {
@@ -42,7 +42,7 @@ func openIndex(path string) (*File, error) {
 	}
 	if err := checkShards(shards, where); err != nil {
 		_ = f.Close() // the error that counts is the one above
-		return nil, fmt.Errorf("safetensors: %s: %w", path, err)
+		return nil, fmt.Errorf("safetensors: %s: %w; fetch index and shards again, from one model", path, err)
 	}
 	f.fill(shards, where)
 	return f, nil

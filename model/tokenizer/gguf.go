@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -37,6 +38,9 @@ const (
 
 // spec turns the vocabulary into the form that tokenizer.json has.
 func (v *Vocabulary) spec() (*spec, error) {
+	if v.Model == "" && len(v.Tokens) == 0 {
+		return nil, errors.New("the file holds no vocabulary; use a copy that has its tokenizer.ggml.* metadata")
+	}
 	if v.Model != "gpt2" {
 		return nil, fmt.Errorf("tokenizer model %q is not supported (supported: gpt2, byte-level BPE)", v.Model)
 	}

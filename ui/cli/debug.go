@@ -55,8 +55,12 @@ func (s *settings) tokenizerOf(cmd *cobra.Command, args []string, io streams) (*
 	if filepath.Base(path) == "tokenizer.json" {
 		return tokenizer.FromFile(path)
 	}
-	if filepath.Ext(path) == ".gguf" {
-		f, err := gguf.Open(path)
+	file, err := model.GGUFPath(path)
+	if err != nil {
+		return nil, err
+	}
+	if file != "" {
+		f, err := gguf.Open(file)
 		if err != nil {
 			return nil, err
 		}
@@ -78,8 +82,12 @@ func newDebugTokenize(s *settings, io streams) *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var texts []string
-			if err := decode(io.in, "[\"text\", …]", &texts); err != nil {
+			form := `["text", …]`
+			if err := decode(io.in, form, &texts); err != nil {
 				return err
+			}
+			if texts == nil {
+				return fmt.Errorf("standard input: it is null; want %s", form)
 			}
 			t, err := s.tokenizerOf(cmd, args, io)
 			if err != nil {
@@ -109,8 +117,12 @@ func newDebugDetokenize(s *settings, io streams) *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var lists [][]int32
-			if err := decode(io.in, "[[1, 2], …]", &lists); err != nil {
+			form := "[[1, 2], …]"
+			if err := decode(io.in, form, &lists); err != nil {
 				return err
+			}
+			if lists == nil {
+				return fmt.Errorf("standard input: it is null; want %s", form)
 			}
 			t, err := s.tokenizerOf(cmd, args, io)
 			if err != nil {

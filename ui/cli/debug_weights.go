@@ -69,6 +69,9 @@ func newDebugLogits(s *settings, io streams) *cobra.Command {
 				return err
 			}
 			return s.withDecoder(cmd, args, io, func(c *model.Checkpoint, d *sequence) error {
+				if err := spare(c, out); err != nil {
+					return err
+				}
 				logits := make([]float32, len(ids)*c.Config.Vocab)
 				err := d.Forward(cmd.Context(), ids, 0, &model.Output{Rows: len(ids), Logits: logits})
 				if err != nil {
@@ -138,6 +141,9 @@ func newDebugDequantize(s *settings, io streams) *cobra.Command {
 				return err
 			}
 			defer func() { _ = c.Close() }()
+			if err := spare(c, out); err != nil {
+				return err
+			}
 			m, err := c.Matrix(prefix)
 			if err != nil {
 				return err
@@ -151,6 +157,14 @@ func newDebugDequantize(s *settings, io streams) *cobra.Command {
 	cmd.Flags().StringVar(&out, "out", "", "file to write")
 	must(cmd.MarkFlagRequired("tensor"), cmd.MarkFlagRequired("out"))
 	return cmd
+}
+
+// spare refuses to replace the model's own weights, which --out may name by mistake.
+func spare(c *model.Checkpoint, out string) error {
+	if c.Holds(out) {
+		return usage("--out: %s holds the model's own weights and is not replaced; name another file", out)
+	}
+	return nil
 }
 
 // writeFloats writes one F32 tensor into a safetensors file.

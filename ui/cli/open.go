@@ -197,7 +197,7 @@ func vocabulary(f *gguf.File) tokenizer.Vocabulary {
 		return -1
 	}
 	v := tokenizer.Vocabulary{
-		Model: text("model"), Pre: text("pre"),
+		Source: f.Path(), Model: text("model"), Pre: text("pre"),
 		BOS: id("bos"), EOS: id("eos"), UNK: id("unknown"), PAD: id("padding"),
 	}
 	v.Tokens, _ = f.Strings("tokenizer.ggml.tokens")

@@ -55,6 +55,8 @@ func TestDebugInputThatIsNotTheFormIsRefused(t *testing.T) {
 		{"render", `{"messages":`, "unexpected EOF"},
 		{"tokenize", `["a", 3]`, `want ["text", …]`},
 		{"tokenize", `["a"]["b"]`, "follows the JSON value"},
+		{"tokenize", `null`, "it is null"},
+		{"detokenize", `null`, "it is null"},
 		{"detokenize", `[1]`, "want [[1, 2], …]"},
 	}
 	for _, c := range cases {
