@@ -9,11 +9,12 @@ import (
 )
 
 // Sizes of the kernels' blocks: threads of all of them; query rows (token, head) of a block of attention_decode, tokens of one
-// of attention_prefill.
+// of attention_prefill; blocks that share a token's norm while there are few tokens.
 const (
 	threads         = 256
 	attentionRows   = 16
 	attentionTokens = 128
+	normSlices      = 8
 )
 
 // plan turns passes into launches. A parallel block is four kernels: norms | query, key, value and up projections | attention |
@@ -142,7 +143,11 @@ func (b *builder) normalizeAt(x driver.Ptr, tokens int, list ...normed) {
 			a.outputs++
 		}
 	}
-	add(b, "norm", "norm", grid(tokens, 1), 0, a)
+	slices := 1
+	if tokens <= decodeTokens {
+		slices = normSlices
+	}
+	add(b, "norm", "norm", grid(tokens, slices), 0, a)
 }
 
 // segment is a segment of a linear launch with the format of its kernel.

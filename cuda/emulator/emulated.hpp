@@ -138,6 +138,7 @@ struct Module {
   static emulated::Kernel name##_kernel = {#name, sizeof(Args), most, name##_entry, nullptr};                             \
   static const emulated::Module name##_listed(&name##_kernel);                                                            \
   static void name([[maybe_unused]] const Args &a)
+#define KERNEL_RESIDENT(name, Args, most, blocks) KERNEL(name, Args, most)
 #define SHARED(T, name, count)                                                                                            \
   static char name##_key;                                                                                                 \
   const Shared<T> name = emulated::shared_array<T>(&name##_key, #name, count)
@@ -164,6 +165,7 @@ DEVICE u32 block_y() { return emulated::block->id[1]; }
 DEVICE u32 block_z() { return emulated::block->id[2]; }
 DEVICE u32 block_threads() { return emulated::block->threads; }
 DEVICE u32 grid_x() { return emulated::block->grid[0]; }
+DEVICE u32 grid_y() { return emulated::block->grid[1]; }
 DEVICE u32 lane_id() { return emulated::block->thread % 32; }
 DEVICE u32 warp_id() { return emulated::block->thread / 32; }
 

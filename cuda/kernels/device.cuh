@@ -3,6 +3,7 @@
 // alone, so that the same sources run on both.
 //
 //   KERNEL(name, Args, threads) { … a.field … }   an entry point with one argument struct `a`
+//   KERNEL_RESIDENT(…, blocks) { … }              the same, in so few registers that so many blocks run on a multiprocessor
 //   Global<T>, global<T>(address)                 pointers to device memory; p[i], p + i (not &p[i]), converts T → const T
 //   cast<U>(p)                                    a Global or Shared pointer to other elements
 //   SHARED(T, name, count), DYNAMIC_SHARED(T, name)  shared memory; Shared<T> where a function takes it. An array has its
@@ -28,6 +29,8 @@ typedef int i32;
 #define DEVICE static inline PEREGRINE_DEVICE __attribute__((always_inline))
 #define KERNEL(name, Args, threads)                                                                                       \
   extern "C" __attribute__((global)) __attribute__((launch_bounds(threads))) void name(const Args a)
+#define KERNEL_RESIDENT(name, Args, threads, blocks)                                                                      \
+  extern "C" __attribute__((global)) __attribute__((launch_bounds(threads, blocks))) void name(const Args a)
 #define SHARED(T, name, count) static __attribute__((shared)) T name[count]
 #define DYNAMIC_SHARED(T, name)                                                                                           \
   extern __attribute__((shared)) u32x4 peregrine_dynamic_shared[];                                                        \
@@ -61,6 +64,7 @@ DEVICE u32 block_y() { return __nvvm_read_ptx_sreg_ctaid_y(); }
 DEVICE u32 block_z() { return __nvvm_read_ptx_sreg_ctaid_z(); }
 DEVICE u32 block_threads() { return __nvvm_read_ptx_sreg_ntid_x(); }
 DEVICE u32 grid_x() { return __nvvm_read_ptx_sreg_nctaid_x(); }
+DEVICE u32 grid_y() { return __nvvm_read_ptx_sreg_nctaid_y(); }
 DEVICE u32 lane_id() { return __nvvm_read_ptx_sreg_tid_x() % 32; }
 DEVICE u32 warp_id() { return __nvvm_read_ptx_sreg_tid_x() / 32; }
 

@@ -175,7 +175,7 @@ func TestCompileAgain(t *testing.T) {
 }
 
 var (
-	declared = regexp.MustCompile(`(?m)^KERNEL\((\w+),`)
+	declared = regexp.MustCompile(`(?m)^KERNEL(?:_RESIDENT)?\((\w+),`)
 	entry    = regexp.MustCompile(`(?m)^\s*\.(?:visible|weak) \.entry (\w+)\(`)
 )
 
