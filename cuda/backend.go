@@ -102,7 +102,7 @@ func (b *Backend) Load(ctx context.Context, p *model.Params, opt model.LoadOptio
 		return nil, err
 	}
 	e := &executor{b: b, d: b.device, resident: r}
-	if err := e.load(ctx, p, opt.Progress); err != nil {
+	if err := e.load(ctx, opt.Progress); err != nil {
 		err = errors.Join(err, e.free())
 		if ctx.Err() != nil {
 			return nil, ctx.Err()

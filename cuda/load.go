@@ -10,7 +10,6 @@ import (
 	"unsafe"
 
 	"peregrine/cuda/driver"
-	"peregrine/model"
 	"peregrine/model/quant"
 	"peregrine/model/tensor"
 )
@@ -36,7 +35,7 @@ func (r *resident) stagingNeed() int64 {
 }
 
 // load allocates and fills everything. After an error free gives back what there is.
-func (e *executor) load(ctx context.Context, p *model.Params, progress func(done, total int64)) (err error) {
+func (e *executor) load(ctx context.Context, progress func(done, total int64)) (err error) {
 	e.graphs = map[pass]driver.Graph{}
 	e.plan = plan{e.resident, e.d}
 	if e.stream, err = e.d.Stream(); err != nil {

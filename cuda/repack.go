@@ -14,7 +14,7 @@ func (e *executor) repack(m *matrix, j *job, area *arena) error {
 	case quant.GPTQFormat:
 		e.stagedGPTQ(&a, m, j, area)
 		names = []string{"repack_gptq", "repack_scales_gptq"}
-		if m.packing.offsets {
+		if m.offsets {
 			names = append(names, "repack_zeros_gptq")
 		}
 	default:

@@ -43,7 +43,6 @@ type linear struct {
 	w     []*matrix
 	first []uint32 // output row of each
 	bias  slot
-	rows  uint32
 	gated bool // one matrix with gate and up rows interleaved
 }
 
@@ -206,8 +205,7 @@ func (r *resident) layer(from *model.Layer) (y layer, err error) {
 // linear joins l's matrices into one where they are stored alike, and gives each the input that it reads. Gate and up
 // projections that cannot be joined are two matrices, gate first.
 func (r *resident) linear(role string, l model.Linear, gated bool) (linear, error) {
-	y := linear{rows: uint32(l.Out()), bias: none}
-	lists := [][]*quant.Matrix{l.W}
+	y := linear{bias: none}
 	joined, err := r.matrix(l.W, gated)
 	switch {
 	case err == nil:
@@ -215,7 +213,7 @@ func (r *resident) linear(role string, l model.Linear, gated bool) (linear, erro
 	case len(l.W) == 1:
 		return y, err
 	default:
-		if lists = lists[:0]; gated && len(l.W) != 2 {
+		if gated && len(l.W) != 2 {
 			return y, fmt.Errorf("gate and up projection in %d matrices: %w", len(l.W), err)
 		}
 		for _, m := range l.W {
