@@ -8,21 +8,34 @@
 #include "math.cuh"
 #include "reduce.cuh"
 
-// Elements of a row that a thread keeps. Those behind held·256 are read again in every pass.
-constexpr u32 held = 32, THREADS = 256;
+// Elements of a row that a thread keeps, and of these how many it writes at a time. Those behind held·256 are read again in
+// every pass.
+constexpr u32 held = 32, batch = 4, THREADS = 256;
 
-// write_norm writes element k, v before weight and bias, to every output.
-DEVICE void write_norm(const pg_norm_args &a, u32 token, u32 k, float v) {
+// write_norm writes a batch, v before weight and bias, of the elements k + i·256 to every output. All loads of an output come
+// before its stores, which they could alias for all that the compiler knows: the thread waits for memory once a batch, not once
+// an element. Loads behind the end take the last element.
+DEVICE void write_norm(const pg_norm_args &a, u32 token, u32 k, const float *v) {
+  u32 at[batch];
+  UNROLL for (u32 i = 0; i < batch; i++) at[i] = min(k + i * THREADS, a.hidden - 1);
   for (u32 o = 0; o < a.outputs; o++) {
     const pg_norm_output &out = a.output[o];
-    float y = v * global<const float>(out.weight)[k];
-    if (out.bias) y += global<const float>(out.bias)[k];
-    write_x({out.x, out.place, out.features, a.precise}, token, k, y);
+    float weight[batch], bias[batch] = {};
+    u32 place[batch];
+    UNROLL for (u32 i = 0; i < batch; i++) weight[i] = global<const float>(out.weight)[at[i]], place[i] = at[i];
+    if (out.bias) {
+      UNROLL for (u32 i = 0; i < batch; i++) bias[i] = global<const float>(out.bias)[at[i]];
+    }
+    if (out.place) {
+      UNROLL for (u32 i = 0; i < batch; i++) place[i] = global<const u32>(out.place)[at[i]];
+    }
+    UNROLL for (u32 i = 0; i < batch; i++)
+      if (k + i * THREADS < a.hidden) write_x({out.x, 0, out.features, a.precise}, token, place[i], v[i] * weight[i] + bias[i]);
   }
 }
 
 // norm: y = (v − mean)/sqrt(variance + eps)·weight + bias, RMSNorm with a mean of 0; f32, two passes, so that a mean far
-// from 0 costs no digits. Grid (tokens, slices): block s of a token writes every slices-th run of 256 features.
+// from 0 costs no digits. Grid (tokens, slices): block s of a token writes every slices-th batch of 4·256 features.
 KERNEL(norm, pg_norm_args, 256) {
   SHARED(float, sums, 32);
   SHARED(float, squares, 32);
@@ -45,12 +58,14 @@ KERNEL(norm, pg_norm_args, 256) {
     square = fma(d, d, square);
   }
   float scale = 1.0f / square_root(block_sum(square, squares) / float(hidden) + a.eps);
-  UNROLL for (u32 i = 0; i < held; i++) {
-    u32 k = first + i * THREADS;
-    if (k < hidden && i % grid_y() == block_y()) write_norm(a, token, k, v[i] * scale);
+  UNROLL for (u32 i = 0; i < held; i++) v[i] *= scale;
+  UNROLL for (u32 i = 0; i < held; i += batch)
+    if (i / batch % grid_y() == block_y()) write_norm(a, token, first + i * THREADS, v + i);
+  for (u32 k = behind, n = held / batch; k < hidden; k += batch * THREADS, n++) {
+    if (n % grid_y() != block_y()) continue;
+    UNROLL for (u32 i = 0; i < batch; i++) v[i] = k + i * THREADS < hidden ? (in[k + i * THREADS] - mean) * scale : 0.0f;
+    write_norm(a, token, k, v);
   }
-  for (u32 k = behind, i = held; k < hidden; k += THREADS, i++)
-    if (i % grid_y() == block_y()) write_norm(a, token, k, (in[k] - mean) * scale);
 }
 
 // activate: x[place[f]] = silu(gate[f])·up[f]. Grid (blocks, tokens): the blocks share a token's features. Block up to 256.
