@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"peregrine/cuda/driver"
@@ -19,30 +20,28 @@ type fragments struct {
 	precise  bool
 }
 
-// newFragments makes an x whose every element is poison, so that what is not written shows. Of the features behind the first n none
-// has a place.
+// newFragments makes an x of n features or a few more, of which n have a place.
 func (r rig) newFragments(random *rand.Rand, tokens, n int, precise, placed bool) fragments {
+	r.Helper()
 	x := fragments{features: ceilDiv(n+3, 32) * 32, tokens: tokens, precise: precise}
 	if placed {
 		for _, p := range random.Perm(x.features)[:n] {
 			x.place = append(x.place, uint32(p))
 		}
 	}
-	count := ceilDiv(tokens, 8) * 8 * x.features
-	if precise {
-		poison := make([]float32, count)
-		for i := range poison {
-			poison[i] = unwritten
-		}
-		x.at = put(r, poison)
-		return x
-	}
-	poison := make([]uint16, count)
-	for i := range poison {
-		poison[i] = tensor.ToF16(unwritten)
-	}
-	x.at = put(r, poison)
+	r.poison(&x)
 	return x
+}
+
+// poison gives x new memory in which nothing was written yet.
+func (r rig) poison(x *fragments) {
+	r.Helper()
+	n := ceilDiv(x.tokens, 8) * 8 * x.features
+	if x.precise {
+		x.at = put(r, slices.Repeat([]float32{unwritten}, n))
+	} else {
+		x.at = put(r, slices.Repeat([]uint16{tensor.ToF16(unwritten)}, n))
+	}
 }
 
 const unwritten = -1024 // exact in f16, and no result comes near it
