@@ -24,7 +24,6 @@ type (
 	activateArgs  = C.pg_activate_args
 	repackArgs    = C.pg_repack_args
 	readArgs      = C.pg_read_args
-	passState     = C.pg_state
 	candidate     = C.pg_candidate
 )
 

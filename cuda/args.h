@@ -83,7 +83,7 @@ typedef struct {
   uint32_t reserved;
 } pg_norm_output;
 
-// norm: one block a token. Statistics once, then every output.
+// norm: grid (tokens, slices). Every block computes its token's statistics; block s writes every slices-th run of 256 features.
 typedef struct {
   pg_norm_output output[PG_NORM_OUTPUTS];
   pg_ptr in; // f32 [tokens][hidden]
@@ -147,7 +147,7 @@ typedef struct {
 
 enum { PG_TOP = 64, PG_TOP_CHUNK = 1024 };
 
-// activate: x[place[f]] = silu(gate[f]) · up[f], where gate and up are stored in different formats. Grid (tokens).
+// activate: x[place[f]] = silu(gate[f]) · up[f], where gate and up are stored in different formats. Grid (blocks, tokens).
 typedef struct {
   pg_ptr gate; // f32 [tokens][ffn]
   pg_ptr up;
