@@ -32,11 +32,20 @@ const (
 	maxSegments    = C.PG_SEGMENTS
 	maxNormOutputs = C.PG_NORM_OUTPUTS
 	decodeTokens   = C.PG_DECODE_TOKENS
+	decodeTiles    = C.PG_DECODE_TILES
 	prefillTiles   = C.PG_PREFILL_TILES
 	prefillTokens  = C.PG_PREFILL_TOKENS
 	topMost        = C.PG_TOP
 	topChunk       = C.PG_TOP_CHUNK
 )
+
+// decodeShared returns how much shared memory linear_decode of a format needs.
+func decodeShared(format string) int {
+	if format == "g3" || format == "f32" {
+		return C.PG_DECODE_SHARED_WIDE
+	}
+	return C.PG_DECODE_SHARED
+}
 
 // Epilogues of a matrix product.
 const (
@@ -70,6 +79,7 @@ type kernelLaunch struct {
 	function    driver.Function
 	grid, block driver.Dim
 	shared      int
+	early       bool // the kernel waits by itself for those ahead
 	args        unsafe.Pointer
 	size        uintptr
 }
@@ -82,6 +92,10 @@ func newLaunch[T any](f driver.Function, grid driver.Dim, threads uint32, shared
 	}
 }
 
+// on puts the launch in a stream.
 func (l kernelLaunch) on(s driver.Stream) error {
+	if l.early {
+		return s.LaunchEarly(l.function, l.grid, l.block, l.shared, l.args, l.size)
+	}
 	return s.Launch(l.function, l.grid, l.block, l.shared, l.args, l.size)
 }

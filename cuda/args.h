@@ -40,7 +40,10 @@ enum pg_epilogue {
 
 typedef struct {
   pg_matrix w;
-  pg_ptr x; // f16, or f32 for the precise kernels
+  pg_ptr x;        // f16, or f32 for the precise kernels
+  pg_ptr ready;    // linear_decode: counts the blocks that have written x; 0: the kernels ahead have
+  uint32_t blocks; // how many write x
+  uint32_t reserved;
 } pg_source;
 
 typedef struct {
@@ -52,9 +55,12 @@ typedef struct {
   uint32_t sources;
   uint32_t epilogue;
   uint32_t tiles; // row tiles
+  pg_ptr done;    // u32: linear_decode counts its blocks whose outputs are written; 0: nobody asks
 } pg_segment;
 
-// linear_decode_F: grid (all segments' tiles), tokens ≤ 8. linear_precise_F: grid (all segments' tiles, token groups of 8).
+// linear_decode_F: grid (Σ ceil(tiles / PG_DECODE_TILES)), PG_DECODE_SHARED bytes of shared memory (g3, f32:
+// PG_DECODE_SHARED_WIDE), tokens ≤ 8.
+// linear_precise_F: grid (all segments' tiles, token groups of 8).
 // linear_prefill_F: grid (Σ ceil(tiles / PG_PREFILL_TILES), ceil(tokens / PG_PREFILL_TOKENS)).
 typedef struct {
   pg_segment segment[PG_SEGMENTS];
@@ -62,7 +68,7 @@ typedef struct {
   uint32_t tokens;
 } pg_linear_args;
 
-enum { PG_PREFILL_TILES = 8, PG_PREFILL_TOKENS = 128 };
+enum { PG_PREFILL_TILES = 8, PG_PREFILL_TOKENS = 128, PG_DECODE_TILES = 2, PG_DECODE_SHARED = 72 << 10, PG_DECODE_SHARED_WIDE = 120 << 10 };
 
 // embed_F: out[token][feature] = w[id[token]][feature]. Grid (tokens).
 typedef struct {
@@ -122,6 +128,10 @@ typedef struct {
   uint32_t row;
   uint32_t context; // positions of the cache
   uint32_t splits;  // blocks along the sequence; decode and precise
+  uint32_t blocks;  // attention_decode: qkv is written when `ready` has counted so many
+  uint32_t reserved;
+  pg_ptr ready;     // attention_decode: u32, pg_segment.done of the query, key and value projections; 0: the kernels ahead wrote qkv
+  pg_ptr done;      // attention_decode: u32, counts kv_heads · (16 query rows of a head) when x is written; 0: nobody asks
   float scale;      // 1/sqrt(head_dim); scores are (q·k + slope·j) · scale
   uint32_t precise;
 } pg_attention_args;

@@ -74,7 +74,7 @@ func (r rig) newAttention(c attentionCase) *attentionRun {
 		partial: address(r.room(int64(4 * c.tokens * c.heads * splits * (a.row + 2)))), arrived: address(put(r, make([]uint32, c.kvHeads*groups))),
 		place: address(put(r, a.x.place)), x: address(a.x.at), features: size(a.x.features), tokens: size(c.tokens), heads: size(c.heads),
 		kv_heads: size(c.kvHeads), head_dim: size(c.headDim), row: size(a.row), context: size(a.context), splits: size(splits),
-		scale: float(headScale(c.headDim)), precise: truth(c.precise),
+		scale: float(headScale(c.headDim)), precise: truth(c.precise), blocks: 3, ready: address(put(r, []uint32{3})),
 	}
 	return a
 }

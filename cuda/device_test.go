@@ -103,6 +103,7 @@ func runKernel[A any](t *testing.T, d driver.Device, module, name string, grid [
 // tryKernel is runKernel for a test that wants the error.
 func tryKernel[A any](t *testing.T, d driver.Device, module, name string, grid []int, threads, shared int, args *A) error {
 	t.Helper()
+	copied := *args // which may be part of something with Go pointers
 	f, err := d.Function(module, name)
 	must(t, err)
 	if shared > 48<<10 {
@@ -114,7 +115,7 @@ func tryKernel[A any](t *testing.T, d driver.Device, module, name string, grid [
 	for i, n := range grid {
 		dim[i] = uint32(n)
 	}
-	err = s.Launch(f, driver.Dim{X: dim[0], Y: dim[1], Z: dim[2]}, driver.Dim{X: uint32(threads), Y: 1, Z: 1}, shared, unsafe.Pointer(args), unsafe.Sizeof(*args))
+	err = s.Launch(f, driver.Dim{X: dim[0], Y: dim[1], Z: dim[2]}, driver.Dim{X: uint32(threads), Y: 1, Z: 1}, shared, unsafe.Pointer(&copied), unsafe.Sizeof(copied))
 	if err == nil {
 		err = s.Synchronize()
 	}

@@ -124,13 +124,14 @@ func (e *executor) wantsMore(out *model.Output) bool {
 	return false
 }
 
-// fill writes what the pass reads from the host: position, ids, rotary angles.
+// fill writes what the pass reads from the host: position, ids, rotary angles, counters that begin at 0.
 func (e *executor) fill(tokens []int32, pos int) {
-	u := uploadLayout(len(tokens), e.config.HeadDim)
+	u := uploadLayout(len(tokens), &e.config)
 	binary.LittleEndian.PutUint32(e.upload, uint32(pos))
 	for i, id := range tokens {
 		binary.LittleEndian.PutUint32(e.upload[u.ids+4*i:], uint32(id))
 	}
+	clear(e.upload[u.counters:u.bytes])
 	if e.config.Positions != model.Rotary {
 		return
 	}
@@ -163,7 +164,7 @@ func (e *executor) run(p pass) error {
 
 // record issues everything that a pass does on the device.
 func (e *executor) record(p pass) error {
-	u := uploadLayout(p.tokens, e.config.HeadDim)
+	u := uploadLayout(p.tokens, &e.config)
 	if err := e.stream.CopyToDevice(e.at(e.work.upload), e.upload[:u.bytes]); err != nil {
 		return err
 	}

@@ -41,7 +41,7 @@ func (e *executor) load(ctx context.Context, progress func(done, total int64)) (
 	if e.stream, err = e.d.Stream(); err != nil {
 		return err
 	}
-	if e.upload, err = e.d.AllocHost(uploadLayout(chunkTokens, e.config.HeadDim).bytes); err != nil {
+	if e.upload, err = e.d.AllocHost(uploadLayout(chunkTokens, &e.config).bytes); err != nil {
 		return err
 	}
 	if e.results, err = e.d.AllocHost(resultBytes(logitsRows)); err != nil {

@@ -48,7 +48,7 @@ func (e *executor) Phases(n, pos int) (_ []Phase, err error) {
 			return nil, err
 		}
 	}
-	u := uploadLayout(n, e.config.HeadDim)
+	u := uploadLayout(n, &e.config)
 	times := make([][]time.Duration, len(list))
 	for range phaseRounds {
 		if err := e.stream.CopyToDevice(e.at(e.work.upload), e.upload[:u.bytes]); err != nil {
@@ -67,6 +67,7 @@ func (e *executor) timeLaunches(list []kernelLaunch, marks []driver.Event, times
 		return err
 	}
 	for i, l := range list {
+		l.early = false
 		if err := errors.Join(l.on(e.stream), e.stream.Record(marks[i+1])); err != nil {
 			return err
 		}

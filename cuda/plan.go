@@ -24,6 +24,14 @@ type plan struct {
 	d driver.Device
 }
 
+// What is counted of each layer while decoding.
+const (
+	counterQKV = iota
+	counterUp
+	counterAttention
+	layerCounters
+)
+
 // launches lists what a pass runs, in order.
 func (p *plan) launches(s pass) ([]kernelLaunch, error) {
 	b := &builder{plan: p, pass: s}
@@ -63,6 +71,13 @@ func add[T any](b *builder, module, name string, grid driver.Dim, shared int, ar
 	b.list = append(b.list, l)
 }
 
+// early lets the kernel that was added last begin while those ahead still run.
+func (b *builder) early() {
+	if b.err == nil {
+		b.list[len(b.list)-1].early = true
+	}
+}
+
 // args says where m lies.
 func (r *resident) args(m *matrix) matrixArgs {
 	return matrixArgs{
@@ -78,7 +93,7 @@ func headScale(headDim int) float32 { return float32(1 / math.Sqrt(float64(headD
 func grid(x, y int) driver.Dim { return driver.Dim{X: uint32(x), Y: uint32(y), Z: 1} }
 
 func (b *builder) embedTokens() {
-	u := uploadLayout(b.tokens, b.config.HeadDim)
+	u := uploadLayout(b.tokens, &b.config)
 	add(b, "linear_"+b.embed.name, "embed_"+b.embed.name, grid(b.tokens, 1), 0, embedArgs{
 		w: b.args(b.embed), ids: address(b.at(b.work.upload) + driver.Ptr(u.ids)), place: address(b.at(b.embed.placeAt)),
 		out: address(b.at(b.work.x)), hidden: size(b.config.Hidden), tokens: size(b.tokens),
@@ -88,7 +103,7 @@ func (b *builder) embedTokens() {
 func (b *builder) layer(y *layer) {
 	if !b.config.Parallel {
 		b.normalize(b.work.x, b.tokens, normed{y.attnNorm, y.qkv})
-		b.multiply(b.tokens, b.stores(y.qkv, b.work.qkv, b.qkvRows())...)
+		b.multiply(b.tokens, b.projections(y)...)
 		b.attention(y)
 		b.multiply(b.tokens, b.adds(y.attnOut)...)
 		b.normalize(b.work.x, b.tokens, normed{y.mlpNorm, y.up})
@@ -102,7 +117,7 @@ func (b *builder) layer(y *layer) {
 		mlpNorm = y.attnNorm
 	}
 	b.normalize(b.work.x, b.tokens, normed{y.attnNorm, y.qkv}, normed{mlpNorm, y.up})
-	b.multiply(b.tokens, append(b.stores(y.qkv, b.work.qkv, b.qkvRows()), b.ups(y)...)...)
+	b.multiply(b.tokens, append(b.projections(y), b.counted(y, counterUp, b.ups(y))...)...)
 	b.attention(y)
 	b.activate(y)
 	out, down := b.adds(y.attnOut), b.adds(y.down)
@@ -111,10 +126,45 @@ func (b *builder) layer(y *layer) {
 		b.multiply(b.tokens, down...)
 		return
 	}
-	both := out[0]
-	both.bytes += down[0].bytes
-	both.args.source[1], both.args.bias[1], both.args.sources = down[0].args.source[0], down[0].args.bias[0], 2
+	// The attention runs beside the product with the up projection's output, which is the larger one and goes first.
+	both := down[0]
+	both.bytes += out[0].bytes
+	both.args.source[1], both.args.bias[1], both.args.sources = out[0].args.source[0], out[0].args.bias[0], 2
+	if b.config.MLP == model.GELU {
+		first := &both.args.source[0]
+		first.ready, first.blocks = address(b.counter(y, counterUp)), size(y.up.blocks())
+		second := &both.args.source[1]
+		second.ready, second.blocks = address(b.counter(y, counterAttention)), size(b.config.KVHeads*b.attentionBlocks())
+	}
 	b.multiply(b.tokens, both)
+}
+
+// projections are the segments that compute queries, keys and values; they count what they have written.
+func (b *builder) projections(y *layer) []segment {
+	list := b.stores(y.qkv, b.work.qkv, b.qkvRows())
+	return b.counted(y, counterQKV, list)
+}
+
+// counted makes segments count their finished blocks.
+func (b *builder) counted(y *layer, counter int, list []segment) []segment {
+	for i := range list {
+		list[i].args.done = address(b.counter(y, counter))
+	}
+	return list
+}
+
+// counter returns where one of the layer's counters is.
+func (b *builder) counter(y *layer, counter int) driver.Ptr {
+	u := uploadLayout(b.tokens, &b.config)
+	return b.at(b.work.upload) + driver.Ptr(u.counters+4*(layerCounters*y.index+counter))
+}
+
+// blocks is how many blocks of linear_decode write l's outputs.
+func (l *linear) blocks() (n int) {
+	for _, m := range l.w {
+		n += ceilDiv(m.rowTiles, decodeTiles)
+	}
+	return n
 }
 
 func (b *builder) qkvRows() int { return (b.config.Heads + 2*b.config.KVHeads) * b.config.HeadDim }
@@ -148,6 +198,7 @@ func (b *builder) normalizeAt(x driver.Ptr, tokens int, list ...normed) {
 		slices = normSlices
 	}
 	add(b, "norm", "norm", grid(tokens, slices), 0, a)
+	b.early()
 }
 
 // segment is a segment of a linear launch with the format of its kernel.
@@ -227,13 +278,14 @@ func (b *builder) activate(y *layer) {
 		x: address(b.at(down.input.at)), features: word(down.input.features), ffn: size(b.config.FFN),
 		tokens: size(b.tokens), precise: truth(b.precise()),
 	})
+	b.early()
 }
 
 // multiply runs segments whose outputs are disjoint: one launch for those of a format, at most maxSegments at a time.
 func (b *builder) multiply(tokens int, list ...segment) {
 	for len(list) > 0 {
 		format := list[0].format
-		a, tiles, groups, bytes := linearArgs{tokens: size(tokens)}, 0, 0, int64(0)
+		a, tiles, pairs, groups, bytes := linearArgs{tokens: size(tokens)}, 0, 0, 0, int64(0)
 		var rest []segment
 		for _, s := range list {
 			if s.format != format || a.segments == maxSegments {
@@ -244,13 +296,15 @@ func (b *builder) multiply(tokens int, list ...segment) {
 			a.segments++
 			bytes += s.bytes
 			tiles += int(s.args.tiles)
+			pairs += ceilDiv(int(s.args.tiles), decodeTiles)
 			groups += ceilDiv(int(s.args.tiles), prefillTiles)
 		}
 		switch {
 		case b.precise():
 			add(b, "linear_"+format, "linear_precise_"+format, grid(tiles, ceilDiv(tokens, decodeTokens)), 0, a)
 		case tokens <= decodeTokens:
-			add(b, "linear_"+format, "linear_decode_"+format, grid(tiles, 1), 0, a)
+			add(b, "linear_"+format, "linear_decode_"+format, grid(pairs, 1), decodeShared(format), a)
+			b.early()
 		default:
 			add(b, "linear_"+format, "linear_prefill_"+format, grid(groups, ceilDiv(tokens, prefillTokens)), 0, a)
 		}
@@ -263,13 +317,14 @@ func (b *builder) multiply(tokens int, list ...segment) {
 
 func (b *builder) attention(y *layer) {
 	c, w, out := b.config, &b.work, y.attnOut.w[0]
-	u := uploadLayout(b.tokens, c.HeadDim)
+	u := uploadLayout(b.tokens, &c)
 	a := attentionArgs{
 		qkv: address(b.at(w.qkv)), slopes: address(b.at(b.slopes)), keys: address(b.at(y.keys)), values: address(b.at(y.values)),
 		state: address(b.at(w.upload)), partial: address(b.at(w.partial)), arrived: address(b.at(w.arrived)),
 		place: address(b.at(out.placeAt)), x: address(b.at(out.input.at)), features: word(out.input.features),
 		tokens: size(b.tokens), heads: size(c.Heads), kv_heads: size(c.KVHeads), head_dim: size(c.HeadDim), row: size(b.row),
 		context: size(b.positions), splits: size(w.splits), scale: float(headScale(c.HeadDim)), precise: truth(b.precise()),
+		ready: address(b.counter(y, counterQKV)), blocks: size(y.qkv.blocks()), done: address(b.counter(y, counterAttention)),
 	}
 	if c.Positions == model.Rotary {
 		a.angles = address(b.at(w.upload) + driver.Ptr(u.angles))
@@ -280,12 +335,18 @@ func (b *builder) attention(y *layer) {
 		add(b, "attention", "rope_store", grid(b.tokens, c.KVHeads), 0, a)
 		add(b, "attention", "attention", grid(c.Heads, b.tokens), 0, a)
 	case b.tokens <= decodeTokens:
-		rows := ceilDiv(b.tokens*c.Heads/c.KVHeads, attentionRows)
+		rows := b.attentionBlocks()
 		add(b, "attention_decode", "attention_decode_"+row, driver.Dim{X: uint32(w.splits), Y: uint32(c.KVHeads), Z: uint32(rows)}, 0, a)
+		b.early()
 	default:
 		add(b, "attention", "rope_store", grid(b.tokens, c.KVHeads), 0, a)
 		add(b, "attention_prefill", "attention_prefill_"+row, grid(ceilDiv(b.tokens, attentionTokens), c.Heads), 0, a)
 	}
+}
+
+// attentionBlocks is how many blocks of attention_decode share the query rows of a KV head.
+func (b *builder) attentionBlocks() int {
+	return ceilDiv(b.tokens*b.config.Heads/b.config.KVHeads, attentionRows)
 }
 
 // output computes the logits of the last rows and picks the best.
@@ -301,5 +362,7 @@ func (b *builder) output() {
 		vocab:   size(c.Vocab), rows: size(b.rows), k: size(min(topMost, c.Vocab)), chunks: size(chunks),
 	}
 	add(b, "top", "top_chunk", grid(chunks, b.rows), 0, a)
+	b.early()
 	add(b, "top", "top_merge", grid(b.rows, 1), 0, a)
+	b.early()
 }

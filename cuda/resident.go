@@ -50,6 +50,7 @@ type linear struct {
 type norm struct{ weight, bias slot }
 
 type layer struct {
+	index                  int
 	attnNorm, mlpNorm      norm
 	qkv, attnOut, up, down linear
 	keys, values           slot
@@ -172,6 +173,7 @@ func (r *resident) planWeights(p *model.Params) (err error) {
 }
 
 func (r *resident) layer(from *model.Layer) (y layer, err error) {
+	y.index = len(r.layers)
 	y.attnNorm, y.mlpNorm = r.norm(from.AttnNorm), r.norm(from.MLPNorm)
 	if y.qkv, err = r.linear("qkv", from.QKV, false); err != nil {
 		return y, err
@@ -325,7 +327,7 @@ func (r *resident) planWork() {
 	for _, x := range r.inputs {
 		x.at = m.take(int64(chunkTokens) * int64(x.features) * r.xBytes())
 	}
-	w.upload = m.take(int64(uploadLayout(chunkTokens, c.HeadDim).bytes))
+	w.upload = m.take(int64(uploadLayout(chunkTokens, &c).bytes))
 	w.results = m.take(int64(resultBytes(logitsRows)))
 	w.x = floats(chunkTokens, c.Hidden)
 	w.qkv = floats(chunkTokens, (c.Heads+2*c.KVHeads)*c.HeadDim)
@@ -343,11 +345,12 @@ func (r *resident) planWork() {
 	w.topped = m.take(int64(logitsRows) * int64(chunks) * (8*topMost + 8))
 }
 
-// passInput is the layout of what a pass gets from the host: pg_state, ids, angles.
-type passInput struct{ ids, angles, bytes int }
+// passInput is the layout of what a pass gets from the host: pg_state, ids, angles, the layers' counters (0).
+type passInput struct{ ids, angles, counters, bytes int }
 
-func uploadLayout(tokens, headDim int) passInput {
+func uploadLayout(tokens int, c *model.Config) passInput {
 	ids := 16
 	angles := ids + (4*tokens+15)&^15
-	return passInput{ids, angles, angles + tokens*headDim/2*8}
+	counters := angles + tokens*c.HeadDim/2*8
+	return passInput{ids, angles, counters, counters + 4*layerCounters*c.Layers}
 }

@@ -83,6 +83,10 @@ type Function interface {
 type Stream interface {
 	// Launch runs a kernel whose one argument is the struct of size bytes at args, which is copied before Launch returns.
 	Launch(f Function, grid, block Dim, shared int, args unsafe.Pointer, size uintptr) error
+	// LaunchEarly is Launch of a kernel that waits by itself for those ahead of it in the stream, before it touches anything
+	// that they may write: it may begin while they still run, so that what it does without them costs no time of its own.
+	// Devices, drivers and modules that cannot do so let it wait.
+	LaunchEarly(f Function, grid, block Dim, shared int, args unsafe.Pointer, size uintptr) error
 	// CopyToDevice reads src when the stream gets there: src must be page-locked and stay as it is until then.
 	CopyToDevice(dst Ptr, src []byte) error
 	// CopyToHost writes dst when the stream gets there; dst must be page-locked.

@@ -31,6 +31,7 @@ func functionHandle(f *cu.Function) C.CUfunction { return *(*C.CUfunction)(unsaf
 type function struct {
 	gpu      *gpu
 	kernel   kernel
+	waits    bool // see kernels.Waits
 	function cu.Function
 }
 
@@ -48,14 +49,15 @@ func (g *gpu) Function(module, name string) (Function, error) {
 		if err != nil {
 			return nil, err
 		}
-		if loaded, err = g.compile(module, ptx); err != nil {
+		if loaded.module, err = g.compile(module, ptx); err != nil {
 			return nil, err
 		}
+		loaded.waits = kernels.Waits(ptx)
 		g.loaded[module] = loaded
 	}
-	f := &function{gpu: g, kernel: k}
+	f := &function{gpu: g, kernel: k, waits: loaded.waits}
 	err := g.do(func() (err error) {
-		f.function, err = loaded.Function(name)
+		f.function, err = loaded.module.Function(name)
 		return err
 	}, "cuModuleGetFunction(%s, %s)", module, name)
 	if err != nil {

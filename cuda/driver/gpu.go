@@ -23,7 +23,7 @@ type gpu struct {
 	dead    atomic.Pointer[failure] // set once: why every further call fails
 
 	modules sync.Mutex // over functions and loaded, while a module is compiled too
-	loaded  map[string]cu.Module
+	loaded  map[string]module
 	known   map[kernel]*function
 
 	memory sync.Mutex    // over host
@@ -31,6 +31,12 @@ type gpu struct {
 }
 
 type failure struct{ err error }
+
+// module is one that was compiled.
+type module struct {
+	module cu.Module
+	waits  bool // see kernels.Waits
+}
 
 // kernel names one.
 type kernel struct{ module, name string }
@@ -40,7 +46,7 @@ var errClosed = errors.New("cuda: the device is closed")
 func newDevice(info Info, context cu.CUContext) *gpu {
 	return &gpu{
 		info: info, context: context,
-		loaded: map[string]cu.Module{}, known: map[kernel]*function{}, host: map[*byte]int{},
+		loaded: map[string]module{}, known: map[kernel]*function{}, host: map[*byte]int{},
 	}
 }
 

@@ -4,11 +4,17 @@
 
 #include <stdlib.h>
 
-CUresult native_launch(CUcontext context, CUfunction f, const unsigned grid[3], const unsigned block[3], unsigned shared,
+CUresult native_launch(CUcontext context, CUfunction f, const unsigned grid[3], const unsigned block[3], unsigned shared, int early,
                        CUstream stream, void *args, size_t size) {
   void *packed[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, args, CU_LAUNCH_PARAM_BUFFER_SIZE, &size, CU_LAUNCH_PARAM_END};
   CUresult r = cuCtxSetCurrent(context);
   if (r) return r;
+  if (early) {
+    CUlaunchAttribute overlap = {.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION};
+    overlap.value.programmaticStreamSerializationAllowed = 1;
+    CUlaunchConfig config = {grid[0], grid[1], grid[2], block[0], block[1], block[2], shared, stream, &overlap, 1};
+    return cuLaunchKernelEx(&config, f, NULL, packed);
+  }
   return cuLaunchKernel(f, grid[0], grid[1], grid[2], block[0], block[1], block[2], shared, stream, NULL, packed);
 }
 

@@ -5,8 +5,9 @@
 
 #include "stub/stand_in.h"
 
-// native_launch runs a kernel whose one parameter is the struct of size bytes at args.
-CUresult native_launch(CUcontext context, CUfunction f, const unsigned grid[3], const unsigned block[3], unsigned shared,
+// native_launch runs a kernel whose one parameter is the struct of size bytes at args; early: the kernel may begin before those
+// ahead of it in the stream have finished (programmatic dependent launch).
+CUresult native_launch(CUcontext context, CUfunction f, const unsigned grid[3], const unsigned block[3], unsigned shared, int early,
                        CUstream stream, void *args, size_t size);
 
 CUresult native_replay(CUcontext context, CUgraphExec graph, CUstream stream);

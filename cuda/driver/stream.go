@@ -13,6 +13,9 @@ import (
 	"gorgonia.org/cu"
 )
 
+// earlyDriver is the first version whose graphs keep that a kernel may begin early, CUDA 12.3.
+const earlyDriver = 12030
+
 // stream is a queue of the device's.
 type stream struct {
 	gpu    *gpu
@@ -22,6 +25,18 @@ type stream struct {
 func (s *stream) handle() C.CUstream { return C.CUstream(unsafe.Pointer(s.stream.C())) }
 
 func (s *stream) Launch(f Function, grid, block Dim, shared int, args unsafe.Pointer, size uintptr) error {
+	return s.launch(f, grid, block, shared, args, size, 0)
+}
+
+func (s *stream) LaunchEarly(f Function, grid, block Dim, shared int, args unsafe.Pointer, size uintptr) error {
+	early := 0
+	if k, ok := f.(*function); ok && k.waits && s.gpu.info.Driver >= earlyDriver {
+		early = 1
+	}
+	return s.launch(f, grid, block, shared, args, size, early)
+}
+
+func (s *stream) launch(f Function, grid, block Dim, shared int, args unsafe.Pointer, size uintptr, early int) error {
 	if dead := s.gpu.dead.Load(); dead != nil {
 		return dead.err
 	}
@@ -30,7 +45,7 @@ func (s *stream) Launch(f Function, grid, block Dim, shared int, args unsafe.Poi
 		return fmt.Errorf("cuda: launch of a kernel of another device (%T)", f)
 	}
 	r := C.native_launch(contextHandle(&s.gpu.context), functionHandle(&k.function), (*C.uint)(&grid.X), (*C.uint)(&block.X),
-		C.uint(shared), s.handle(), args, C.size_t(size))
+		C.uint(shared), C.int(early), s.handle(), args, C.size_t(size))
 	if r == C.CUDA_SUCCESS {
 		return nil
 	}

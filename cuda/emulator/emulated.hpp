@@ -214,7 +214,13 @@ template <class T> DEVICE u32x4 load_stream(const Global<T> &p) { return emulate
 template <class T, class Space> DEVICE void store16(const emulated::Pointer<T, Space> &p, u32x4 v) { emulated::store(p, v); }
 
 DEVICE u32 atomic_add(Global<u32> p, u32 v) { return __atomic_fetch_add(p.at(4, 4), v, __ATOMIC_SEQ_CST); }
+DEVICE u32 load_acquire(Global<const u32> p) { return p[0]; }
+// Kernels follow one another.
+DEVICE void let_next_begin() {}
+DEVICE void wait_for_previous() {}
 DEVICE void thread_fence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+
+DEVICE void pause() {}
 
 // The source is read, and the copy made, when it is waited for.
 template <class T, class U> DEVICE void cp_async16(const Shared<T> &to, const Global<U> &p, bool valid = true) {

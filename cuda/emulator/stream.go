@@ -240,6 +240,11 @@ func (s *stream) Synchronize() error {
 	return s.device.state()
 }
 
+// LaunchEarly is Launch: kernels follow one another here.
+func (s *stream) LaunchEarly(f driver.Function, grid, block driver.Dim, shared int, args unsafe.Pointer, size uintptr) error {
+	return s.Launch(f, grid, block, shared, args, size)
+}
+
 func (s *stream) Launch(f driver.Function, grid, block driver.Dim, shared int, args unsafe.Pointer, size uintptr) error {
 	if err := s.usable(); err != nil {
 		return s.refuse(err)

@@ -7,6 +7,7 @@
 // them in their order (the counter is an integer: who is last changes nothing). Reads the cache once a 16 rows, 4·row bytes a
 // key. Oracle: attention of model/oracle.
 #include "attention.cuh"
+#include "order.cuh"
 
 constexpr u32 SPLIT_KEYS = 256, WARPS = 8, ROWS = 16, CHUNK = 64;
 
@@ -58,11 +59,15 @@ template <u32 Row> DEVICE void attention_decode(const pg_attention_args &a) {
   SHARED(float, totals, WARPS * ROWS);
   SHARED(float, room, WARPS * ROWS * CHUNK);
   SHARED(u32, last, 1);
+  let_next_begin();
   const u32 pos = global<const pg_state>(a.state)->pos, length = pos + a.tokens, split = block_x();
   const u32 splits = (length + SPLIT_KEYS - 1) / SPLIT_KEYS, begin = split * SPLIT_KEYS;
   if (split >= splits) return;
   const u32 group = a.heads / a.kv_heads, n = lane_id() / 4, c = lane_id() % 4;
   const decode_rows b = {block_y(), group, group * a.tokens, block_z() * ROWS};
+  // Queries, keys and values are there before the up projections of the same launch are. Kernels behind this one may need both,
+  // so wait_for_previous comes at the end.
+  wait_count(a.ready, a.blocks);
   // Every block that reads a new key writes it first, all the same bits.
   for (u32 t = 0; t < a.tokens; t++)
     if (pos + t >= begin && pos + t < begin + SPLIT_KEYS) store_token(a, t, pos + t, b.kv_head);
@@ -127,16 +132,23 @@ template <u32 Row> DEVICE void attention_decode(const pg_attention_args &a) {
     }
     sync_block();
   }
-  if (splits == 1) return;
+  if (splits == 1) {
+    count_done(a.done);
+    wait_for_previous();
+    return;
+  }
   thread_fence();
   sync_block();
   Global<u32> arrived = global<u32>(a.arrived) + (b.kv_head * ((b.rows + ROWS - 1) / ROWS) + block_z());
   if (thread_x() == 0) last[0] = atomic_add(arrived, 1) == splits - 1;
   sync_block();
-  if (!last[0]) return;
-  thread_fence();
-  fold(a, b, splits);
-  if (thread_x() == 0) arrived[0] = 0;
+  if (last[0]) {
+    thread_fence();
+    fold(a, b, splits);
+    if (thread_x() == 0) arrived[0] = 0;
+    count_done(a.done);
+  }
+  wait_for_previous();
 }
 
 KERNEL(attention_decode_16, pg_attention_args, 256) { attention_decode<16>(a); }

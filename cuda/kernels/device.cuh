@@ -12,7 +12,9 @@
 //   sync_block sync_warp shuffle shuffle_xor ballot  collectives: every thread of the block (warp) must take part
 //   mma_f16 ldmatrix_x4(_trans)                   tensor cores, whole warps
 //   cp_async16 cp_async_commit cp_async_wait<N>   global → shared copies in the background
-//   atomic_add thread_fence                       on u32 in global memory
+//   atomic_add load_acquire thread_fence          on u32 in global memory
+//   pause                                         a short sleep
+//   let_next_begin wait_for_previous              see below
 #pragma once
 
 #ifdef PEREGRINE_EMULATED
@@ -88,12 +90,31 @@ DEVICE void store16(void *p, u32x4 v) { *reinterpret_cast<u32x4 *>(p) = v; }
 
 DEVICE u32 atomic_add(u32 *p, u32 v) { return __nvvm_atom_add_gen_i(reinterpret_cast<int *>(p), int(v)); }
 DEVICE void thread_fence() { __nvvm_membar_gl(); }
+DEVICE u32 load_acquire(const u32 *p) {
+  u32 v;
+  asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(v) : "l"(p) : "memory");
+  return v;
+}
+
+// Programmatic dependent launch. A launch that may begin early (driver.Stream.LaunchEarly) starts once every block of the kernel
+// ahead has called let_next_begin or has ended; what it does before wait_for_previous may touch only what no kernel of the
+// sequence writes. After wait_for_previous all kernels ahead have finished, and their writes are seen, because each of them
+// waits too. Below compute capability 9.0 both do nothing, as kernels follow one another.
+#if __CUDA_ARCH__ >= 900
+DEVICE void let_next_begin() { asm volatile("griddepcontrol.launch_dependents;" ::: "memory"); }
+DEVICE void wait_for_previous() { asm volatile("griddepcontrol.wait;" ::: "memory"); }
+#else
+DEVICE void let_next_begin() {}
+DEVICE void wait_for_previous() {}
+#endif
 
 DEVICE u32 shared_address(const void *p) {
   u32 a;
   asm("{ .reg .u64 t; cvta.to.shared.u64 t, %1; cvt.u32.u64 %0, t; }" : "=r"(a) : "l"(p));
   return a;
 }
+// pause lets others run for some 30 ns.
+DEVICE void pause() { asm volatile("nanosleep.u32 30;" ::: "memory"); }
 // cp_async16 copies 16 bytes, or writes zeros where !valid (p must be an address all the same).
 DEVICE void cp_async16(void *to, const void *p, bool valid = true) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to)), "l"(p), "r"(valid ? 16 : 0) : "memory");

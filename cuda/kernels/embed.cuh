@@ -6,6 +6,7 @@
 #include "grid.cuh"
 
 template <class F> DEVICE void embed(const pg_embed_args &a) {
+  let_next_begin();
   const pg_matrix &w = a.w;
   u32 row = u32(global<const i32>(a.ids)[block_x()]), r = row % 16;
   Global<float> out = global<float>(a.out) + u64(block_x()) * a.hidden;

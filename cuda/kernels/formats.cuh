@@ -3,14 +3,16 @@
 // A format F is a struct of static functions:
 //   features, vectors, steps   of a tile
 //   kind                       how a fragment becomes weights
-//   in_flight                  tiles that a warp of linear_decode has on their way: 8 loads of 16 bytes a lane, or nearly
+//   in_flight, wide            tiles that a warp of linear_decode has on their way; whether they need more shared memory
 //   grain                      pairs of steps between two looks for the end of a group, where groups are whole multiples of it
 //   decode(v, s, levels, a)    step s of a lane's vectors as the four registers of an A fragment, f16
+//   codes(v, s, a)             the same, but codes as they are, times 2^-24; those of rows lane/4 + 8 also times `high`
 //   stored(words, s, j)        weight j of step s as it is stored: a code, or the bits of a float
 //   slots(v), slot(v, w, i)    where the weights in word w of vector v come from: what `decode` reads, written by repack.cu
 //
 // f16 from codes: a code in the low ten bits of 0x6400 (1024.0) makes 1024 + code, exactly; shifted left by n it makes
-// 1024 + 2^n·code. One addition or fma with an exact result takes the 1024, the shift and the zero point away.
+// 1024 + 2^n·code. One addition or fma with an exact result takes the 1024, the shift and the zero point away. The code alone is
+// a subnormal number, 2^-24·code, which tensor cores take as exactly as any other.
 #pragma once
 #include "layout.cuh"
 
@@ -40,15 +42,19 @@ struct memory_words { Global<const u32> p; };
 template <u32 Vectors> DEVICE u32 word_of(const register_words<Vectors> &w, u32 vector, u32 i) { return component(w.v[vector], i); }
 DEVICE u32 word_of(const memory_words &w, u32 vector, u32 i) { return w.p[vector * 128 + i]; }
 
-constexpr u32 F16_1024 = 0x64006400, F16_MINUS_1024 = 0xe400e400, F16_MINUS_64 = 0xd400d400;
+constexpr u32 F16_ONES = 0x3c003c00, F16_1024 = 0x64006400, F16_MINUS_1024 = 0xe400e400, F16_MINUS_64 = 0xd400d400;
 constexpr u32 F16_QUARTER = 0x34003400, F16_16TH = 0x2c002c00, F16_64TH = 0x24002400;
 
 // What formats of whole codes subtract: register p of a fragment holds row lane/4 + 8·(p%2), shifted left by its own amount.
 struct code_levels { u32 minus[4]; };
 
 struct g8 {
-  static constexpr u32 features = 32, vectors = 1, steps = 2, in_flight = 8, grain = 1;
+  static constexpr u32 features = 32, vectors = 1, steps = 2, in_flight = 5, grain = 1, high = 1;
+  static constexpr bool wide = false;
   static constexpr format_kind kind = INTEGERS;
+  DEVICE void codes(const u32x4 (&v)[1], u32 s, u32 (&a)[4]) {
+    UNROLL for (u32 p = 0; p < 4; p++) a[p] = byte_permute(component(v[0], 2 * s + p / 2), 0, p % 2 ? 0x4342 : 0x4140);
+  }
   typedef code_levels levels;
   DEVICE levels make_levels(const grid_entry &e) {
     u32 a = twice_f16(-1024.0f - float(e.offset[0])), b = twice_f16(-1024.0f - float(e.offset[1]));
@@ -76,7 +82,15 @@ DEVICE void spread_nibbles(u32 word, u32 (&a)[4]) {
 }
 
 struct nibbles {
-  static constexpr u32 features = 64, vectors = 1, steps = 4, in_flight = 8, grain = 2;
+  static constexpr u32 features = 64, vectors = 1, steps = 4, in_flight = 4, grain = 2, high = 16;
+  static constexpr bool wide = false;
+  DEVICE void codes(const u32x4 (&v)[1], u32 s, u32 (&a)[4]) {
+    u32 w = component(v[0], s);
+    UNROLL for (u32 p = 0; p < 4; p += 2) {
+      a[p] = (w >> (4 * p)) & 0x000f000f;
+      a[p + 1] = (w >> (4 * p)) & 0x00f000f0;
+    }
+  }
   template <class Words> DEVICE u32 stored(const Words &w, u32 s, u32 j) { return word_of(w, 0, s) >> (j / 2 * 4 + j % 2 * 16) & 15; }
   DEVICE u32 slots(u32) { return 8; }
   DEVICE weight_slot slot(u32, u32 word, u32 i) { return {word, i, i / 2 * 4 + i % 2 * 16}; }
@@ -125,11 +139,19 @@ DEVICE void subtract_pairs(u32 (&a)[4], const code_levels &l) {
   a[2] = fma_f16x2(a[2], F16_16TH, l.minus[2]);
   a[3] = fma_f16x2(a[3], F16_64TH, l.minus[3]);
 }
+DEVICE void pair_codes(u32 w, u32 (&a)[4]) {
+  UNROLL for (u32 p = 0; p < 4; p += 2) {
+    a[p] = (w >> (2 * p)) & 0x00030003;
+    a[p + 1] = (w >> (2 * p)) & 0x000c000c;
+  }
+}
 DEVICE u32 pair_bit(u32 s, u32 j) { return s % 2 * 8 + j / 2 * 2 + j % 2 * 16; }
 
 struct g2 {
-  static constexpr u32 features = 128, vectors = 1, steps = 8, in_flight = 8, grain = 4;
+  static constexpr u32 features = 128, vectors = 1, steps = 8, in_flight = 2, grain = 4, high = 4;
+  static constexpr bool wide = false;
   static constexpr format_kind kind = INTEGERS;
+  DEVICE void codes(const u32x4 (&v)[1], u32 s, u32 (&a)[4]) { pair_codes(component(v[0], s / 2) >> (s % 2 * 8), a); }
   typedef code_levels levels;
   DEVICE levels make_levels(const grid_entry &e) { return pair_levels(e); }
   DEVICE void decode(const u32x4 (&v)[1], u32 s, const levels &l, u32 (&a)[4]) {
@@ -143,17 +165,24 @@ struct g2 {
   DEVICE u32 part(u32, u32 code) { return code; }
 };
 
+// moved brings the bits `from` of both halves to the places `to`.
+DEVICE u32 moved(u32 v, u32 from, u32 to) { return (to > from ? v << (to - from) : v >> (from - to)) & 0x00010001 << to; }
+
 struct g3 {
-  static constexpr u32 features = 256, vectors = 3, steps = 16, in_flight = 3, grain = 4;
+  static constexpr u32 features = 256, vectors = 3, steps = 16, in_flight = 2, grain = 4, high = 4;
+  static constexpr bool wide = true;
   static constexpr format_kind kind = INTEGERS;
+  DEVICE void codes(const u32x4 (&v)[3], u32 s, u32 (&a)[4]) {
+    pair_codes(component(v[s / 8], s % 8 / 2) >> (s % 2 * 8), a);
+    u32 thirds = component(v[2], s / 4);
+    UNROLL for (u32 p = 0; p < 4; p++) a[p] |= moved(thirds, s % 4 * 4 + p, p % 2 ? 4 : 2);
+  }
   typedef code_levels levels;
   DEVICE levels make_levels(const grid_entry &e) { return pair_levels(e); }
   DEVICE void decode(const u32x4 (&v)[3], u32 s, const levels &l, u32 (&a)[4]) {
-    u32 w = component(v[s / 8], s % 8 / 2) >> (s % 2 * 8), high = component(v[2], s / 4);
+    u32 w = component(v[s / 8], s % 8 / 2) >> (s % 2 * 8), thirds = component(v[2], s / 4);
     UNROLL for (u32 p = 0; p < 4; p++) {
-      u32 from = s % 4 * 4 + p, to = 2 * p + 2;
-      u32 third = (to > from ? high << (to - from) : high >> (from - to)) & 0x00010001 << to;
-      a[p] = (w & 0x00030003 << (2 * p)) | F16_1024 | third;
+      a[p] = (w & 0x00030003 << (2 * p)) | F16_1024 | moved(thirds, s % 4 * 4 + p, 2 * p + 2);
     }
     subtract_pairs(a, l);
   }
@@ -172,7 +201,8 @@ struct g3 {
 struct no_levels {};
 
 struct halves {
-  static constexpr u32 features = 32, vectors = 2, steps = 2, in_flight = 4, grain = 1;
+  static constexpr u32 features = 32, vectors = 2, steps = 2, in_flight = 3, grain = 1;
+  static constexpr bool wide = false;
   static constexpr format_kind kind = DENSE;
   typedef no_levels levels;
   template <class Words> DEVICE u32 stored(const Words &w, u32 s, u32 j) { return word_of(w, s, j / 2) >> (j % 2 * 16) & 0xffff; }
@@ -200,7 +230,8 @@ struct bf16 : halves {
 };
 
 struct f32 {
-  static constexpr u32 features = 32, vectors = 4, steps = 2, in_flight = 2, grain = 1;
+  static constexpr u32 features = 32, vectors = 4, steps = 2, in_flight = 3, grain = 1;
+  static constexpr bool wide = true;
   static constexpr format_kind kind = DENSE;
   typedef no_levels levels;
   DEVICE void decode(const u32x4 (&v)[4], u32 s, const levels &, u32 (&a)[4]) {

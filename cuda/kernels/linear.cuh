@@ -51,36 +51,29 @@ template <bool Precise> DEVICE void finish(const pg_segment &s, u32 token, u32 r
 
 constexpr u32 LINEAR_WARPS = 8;
 
-// finish_tile adds up what the warps of a block hold of one row tile and 8 tokens, in their order, and ends the segment.
-// sums is [warp][row][token], complete; tokens is how many there are from `first` on.
-template <bool Precise> DEVICE void finish_tile(const pg_segment &s, u32 tile, u32 first, u32 tokens, Shared<const float> sums) {
-  u32 rows = s.epilogue == PG_GATED ? 8 : 16, row = thread_x() % rows, token = thread_x() / rows;
+// finish_tiles adds up what the warps of a block hold of `Tiles` row tiles and 8 tokens, in their order, and ends the segment.
+// sums is [warp][tile][row][token], complete; tokens is how many there are from `first` on. Rows behind the end are dropped.
+template <bool Precise, u32 Tiles>
+DEVICE void finish_tiles(const pg_segment &s, u32 tile, u32 first, u32 tokens, Shared<const float> sums) {
+  u32 rows = s.epilogue == PG_GATED ? 8 : 16, row = thread_x() % rows, of = thread_x() / rows % Tiles, token = thread_x() / (rows * Tiles);
   if (token >= min(tokens, 8u)) return;
   float y = 0, up = 0;
   UNROLL for (u32 warp = 0; warp < LINEAR_WARPS; warp++) {
-    y += sums[(warp * 16 + row) * 8 + token];
-    if (rows == 8) up += sums[(warp * 16 + row + 8) * 8 + token];
+    Shared<const float> from = sums + ((warp * Tiles + of) * 16 + row) * 8 + token;
+    y += from[0];
+    if (rows == 8) up += from[64];
   }
   if (rows == 8)
-    finish_gated<Precise>(s, first + token, tile * 8 + row, y, up);
+    finish_gated<Precise>(s, first + token, (tile + of) * 8 + row, y, up);
   else
-    finish<Precise>(s, first + token, tile * 16 + row, y);
+    finish<Precise>(s, first + token, (tile + of) * 16 + row, y);
 }
 
-// A warp's share of the K tiles of one source: all sources' tiles one after the other, in equal contiguous parts.
+// A warp's share of K tiles.
 struct share {
   u32 begin, end;
 };
 
-template <u32 Warps> DEVICE share warp_share(const pg_segment &s, u32 source) {
-  u32 all = 0, before = 0;
-  for (u32 i = 0; i < s.sources; i++) {
-    if (i == source) before = all;
-    all += s.source[i].w.k_tiles;
-  }
-  u32 tiles = s.source[source].w.k_tiles;
-  u32 lo = u32(u64(all) * warp_id() / Warps), hi = u32(u64(all) * (warp_id() + 1) / Warps);
-  lo = max(lo, before) - before;
-  hi = max(hi, before) - before;
-  return {min(lo, tiles), min(hi, tiles)};
-}
+// warp_part shares the K tiles of a source among the warps of a block. Every warp has part of every source, so that a source whose
+// x comes later is the last that everybody works on.
+DEVICE share warp_part(u32 tiles) { return {u32(u64(tiles) * warp_id() / LINEAR_WARPS), u32(u64(tiles) * (warp_id() + 1) / LINEAR_WARPS)}; }

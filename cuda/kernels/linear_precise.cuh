@@ -65,7 +65,7 @@ template <class F> DEVICE void linear_precise(const pg_linear_args &a) {
   u32 first = block_y() * 8, tokens = min(a.tokens - first, 8u), row = lane_id() / 4, c = lane_id() % 4;
   float sum[2][8] = {};
   for (u32 i = 0; i < s.sources; i++) {
-    share part = warp_share<LINEAR_WARPS>(s, i);
+    share part = warp_part(s.source[i].w.k_tiles);
     if (part.begin < part.end) precise_tiles<F>(s.source[i], b.tile, part, tokens, sum);
   }
   UNROLL for (u32 i = 0; i < 2; i++) {
@@ -77,5 +77,5 @@ template <class F> DEVICE void linear_precise(const pg_linear_args &a) {
     }
   }
   sync_block();
-  finish_tile<true>(s, b.tile, first, tokens, sums);
+  finish_tiles<true, 1>(s, b.tile, first, tokens, sums);
 }

@@ -9,29 +9,36 @@
 #include "reduce.cuh"
 
 // Elements of a row that a thread keeps, and of these how many it writes at a time. Those behind held·256 are read again in
-// every pass.
-constexpr u32 held = 32, batch = 4, THREADS = 256;
+// every pass. AHEAD: outputs whose first batch is under way before the row.
+constexpr u32 held = 32, batch = 4, THREADS = 256, AHEAD = 2;
 
-// write_norm writes a batch, v before weight and bias, of the elements k + i·256 to every output. All loads of an output come
-// before its stores, which they could alias for all that the compiler knows: the thread waits for memory once a batch, not once
-// an element. Loads behind the end take the last element.
-DEVICE void write_norm(const pg_norm_args &a, u32 token, u32 k, const float *v) {
-  u32 at[batch];
-  UNROLL for (u32 i = 0; i < batch; i++) at[i] = min(k + i * THREADS, a.hidden - 1);
-  for (u32 o = 0; o < a.outputs; o++) {
-    const pg_norm_output &out = a.output[o];
-    float weight[batch], bias[batch] = {};
-    u32 place[batch];
-    UNROLL for (u32 i = 0; i < batch; i++) weight[i] = global<const float>(out.weight)[at[i]], place[i] = at[i];
-    if (out.bias) {
-      UNROLL for (u32 i = 0; i < batch; i++) bias[i] = global<const float>(out.bias)[at[i]];
-    }
-    if (out.place) {
-      UNROLL for (u32 i = 0; i < batch; i++) place[i] = global<const u32>(out.place)[at[i]];
-    }
-    UNROLL for (u32 i = 0; i < batch; i++)
-      if (k + i * THREADS < a.hidden) write_x({out.x, 0, out.features, a.precise}, token, place[i], v[i] * weight[i] + bias[i]);
+// What a batch of one output needs besides the row: the elements k + i·256, those behind the end being the last.
+struct norm_batch {
+  float weight[batch], bias[batch];
+  u32 place[batch];
+};
+
+DEVICE norm_batch load_batch(const pg_norm_args &a, const pg_norm_output &out, u32 k) {
+  norm_batch b;
+  UNROLL for (u32 i = 0; i < batch; i++) {
+    u32 at = min(k + i * THREADS, a.hidden - 1);
+    b.weight[i] = global<const float>(out.weight)[at];
+    b.bias[i] = out.bias ? global<const float>(out.bias)[at] : 0.0f;
+    b.place[i] = out.place ? global<const u32>(out.place)[at] : at;
   }
+  return b;
+}
+
+// write_batch writes a batch, v before weight and bias.
+DEVICE void write_batch(const pg_norm_args &a, const pg_norm_output &out, u32 token, u32 k, const float *v, const norm_batch &b) {
+  UNROLL for (u32 i = 0; i < batch; i++)
+    if (k + i * THREADS < a.hidden) write_x({out.x, 0, out.features, a.precise}, token, b.place[i], v[i] * b.weight[i] + b.bias[i]);
+}
+
+// write_norm writes a batch to every output. All loads of an output come before its stores, which they could alias for all that
+// the compiler knows: the thread waits for memory once a batch, not once an element.
+DEVICE void write_norm(const pg_norm_args &a, u32 token, u32 k, const float *v) {
+  for (u32 o = 0; o < a.outputs; o++) write_batch(a, a.output[o], token, k, v, load_batch(a, a.output[o], k));
 }
 
 // norm: y = (v − mean)/sqrt(variance + eps)·weight + bias, RMSNorm with a mean of 0; f32, two passes, so that a mean far
@@ -41,6 +48,12 @@ KERNEL(norm, pg_norm_args, 256) {
   SHARED(float, squares, 32);
   const u32 token = block_x(), first = thread_x(), hidden = a.hidden;
   const Global<const float> in = global<const float>(a.in) + u64(token) * hidden;
+  // Of its first batch a block loads everything but the row before the row is there.
+  let_next_begin();
+  const u32 mine = first + block_y() * batch * THREADS;
+  norm_batch ahead[AHEAD];
+  UNROLL for (u32 o = 0; o < AHEAD; o++) ahead[o] = load_batch(a, a.output[min(o, a.outputs - 1)], mine);
+  wait_for_previous();
   float v[held], sum = 0, square = 0, mean = 0;
   UNROLL for (u32 i = 0; i < held; i++) v[i] = first + i * THREADS < hidden ? float(in[first + i * THREADS]) : 0.0f;
   const u32 behind = first + held * THREADS;
@@ -59,8 +72,16 @@ KERNEL(norm, pg_norm_args, 256) {
   }
   float scale = 1.0f / square_root(block_sum(square, squares) / float(hidden) + a.eps);
   UNROLL for (u32 i = 0; i < held; i++) v[i] *= scale;
-  UNROLL for (u32 i = 0; i < held; i += batch)
-    if (i / batch % grid_y() == block_y()) write_norm(a, token, first + i * THREADS, v + i);
+  UNROLL for (u32 i = 0; i < held; i += batch) {
+    if (i / batch % grid_y() != block_y()) continue;
+    if (i / batch != block_y()) {
+      write_norm(a, token, first + i * THREADS, v + i);
+      continue;
+    }
+    UNROLL for (u32 o = 0; o < AHEAD; o++)
+      if (o < a.outputs) write_batch(a, a.output[o], token, mine, v + i, ahead[o]);
+    for (u32 o = AHEAD; o < a.outputs; o++) write_batch(a, a.output[o], token, mine, v + i, load_batch(a, a.output[o], mine));
+  }
   for (u32 k = behind, n = held / batch; k < hidden; k += batch * THREADS, n++) {
     if (n % grid_y() != block_y()) continue;
     UNROLL for (u32 i = 0; i < batch; i++) v[i] = k + i * THREADS < hidden ? (in[k + i * THREADS] - mean) * scale : 0.0f;
@@ -70,6 +91,8 @@ KERNEL(norm, pg_norm_args, 256) {
 
 // activate: x[place[f]] = silu(gate[f])·up[f]. Grid (blocks, tokens): the blocks share a token's features. Block up to 256.
 KERNEL(activate, pg_activate_args, 256) {
+  let_next_begin();
+  wait_for_previous();
   const u32 token = block_y(), step = grid_x() * block_threads();
   const Global<const float> gate = global<const float>(a.gate) + u64(token) * a.ffn;
   const Global<const float> up = global<const float>(a.up) + u64(token) * a.ffn;

@@ -26,16 +26,25 @@ var (
 		"-x", "cuda", "--cuda-device-only", "-nocudainc", "-nocudalib", "-S", "-O3", "-ffp-contract=off", "-std=c++17", "-Wall", "-Werror", "-I..", "-I.",
 	}
 	baseline = []string{"--cuda-gpu-arch=sm_80", "--cuda-feature=+ptx78"}
-	hopper90 = []string{"--cuda-gpu-arch=sm_90a", "--cuda-feature=+ptx80"}
+	later    = []string{"--cuda-gpu-arch=sm_90", "--cuda-feature=+ptx80"}
+	hopper   = []string{"--cuda-gpu-arch=sm_90a", "--cuda-feature=+ptx80"}
 )
 
 const manifestPath = "ptx/manifest.txt"
 
 func flagsOf(source string) []string {
-	if strings.HasSuffix(source, hopper+".cu") {
-		return append(slices.Clone(flags), hopper90...)
+	switch variantOf(source) {
+	case only90:
+		return append(slices.Clone(flags), hopper...)
+	case since90:
+		return append(slices.Clone(flags), later...)
 	}
 	return append(slices.Clone(flags), baseline...)
+}
+
+// variantOf returns the mark of a file NAME.MARK.cu or .ptx, empty without one.
+func variantOf(path string) string {
+	return filepath.Ext(strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)))
 }
 
 func resultOf(source string) string { return "ptx/" + strings.TrimSuffix(source, ".cu") + ".ptx" }
@@ -80,8 +89,10 @@ func manifest(t *testing.T, compiler string) string {
 	var b strings.Builder
 	b.WriteString("Made by `make ptx`; do not edit.\n\n")
 	fmt.Fprintf(&b, "compiler %s\n", compiler)
-	fmt.Fprintf(&b, "flags    NAME.cu %s\n", strings.Join(flagsOf("NAME.cu"), " "))
-	fmt.Fprintf(&b, "flags    NAME%s.cu %s\n\n", hopper, strings.Join(flagsOf("NAME"+hopper+".cu"), " "))
+	for _, name := range []string{"NAME.cu", "NAME" + since90 + ".cu", "NAME" + only90 + ".cu"} {
+		fmt.Fprintf(&b, "flags    %s %s\n", name, strings.Join(flagsOf(name), " "))
+	}
+	b.WriteString("\n")
 	for _, path := range sources(t) {
 		fmt.Fprintf(&b, "source   %s %s\n", hash(t, path), path)
 	}
@@ -188,24 +199,14 @@ func names(pattern *regexp.Regexp, text string) []string {
 	return found
 }
 
-// Every KERNEL of a source can be looked up in its module, and nothing else. All variants of a module have the same.
+// Every KERNEL of a module can be looked up in each of its variants, and nothing else.
 func TestEntries(t *testing.T) {
-	for _, source := range glob(t, "*.cu") {
-		module := strings.TrimSuffix(strings.TrimSuffix(source, ".cu"), hopper)
-		major := 8
-		if strings.HasSuffix(source, hopper+".cu") {
-			major = 9
-			if base := names(declared, read(t, module+".cu")); !slices.Equal(base, names(declared, read(t, source))) {
-				t.Errorf("%s has other kernels than %s.cu: %v", source, module, base)
-			}
-		}
-		ptx, err := PTX(module, major, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := names(declared, read(t, source))
-		if got := names(entry, string(ptx)); !slices.Equal(got, want) || len(want) == 0 {
-			t.Errorf("%s has the entries %v, its source the kernels %v", module, got, want)
+	for _, path := range glob(t, "ptx/*.ptx") {
+		variant := variantOf(path)
+		module := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(path), ".ptx"), variant)
+		want := names(declared, read(t, module+".cu"))
+		if got := names(entry, read(t, path)); !slices.Equal(got, want) || len(want) == 0 {
+			t.Errorf("%s has the entries %v, its source the kernels %v", path, got, want)
 		}
 	}
 }
@@ -214,11 +215,33 @@ func TestEntries(t *testing.T) {
 func TestTargets(t *testing.T) {
 	for _, path := range glob(t, "ptx/*.ptx") {
 		version, target := ".version 7.8\n", ".target sm_80\n"
-		if strings.HasSuffix(path, hopper+".ptx") {
+		switch variantOf(path) {
+		case only90:
 			version, target = ".version 8.0\n", ".target sm_90a\n"
+		case since90:
+			version, target = ".version 8.0\n", ".target sm_90\n"
 		}
 		if ptx := read(t, path); !strings.Contains(ptx, version) || !strings.Contains(ptx, target) {
 			t.Errorf("%s: want %q and %q", path, version, target)
+		}
+	}
+}
+
+// Each device gets the newest variant that it can run.
+func TestVariants(t *testing.T) {
+	for _, c := range []struct {
+		module       string
+		major, minor int
+		target       string
+	}{
+		{"read", 8, 0, "sm_80"}, {"read", 9, 0, "sm_80"}, {"norm", 8, 9, "sm_80"}, {"norm", 9, 0, "sm_90"}, {"norm", 12, 0, "sm_90"},
+	} {
+		ptx, err := PTX(c.module, c.major, c.minor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Contains(ptx, []byte(".target "+c.target+"\n")) || Waits(ptx) != (c.target != "sm_80") {
+			t.Errorf("%s for %d.%d is not for %s, or waits when it should not (%v)", c.module, c.major, c.minor, c.target, Waits(ptx))
 		}
 	}
 }

@@ -91,6 +91,8 @@ KERNEL(top_chunk, pg_top_args, 256) {
   SHARED(u64, room, WARPS * LIST);
   SHARED(float, tops, 32);
   SHARED(float, sums, 32);
+  let_next_begin();
+  wait_for_previous();
   const u32 chunk = block_x(), row = block_y(), first = chunk * PG_TOP_CHUNK + warp_id() * 2 * LIST + lane_id();
   Global<const float> logits = global<const float>(a.logits) + u64(row) * a.vocab;
   float x[4], high = lowest(), sum = 0;
@@ -134,6 +136,8 @@ KERNEL(top_merge, pg_top_args, 256) {
   SHARED(u64, room, WARPS * LIST);
   SHARED(float, tops, 32);
   SHARED(float, parts, 32);
+  let_next_begin();
+  wait_for_previous();
   const u32 row = block_x();
   Global<const u64> from = global<const u64>(a.partial) + u64(row) * a.chunks * LIST;
   top_keys v = {0, 0}, next = v;

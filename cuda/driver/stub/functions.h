@@ -79,6 +79,7 @@ CU2(GraphLaunch, CUgraphExec, CUstream)
 CU2(GraphNodeGetType, CUgraphNode, CUgraphNodeType *)
 CU2(GraphUpload, CUgraphExec, CUstream)
 
+CU4(LaunchKernelEx, const CUlaunchConfig *, CUfunction, void **, void **)
 CU11(LaunchKernel, CUfunction, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, CUstream, void **, void **)
 
 CU8(LinkAddData_v2, CUlinkState, CUjitInputType, void *, size_t, const char *, unsigned, CUjit_option *, void **)

@@ -148,6 +148,10 @@ typedef enum CUlimit_enum {
   CU_LIMIT_DEV_RUNTIME_PENDING_LAUNCH_COUNT = 4,
 } CUlimit;
 
+typedef enum CUlaunchAttributeID_enum {
+  CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION = 6,
+} CUlaunchAttributeID;
+
 typedef enum CUgraphNodeType_enum {
   CU_GRAPH_NODE_TYPE_KERNEL = 0, CU_GRAPH_NODE_TYPE_MEMCPY = 1, CU_GRAPH_NODE_TYPE_MEMSET = 2,
 } CUgraphNodeType;
