@@ -218,10 +218,18 @@ func multiply(r rig, rng *rand.Rand, segments []*testSegment, kernel string, tok
 		blocks += tiles
 	}
 	format := segments[0].products[0].name
-	run(r, "linear_"+format, "linear_"+kernel+"_"+format, blocks, tokenBlocks(kernel, tokens), a)
+	run(r, moduleOf(kernel)+format, "linear_"+kernel+"_"+format, blocks, tokenBlocks(kernel, tokens), a)
 	for i, s := range segments {
 		s.check(r, fmt.Sprintf("%s, %d tokens, segment %d", kernel, tokens, i), driver.Ptr(a.segment[i].out), x[i], kernel, tokens)
 	}
+}
+
+// moduleOf returns the module that a kernel is in, without the format.
+func moduleOf(kernel string) string {
+	if kernel == "prefill" {
+		return "prefill_"
+	}
+	return "linear_"
 }
 
 // tokenBlocks is the second dimension of a kernel's grid.
@@ -393,7 +401,7 @@ func TestLinearNotFinite(t *testing.T) {
 				s.source[0].w, s.source[0].x = args, address(uploadX(r, &p, x, way.name == "precise"))
 				s.sources, s.tiles, s.out_stride = 1, size(p.rowTiles), size(p.rows)
 				s.out = address(r.room(int64(4 * tokens * p.rows)))
-				run(r, "linear_"+p.name, "linear_"+way.name+"_"+p.name, 1, tokenBlocks(way.name, tokens), a)
+				run(r, moduleOf(way.name)+p.name, "linear_"+way.name+"_"+p.name, 1, tokenBlocks(way.name, tokens), a)
 				for i, got := range get[float32](r, driver.Ptr(s.out), tokens*p.rows) {
 					token, row := i/p.rows, i%p.rows
 					w := want[row*p.in] / 2

@@ -252,7 +252,7 @@ func (b *builder) multiply(tokens int, list ...segment) {
 		case tokens <= decodeTokens:
 			add(b, "linear_"+format, "linear_decode_"+format, grid(tiles, 1), 0, a)
 		default:
-			add(b, "linear_"+format, "linear_prefill_"+format, grid(groups, ceilDiv(tokens, prefillTokens)), 0, a)
+			add(b, "prefill_"+format, "linear_prefill_"+format, grid(groups, ceilDiv(tokens, prefillTokens)), 0, a)
 		}
 		if b.err == nil {
 			b.list[len(b.list)-1].bytes = bytes
