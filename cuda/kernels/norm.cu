@@ -12,10 +12,11 @@
 // every pass.
 constexpr u32 held = 32, batch = 4, THREADS = 256;
 
-// write_norm writes a batch, v before weight and bias, of the elements k + i·256 to every output. All loads of an output come
+// write_norm_as writes a batch, v before weight and bias, of the elements k + i·256 to every output. All loads of an output come
 // before its stores, which they could alias for all that the compiler knows: the thread waits for memory once a batch, not once
-// an element. Loads behind the end take the last element.
-DEVICE void write_norm(const pg_norm_args &a, u32 token, u32 k, const float *v) {
+// an element. Loads behind the end take the last element. Cores: x has the form PG_CORES; decoding passes by its arithmetic.
+template <bool Cores> DEVICE void write_norm_as(const pg_norm_args &a, u32 token, u32 k, const float *v) {
+  const u32 form = Cores ? PG_CORES : a.form == PG_FLOATS ? PG_FLOATS : PG_FRAGMENTS;
   u32 at[batch];
   UNROLL for (u32 i = 0; i < batch; i++) at[i] = min(k + i * THREADS, a.hidden - 1);
   for (u32 o = 0; o < a.outputs; o++) {
@@ -30,8 +31,15 @@ DEVICE void write_norm(const pg_norm_args &a, u32 token, u32 k, const float *v) 
       UNROLL for (u32 i = 0; i < batch; i++) place[i] = global<const u32>(out.place)[at[i]];
     }
     UNROLL for (u32 i = 0; i < batch; i++)
-      if (k + i * THREADS < a.hidden) write_x({out.x, 0, out.features, a.precise}, token, place[i], v[i] * weight[i] + bias[i]);
+      if (k + i * THREADS < a.hidden) write_x({out.x, 0, out.features, form}, token, place[i], v[i] * weight[i] + bias[i]);
   }
+}
+
+DEVICE void write_norm(const pg_norm_args &a, u32 token, u32 k, const float *v) {
+  if (a.form == PG_CORES)
+    write_norm_as<true>(a, token, k, v);
+  else
+    write_norm_as<false>(a, token, k, v);
 }
 
 // norm: y = (v − mean)/sqrt(variance + eps)·weight + bias, RMSNorm with a mean of 0; f32, two passes, so that a mean far
@@ -74,5 +82,5 @@ KERNEL(activate, pg_activate_args, 256) {
   const Global<const float> gate = global<const float>(a.gate) + u64(token) * a.ffn;
   const Global<const float> up = global<const float>(a.up) + u64(token) * a.ffn;
   for (u32 k = block_x() * block_threads() + thread_x(); k < a.ffn; k += step)
-    write_x({a.x, a.place, a.features, a.precise}, token, k, silu(gate[k]) * up[k]);
+    write_x({a.x, a.place, a.features, a.form}, token, k, silu(gate[k]) * up[k]);
 }
