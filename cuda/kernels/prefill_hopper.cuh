@@ -4,8 +4,8 @@
 // Grid: (Σ over segments ceil(tiles / PG_PREFILL_TILES), ceil(tokens / PG_HOPPER_TOKENS)), 384 threads. Shared memory:
 // PG_HOPPER_SHARED, dynamic. A block computes 128 rows × 256 tokens. Oracle: quant.Matrix.Dequantize times x.
 //
-// Two warpgroups have 64 rows each, a warp one row tile, and their sums in registers, 128 a thread. One thread of the third, which
-// lends the others its registers, copies: x and codes of 64 features are a stage, 36 KiB with four bits, up to six of them on
+// Two warpgroups have 64 rows each, a warp one row tile, and their sums in registers, 128 a thread. A thread of each warp of the
+// third, which lends the others its registers, copies: x and codes of 64 features are a stage, 36 KiB with four bits, up to six on
 // their way. A lane's 16 bytes of codes are its share of A fragments, for wgmma as for mma.sync, so they are decoded into
 // registers and x alone is read as a matrix. A warpgroup decodes the next stage while its products run, then waits for them;
 // meanwhile the other's products, 512 cycles of them, keep the tensor cores busy, so the order within a warpgroup may be the
@@ -17,7 +17,8 @@
 #include "hopper.cuh"
 
 constexpr u32 CONSUMERS = LINEAR_WARPS * 32, STAGE_FEATURES = 64, STAGE_STEPS = STAGE_FEATURES / 16;
-static_assert(PG_HOPPER_THREADS == CONSUMERS + 128, "the third warpgroup copies");
+constexpr u32 COPIERS = 4, COPIER_TILES = PG_PREFILL_TILES / COPIERS;
+static_assert(PG_HOPPER_THREADS == CONSUMERS + 32 * COPIERS, "the third warpgroup copies");
 // Registers of a thread: 384 threads have 168 each.
 constexpr u32 CONSUMER_REGISTERS = 232, COPIER_REGISTERS = 40;
 static_assert(PG_PREFILL_TILES == LINEAR_WARPS, "a warp has one row tile");
@@ -55,9 +56,14 @@ template <class F> struct stage_ring {
   static PEREGRINE_DEVICE u32 parity(u32 n) { return n / S::count % 2; }
 };
 
-// feed copies all stages of a block: row tiles from `tile` on, `tiles` of them, token groups from `group` on, `groups` of them.
-template <class F> DEVICE void feed(const pg_segment &s, const stage_ring<F> &ring, u32 tile, u32 tiles, u32 group, u32 groups) {
+// feed copies a copier's part of all stages of a block: codes of its row tiles, of the block's from `tile` on, `tiles` of them; the
+// first copier also x of the token groups from `group` on, `groups` of them. Nine copies of one thread,
+// a dozen dependent instructions each, would take about as long as a stage's products.
+template <class F>
+DEVICE void feed(const pg_segment &s, const stage_ring<F> &ring, u32 copier, u32 tile, u32 tiles, u32 group, u32 groups) {
   typedef stages_of<F> S;
+  const u32 mine = min(copier * COPIER_TILES, tiles), end = min(mine + COPIER_TILES, tiles);
+  const u32 x_bytes = copier == 0 ? groups * 1024 : 0;
   u32 n = 0;
   for (u32 source = 0; source < s.sources; source++) {
     const pg_matrix &w = s.source[source].w;
@@ -68,10 +74,10 @@ template <class F> DEVICE void feed(const pg_segment &s, const stage_ring<F> &ri
       barrier_wait(ring.empty(n), ring.parity(n) ^ 1);
       u32 k_tile = i / S::lasting * S::tiles;
       u32 bytes = i % S::lasting ? 0 : min(S::tiles, w.k_tiles - k_tile) * S::tile_bytes;
-      barrier_expect(full, groups * 1024 + tiles * bytes);
-      bulk_copy(ring.x(n), x + u64(i) * (PG_TOKENS / 8 * 1024), groups * 1024, full);
+      barrier_expect(full, x_bytes + (end - mine) * bytes);
+      if (x_bytes) bulk_copy(ring.x(n), x + u64(i) * (PG_TOKENS / 8 * 1024), x_bytes, full);
       if (bytes == 0) continue;
-      for (u32 r = 0; r < tiles; r++)
+      for (u32 r = mine; r < end; r++)
         bulk_copy(ring.codes(n) + r * S::row_bytes, codes + (u64(tile + r) * w.k_tiles + k_tile) * S::tile_bytes, bytes, full);
     }
   }
@@ -191,7 +197,7 @@ template <class F> DEVICE void linear_prefill_hopper(const pg_linear_args &a) {
   const u32 first = block_y() * PG_HOPPER_TOKENS, tokens = min(a.tokens - first, u32(PG_HOPPER_TOKENS));
   if (thread_x() == 0) {
     for (u32 n = 0; n < stages_of<F>::count; n++) {
-      barrier_init(ring.full(n), 1);
+      barrier_init(ring.full(n), COPIERS);
       barrier_init(ring.empty(n), LINEAR_WARPS);
     }
     publish_barriers();
@@ -199,7 +205,8 @@ template <class F> DEVICE void linear_prefill_hopper(const pg_linear_args &a) {
   sync_block();
   if (warp_id() >= LINEAR_WARPS) {
     give_registers<COPIER_REGISTERS>();
-    if (thread_x() == CONSUMERS) feed<F>(s, ring, b.tile, min(s.tiles - b.tile, u32(PG_PREFILL_TILES)), first / 8, (tokens + 7) / 8);
+    const u32 tiles = min(s.tiles - b.tile, u32(PG_PREFILL_TILES));
+    if (lane_id() == 0) feed<F>(s, ring, warp_id() - LINEAR_WARPS, b.tile, tiles, first / 8, (tokens + 7) / 8);
     return;
   }
   take_registers<CONSUMER_REGISTERS>();
