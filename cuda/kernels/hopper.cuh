@@ -50,8 +50,9 @@ template <u32 N> DEVICE void give_registers() { asm volatile("setmaxnreg.dec.syn
 // product_fence stands before the first product after registers of sums or weights were written.
 DEVICE void product_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 DEVICE void product_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
-// product_wait waits for all products; until then their registers and shared memory must be left alone.
-DEVICE void product_wait() { asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory"); }
+// product_wait waits until at most so many groups of products run, the latest; registers and shared memory of products that
+// run must be left alone.
+template <u32 Running> DEVICE void product_wait() { asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(Running) : "memory"); }
 
 // matrix_at describes a B matrix, K by N, made of core matrices without swizzle: 8 columns, each with 16 bytes of the K dimension,
 // one after the other. along_k and along_n are bytes to the next core matrix.

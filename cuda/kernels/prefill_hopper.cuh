@@ -5,11 +5,11 @@
 // PG_HOPPER_SHARED, dynamic. A block computes 128 rows × 256 tokens. Oracle: quant.Matrix.Dequantize times x.
 //
 // Two warpgroups have 64 rows each, a warp one row tile, and their sums in registers, 128 a thread. A thread of each warp of the
-// third, which lends the others its registers, copies: x and codes of 64 features are a stage, 36 KiB with four bits, up to six on
-// their way. A lane's 16 bytes of codes are its share of A fragments, for wgmma as for mma.sync, so they are decoded into
-// registers and x alone is read as a matrix. A warpgroup decodes the next stage while its products run, then waits for them;
-// meanwhile the other's products, 512 cycles of them, keep the tensor cores busy, so the order within a warpgroup may be the
-// simple one. With four bits L2 gives 2/128 + 0.5/256 bytes a multiplication: at 475 TFLOP/s 4.2 TB/s.
+// third, which lends the others its registers, copies: x and codes of 64 features are a stage, 36 KiB with four bits, up to
+// six on their way. A lane's 16 bytes of codes are its share of A fragments, for wgmma as for mma.sync, so they are decoded into
+// registers and x alone is read as a matrix. A warpgroup decodes a stage while its products of the one before run, 512 cycles
+// of the tensor cores, and starts the new ones before it waits for those: there is always work queued. With four bits
+// L2 gives 2/128 + 0.5/256 bytes a multiplication: at 475 TFLOP/s 4.2 TB/s.
 //
 // Scales multiply while decoding, with one rounding; the one scale of a first source without groups waits for the end.
 #pragma once
@@ -130,41 +130,58 @@ DEVICE void decode_stage(Shared<const u8> codes, const pg_matrix &w, u32 stage, 
   UNROLL for (u32 h = 0; h < STAGE_STEPS; h++) asm volatile("" : "+r"(a[h][0]), "+r"(a[h][1]), "+r"(a[h][2]), "+r"(a[h][3]));
 }
 
+// A warp's way through the stages of a source: the next is stage i, stage n of the ring.
+template <class F> struct stage_walk {
+  stage_grid<F> grid;
+  u32 i, n;
+};
+
+// start_stage decodes the next stage and starts its products.
+template <class F, u32 N>
+DEVICE void start_stage(stage_walk<F> &at, const pg_matrix &w, const stage_ring<F> &ring, u32 tile, bool deferred, float (&sum)[N]) {
+  stage_weights a;
+  if constexpr (F::kind != DENSE)
+    if (at.i > 0 && w.groups > 1) {
+      enter_grid(at.grid, w);
+      load_grid(at.grid, w, tile, at.i + 1);
+    }
+  barrier_wait(ring.full(at.n), ring.parity(at.n));
+  decode_stage<F>(ring.codes(at.n), w, at.i, at.grid, deferred, a);
+  const u64 x = matrix_at(ring.x(at.n), 128, 1024);
+  product_fence();
+  UNROLL for (u32 h = 0; h < STAGE_STEPS; h++) product(sum, a[h], x + h * (256 >> 4));
+  product_commit();
+  at.i++, at.n++;
+}
+
+// end_stage waits for the products of all stages but the latest, and gives the slot of the stage before that back.
+template <class F> DEVICE void end_stage(const stage_walk<F> &at, const stage_ring<F> &ring) {
+  product_wait<1>();
+  if (at.i >= 2 && lane_id() == 0) barrier_arrive(ring.empty(at.n - 2));
+}
+
 // add_source adds one source's products to the sums of a warp with row tile `tile`; its first stage is stage n of the ring.
+// A stage is decoded while the products of the one before run, whose weights are still being read: the loop has two stages,
+// so that each has its own registers.
 template <class F, u32 N>
 DEVICE void add_source(const pg_matrix &w, const stage_ring<F> &ring, u32 tile, u32 n, bool deferred, float (&sum)[N]) {
   const u32 stages = stages_of<F>::of(w);
-  const bool grouped = F::kind != DENSE && w.groups > 1;
-  stage_grid<F> grid;
+  stage_walk<F> at;
+  at.i = 0, at.n = n;
   if constexpr (F::kind != DENSE) {
-    load_grid(grid, w, tile, 0);
-    enter_grid(grid, w);
-    if (grouped) load_grid(grid, w, tile, 1);
+    load_grid(at.grid, w, tile, 0);
+    enter_grid(at.grid, w);
+    load_grid(at.grid, w, tile, 1);
   }
-  stage_weights a;
-  barrier_wait(ring.full(n), ring.parity(n));
-  decode_stage<F>(ring.codes(n), w, 0, grid, deferred, a);
-  for (u32 i = 0; i < stages; i++, n++) {
-    const u64 x = matrix_at(ring.x(n), 128, 1024);
-    product_fence();
-    UNROLL for (u32 h = 0; h < STAGE_STEPS; h++) product(sum, a[h], x + h * (256 >> 4));
-    product_commit();
-    stage_weights next;
-    if (i + 1 < stages) {
-      if constexpr (F::kind != DENSE)
-        if (grouped) {
-          enter_grid(grid, w);
-          load_grid(grid, w, tile, i + 2);
-        }
-      barrier_wait(ring.full(n + 1), ring.parity(n + 1));
-      decode_stage<F>(ring.codes(n + 1), w, i + 1, grid, deferred, next);
-    }
-    product_wait();
-    if (lane_id() == 0) barrier_arrive(ring.empty(n));
-    UNROLL for (u32 h = 0; h < STAGE_STEPS; h++) {
-      UNROLL for (u32 p = 0; p < 4; p++) a[h][p] = next[h][p];
-    }
+  while (at.i < stages) {
+    start_stage(at, w, ring, tile, deferred, sum);
+    end_stage(at, ring);
+    if (at.i == stages) break;
+    start_stage(at, w, ring, tile, deferred, sum);
+    end_stage(at, ring);
   }
+  product_wait<0>();
+  if (lane_id() == 0) barrier_arrive(ring.empty(at.n - 1));
 }
 
 // multiply_block computes a block's sums for Tokens tokens and leaves them in shared memory.
