@@ -42,6 +42,12 @@ template <u32 Name, u32 Threads> DEVICE void sync_threads() {
   asm volatile("bar.sync %0, %1;" ::"n"(Name), "n"(Threads) : "memory");
 }
 
+DEVICE float reciprocal_approx(float x) { // 1 ulp
+  float v;
+  asm("rcp.approx.f32 %0, %1;" : "=f"(v) : "f"(x));
+  return v;
+}
+
 // take_registers and give_registers set how many registers a thread of this warpgroup has, a multiple of 8; all its warps take part.
 // Taking waits until others gave enough.
 template <u32 N> DEVICE void take_registers() { asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(N)); }
