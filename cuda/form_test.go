@@ -1,6 +1,7 @@
 package cuda
 
 import (
+	"math"
 	"testing"
 
 	"peregrine/cuda/driver"
@@ -29,6 +30,42 @@ func xRoom(form, features, tokens int) (rows, padded int) {
 func xElements(form, features, tokens int) int {
 	rows, padded := xRoom(form, features, tokens)
 	return rows * padded
+}
+
+// uploadX uploads [token][in] values in a form, as p reads them. Tokens that are not there are NaN: they must not matter.
+func uploadX(r rig, p *packing, values [][]float32, form int) driver.Ptr {
+	tokens, features := len(values), p.xFeatures()
+	rows, padded := xRoom(form, features, tokens)
+	x := make([]float32, rows*padded)
+	for token := tokens; token < rows; token++ {
+		for k := range padded {
+			x[xIndex(form, features, token, k)] = float32(math.NaN())
+		}
+	}
+	for token, row := range values {
+		for k, v := range row {
+			x[xIndex(form, features, token, p.at(k))] = v
+		}
+	}
+	if form == formFloats {
+		return put(r, x)
+	}
+	return put(r, halves(x))
+}
+
+// runLinear runs one of the three kernels as plan.multiply does; blocks are those of all segments.
+func runLinear(r rig, kernel, format string, blocks int, a linearArgs) {
+	r.Helper()
+	tokens, name := int(a.tokens), "linear_"+kernel+"_"+format
+	switch kernel {
+	case "precise":
+		run(r, "linear_"+format, name, blocks, ceilDiv(tokens, decodeTokens), a)
+	case "decode":
+		run(r, "linear_"+format, name, blocks, 1, a)
+	default:
+		s := prefillShapeOf(formOf(r.d.Info(), false, tokens))
+		runKernel(r.T, r.d, "prefill_"+format, name, []int{blocks, ceilDiv(tokens, s.tokens)}, s.threads, s.shared, &a)
+	}
 }
 
 // Every element of an x has one place, and every place one element.

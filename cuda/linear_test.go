@@ -78,27 +78,6 @@ func newSegment(r rig, rng *rand.Rand, w weights, epilogue, out int, ins ...int)
 	return s
 }
 
-// uploadX uploads [token][in] values in a form, as p reads them. Tokens that are not there are NaN: they must not matter.
-func uploadX(r rig, p *packing, values [][]float32, form int) driver.Ptr {
-	tokens, features := len(values), p.xFeatures()
-	rows, padded := xRoom(form, features, tokens)
-	x := make([]float32, rows*padded)
-	for token := tokens; token < rows; token++ {
-		for k := range padded {
-			x[xIndex(form, features, token, k)] = float32(math.NaN())
-		}
-	}
-	for token, row := range values {
-		for k, v := range row {
-			x[xIndex(form, features, token, p.at(k))] = v
-		}
-	}
-	if form == formFloats {
-		return put(r, x)
-	}
-	return put(r, halves(x))
-}
-
 // bounded is a number and how far a kernel may be from it.
 type bounded struct{ value, error float64 }
 
@@ -224,21 +203,6 @@ func multiply(r rig, rng *rand.Rand, segments []*testSegment, kernel string, tok
 	runLinear(r, kernel, format, blocks, a)
 	for i, s := range segments {
 		s.check(r, fmt.Sprintf("%s, %d tokens, segment %d", kernel, tokens, i), driver.Ptr(a.segment[i].out), x[i], kernel, form, tokens)
-	}
-}
-
-// runLinear runs one of the three kernels as plan.multiply does; blocks are those of all segments.
-func runLinear(r rig, kernel, format string, blocks int, a linearArgs) {
-	r.Helper()
-	tokens, name := int(a.tokens), "linear_"+kernel+"_"+format
-	switch kernel {
-	case "precise":
-		run(r, "linear_"+format, name, blocks, ceilDiv(tokens, decodeTokens), a)
-	case "decode":
-		run(r, "linear_"+format, name, blocks, 1, a)
-	default:
-		s := prefillShapeOf(formOf(r.d.Info(), false, tokens))
-		runKernel(r.T, r.d, "prefill_"+format, name, []int{blocks, ceilDiv(tokens, s.tokens)}, s.threads, s.shared, &a)
 	}
 }
 
