@@ -35,6 +35,10 @@ const (
 	decodeTiles    = C.PG_DECODE_TILES
 	prefillTiles   = C.PG_PREFILL_TILES
 	prefillTokens  = C.PG_PREFILL_TOKENS
+	hopperTokens   = C.PG_HOPPER_TOKENS
+	hopperThreads  = C.PG_HOPPER_THREADS
+	hopperShared   = C.PG_HOPPER_SHARED
+	maxTokens      = C.PG_TOKENS
 	topMost        = C.PG_TOP
 	topChunk       = C.PG_TOP_CHUNK
 )
@@ -46,6 +50,13 @@ func decodeShared(format string) int {
 	}
 	return C.PG_DECODE_SHARED
 }
+
+// How an activation is stored; kernels/layout.cuh.
+const (
+	formFragments = C.PG_FRAGMENTS
+	formFloats    = C.PG_FLOATS
+	formCores     = C.PG_CORES
+)
 
 // Epilogues of a matrix product.
 const (

@@ -1,6 +1,6 @@
 // The arguments of every kernel: one struct each, passed by value. Go fills them through cgo, the kernels read them, the
 // emulator too, so there is one definition. Addresses are device memory. "x" is an activation that feeds a matrix product, in
-// the fragment order of kernels/layout.cuh; everything else is row-major.
+// one of the forms of kernels/layout.cuh; everything else is row-major.
 #ifndef PEREGRINE_CUDA_ARGS_H
 #define PEREGRINE_CUDA_ARGS_H
 
@@ -15,6 +15,14 @@ enum {
   PG_PARTS = 3,        // stored matrices that become one repacked matrix
   PG_DECODE_TOKENS = 8,
   PG_TILE_ROWS = 16,
+  PG_TOKENS = 512, // of a pass at most
+};
+
+// How an activation x is stored; see kernels/layout.cuh.
+enum pg_form {
+  PG_FRAGMENTS, // f16, for mma.sync
+  PG_FLOATS,    // f32 in the order of the fragments, for the precise kernels
+  PG_CORES,     // f16, for wgmma
 };
 
 // One repacked matrix; see kernels/layout.cuh. A dense matrix has no scales.
@@ -40,7 +48,7 @@ enum pg_epilogue {
 
 typedef struct {
   pg_matrix w;
-  pg_ptr x;        // f16, or f32 for the precise kernels
+  pg_ptr x;        // in the form that the kernel reads
   pg_ptr ready;    // linear_decode: counts the blocks that have written x; 0: the kernels ahead have
   uint32_t blocks; // how many write x
   uint32_t reserved;
@@ -61,14 +69,17 @@ typedef struct {
 // linear_decode_F: grid (Σ ceil(tiles / PG_DECODE_TILES)), PG_DECODE_SHARED bytes of shared memory (g3, f32:
 // PG_DECODE_SHARED_WIDE), tokens ≤ 8.
 // linear_precise_F: grid (all segments' tiles, token groups of 8).
-// linear_prefill_F: grid (Σ ceil(tiles / PG_PREFILL_TILES), ceil(tokens / PG_PREFILL_TOKENS)).
+// linear_prefill_F: grid (Σ ceil(tiles / PG_PREFILL_TILES), ceil(tokens / PG_PREFILL_TOKENS)). Its variant for compute
+// capability 9.0: grid (the same, ceil(tokens / PG_HOPPER_TOKENS)), x in the form PG_CORES.
 typedef struct {
   pg_segment segment[PG_SEGMENTS];
   uint32_t segments;
   uint32_t tokens;
 } pg_linear_args;
 
-enum { PG_PREFILL_TILES = 8, PG_PREFILL_TOKENS = 128, PG_DECODE_TILES = 2, PG_DECODE_SHARED = 72 << 10, PG_DECODE_SHARED_WIDE = 120 << 10 };
+enum { PG_DECODE_TILES = 2, PG_DECODE_SHARED = 72 << 10, PG_DECODE_SHARED_WIDE = 120 << 10 };
+enum { PG_PREFILL_TILES = 8, PG_PREFILL_TOKENS = 128 };
+enum { PG_HOPPER_THREADS = 384, PG_HOPPER_TOKENS = 256, PG_HOPPER_SHARED = 226 << 10 };
 
 // embed_F: out[token][feature] = w[id[token]][feature]. Grid (tokens).
 typedef struct {
@@ -84,7 +95,7 @@ typedef struct {
   pg_ptr weight; // f32 [hidden]
   pg_ptr bias;   // f32 [hidden]; 0: none
   pg_ptr place;  // u32 [hidden]; 0: as it is
-  pg_ptr x;      // f16, or f32 if precise
+  pg_ptr x;
   uint32_t features; // of x, padded (x_features)
   uint32_t reserved;
 } pg_norm_output;
@@ -97,8 +108,8 @@ typedef struct {
   uint32_t hidden;
   uint32_t tokens;
   float eps;
-  uint32_t rms;     // 1: RMSNorm, 0: LayerNorm
-  uint32_t precise; // x is f32
+  uint32_t rms;  // 1: RMSNorm, 0: LayerNorm
+  uint32_t form; // of x
 } pg_norm_args;
 
 // Read by kernels when they run, so that one graph serves every token.
@@ -119,7 +130,7 @@ typedef struct {
   pg_ptr partial; // scratch, f32 [tokens][heads][splits][row + 2]: Σ p·v, then the largest score and Σ p
   pg_ptr arrived; // scratch, u32 [kv_heads][16 query rows of a head], zero between launches
   pg_ptr place;   // u32 [heads·head_dim]; 0: as it is
-  pg_ptr x;       // output: input of the next matrix, f16 or f32 if precise
+  pg_ptr x;       // output: input of the next matrix
   uint32_t features; // of x, padded
   uint32_t tokens;
   uint32_t heads;
@@ -133,7 +144,8 @@ typedef struct {
   pg_ptr ready;     // attention_decode: u32, pg_segment.done of the query, key and value projections; 0: the kernels ahead wrote qkv
   pg_ptr done;      // attention_decode: u32, counts kv_heads · (16 query rows of a head) when x is written; 0: nobody asks
   float scale;      // 1/sqrt(head_dim); scores are (q·k + slope·j) · scale
-  uint32_t precise;
+  uint32_t precise; // keys and values are f32
+  uint32_t form;    // of x
 } pg_attention_args;
 
 // A candidate as model.Candidate has it.
@@ -166,7 +178,7 @@ typedef struct {
   uint32_t features;
   uint32_t ffn;
   uint32_t tokens;
-  uint32_t precise;
+  uint32_t form; // of x
 } pg_activate_args;
 
 // repack_F: source bytes → codes. One thread a vector of 16 bytes.

@@ -17,11 +17,11 @@ import (
 type attentionCase struct {
 	heads, kvHeads, headDim int
 	pos, tokens             int
-	alibi, precise          bool
+	alibi, precise, cores   bool
 }
 
 func (c attentionCase) String() string {
-	return fmt.Sprintf("%d of %d heads of %d, %d tokens at %d, alibi %v, precise %v", c.heads, c.kvHeads, c.headDim, c.tokens, c.pos, c.alibi, c.precise)
+	return fmt.Sprintf("%d of %d heads of %d, %d tokens at %d, alibi %v, precise %v, cores %v", c.heads, c.kvHeads, c.headDim, c.tokens, c.pos, c.alibi, c.precise, c.cores)
 }
 
 // attentionRun is the case with its data: what is in the cache before, what is new, and where results go.
@@ -31,9 +31,19 @@ type attentionRun struct {
 	qkv, angles   []float32 // [tokens][(heads + 2·kvHeads)·headDim], [tokens][headDim/2][2]
 	slopes        []float32
 	keys, values  []float32 // [kvHeads][context][headDim], positions below pos; what the cache holds behind them is stale
-	x             fragments
+	x             activation
 	args          attentionArgs
 	keysAt, valAt driver.Ptr
+}
+
+func (c attentionCase) form() int {
+	switch {
+	case c.precise:
+		return formFloats
+	case c.cores:
+		return formCores
+	}
+	return formFragments
 }
 
 const stale = 300 // a key or value of a sequence that was cut off: finite, and it would show in any result
@@ -64,7 +74,7 @@ func (r rig) newAttention(c attentionCase) *attentionRun {
 			a.keys[i], a.values[i] = asHalf(a.keys[i]), asHalf(a.values[i])
 		}
 	}
-	a.x = r.newFragments(random, c.tokens, c.heads*c.headDim, c.precise, c.headDim%3 == 2)
+	a.x = r.newActivation(random, c.tokens, c.heads*c.headDim, c.form(), c.headDim%3 == 2)
 	a.keysAt, a.valAt = a.putCache(r)
 	splits := ceilDiv(a.context, splitKeys)
 	groups := ceilDiv(c.tokens*c.heads/c.kvHeads, attentionRows)
@@ -74,7 +84,7 @@ func (r rig) newAttention(c attentionCase) *attentionRun {
 		partial: address(r.room(int64(4 * c.tokens * c.heads * splits * (a.row + 2)))), arrived: address(put(r, make([]uint32, c.kvHeads*groups))),
 		place: address(put(r, a.x.place)), x: address(a.x.at), features: size(a.x.features), tokens: size(c.tokens), heads: size(c.heads),
 		kv_heads: size(c.kvHeads), head_dim: size(c.headDim), row: size(a.row), context: size(a.context), splits: size(splits),
-		scale: float(headScale(c.headDim)), precise: truth(c.precise), blocks: 3, ready: address(put(r, []uint32{3})),
+		scale: float(headScale(c.headDim)), precise: truth(c.precise), form: size(c.form()), blocks: 3, ready: address(put(r, []uint32{3})),
 	}
 	return a
 }
@@ -297,9 +307,12 @@ func TestAttention(t *testing.T) {
 		{heads: 2, kvHeads: 2, headDim: 256, tokens: 16, pos: 100},
 	}
 	eachDevice(t, func(t *testing.T, d driver.Device) {
-		for _, precise := range []bool{false, true} {
+		for _, form := range []int{formFragments, formFloats, formCores} {
 			for _, c := range cases {
-				c.precise = precise
+				c.precise, c.cores = form == formFloats, form == formCores
+				if c.cores && c.tokens <= decodeTokens {
+					continue // only prompts have this form
+				}
 				t.Run(c.String(), func(t *testing.T) { c.run(rig{t, d}) })
 			}
 		}

@@ -8,6 +8,7 @@
 //	pack.go      how a matrix is repacked: formats, groups, order of features and rows
 //	resident.go  Params → matrices and vectors with their places in one allocation
 //	load.go      files → page-locked staging buffers → device, repacked there, all overlapped
+//	form.go      how activations are stored, and for which kernels
 //	plan.go      a pass as a list of launches: 4 kernels a parallel block, 7 a sequential one
 //	executor.go  Forward: upload, graph or launches, results
 //	args.go      the kernels' arguments (args.h) as Go types

@@ -25,6 +25,15 @@ var ways = []way{
 	{"prefill", []int{9, 33, 64, 65, 130}},
 }
 
+// tokensOn returns the tokens that a kernel is tried with on a device. Blocks of prefill kernels have 128 tokens, on a card of
+// compute capability 9.0 up to 256, in three sizes.
+func (w way) tokensOn(d driver.Device) []int {
+	if w.name == "prefill" && !d.Info().Emulated {
+		return append(slices.Clone(w.tokens), 128, 129, 256, 257, 300, 400, maxTokens)
+	}
+	return w.tokens
+}
+
 // product is one source of a segment: a repacked matrix and the weights [row][in] that it must mean.
 type product struct {
 	packing
@@ -67,39 +76,6 @@ func newSegment(r rig, rng *rand.Rand, w weights, epilogue, out int, ins ...int)
 		}
 	}
 	return s
-}
-
-// xIndex is where layout.cuh puts feature k of a token.
-func xIndex(features, token, k int) int {
-	pair, f := k%32/16, k%16
-	return (token/8*(features/32)+k/32)*256 + (token%8*4+f%8/2)*8 + pair*4 + f/8*2 + f%2
-}
-
-// uploadX uploads [token][in] values as p reads them. Tokens that are not there, up to a multiple of 8, are NaN: they must not
-// matter.
-func uploadX(r rig, p *packing, values [][]float32, precise bool) driver.Ptr {
-	tokens, features := len(values), p.xFeatures()
-	x := make([]float32, (tokens+7)/8*8*features)
-	for token := range (tokens + 7) / 8 * 8 {
-		for k := range features {
-			if token >= tokens {
-				x[xIndex(features, token, k)] = float32(math.NaN())
-			}
-		}
-	}
-	for token, row := range values {
-		for k, v := range row {
-			x[xIndex(features, token, p.at(k))] = v
-		}
-	}
-	if precise {
-		return put(r, x)
-	}
-	half := make([]uint16, len(x))
-	for i, v := range x {
-		half[i] = tensor.ToF16(v)
-	}
-	return put(r, half)
 }
 
 // bounded is a number and how far a kernel may be from it.
@@ -183,16 +159,21 @@ func (b bounded) stored(kernel string) bounded {
 	return b
 }
 
-// gelu: its slope is at most 1.13, math.cuh's error 2.1e-7 of |x|/2.
+// gelu: its slope is at most 1.13, math.cuh's error 2.1e-7 of |x|/2, finish_hopper.cuh's 3.8e-7.
 func (b bounded) gelu() bounded {
 	return bounded{b.value / 2 * (1 + math.Erf(b.value/math.Sqrt2)), 1.13*b.error + 2.1e-7*(math.Abs(b.value)+b.error)}
 }
 
-// gated is silu(b)·up: silu's slope is at most 1.1, math.cuh's error 1.7e-7 of it, the product rounds once.
-func (b bounded) gated(up bounded) bounded {
+// gated is silu(b)·up: silu's slope is at most 1.1, math.cuh's error 1.7e-7 of it, finish_hopper.cuh's a little more; the product
+// rounds once.
+func (b bounded) gated(up bounded, form int) bounded {
+	function := 1.7e-7
+	if form == formCores {
+		function = 4.1e-7 + 7.5e-8*math.Abs(b.value)
+	}
 	silu := b.value / (1 + math.Exp(-b.value))
 	value := silu * up.value
-	gateError := 1.1*b.error + 1.7e-7*math.Abs(silu)
+	gateError := 1.1*b.error + function*math.Abs(silu)
 	return bounded{value, gateError*(math.Abs(up.value)+up.error) + math.Abs(silu)*up.error + 0x1p-24*math.Abs(value)}
 }
 
@@ -203,6 +184,7 @@ const marker = float32(-7.25) // the same in f16
 func multiply(r rig, rng *rand.Rand, segments []*testSegment, kernel string, tokens int) {
 	r.Helper()
 	precise := kernel == "precise"
+	form := formOf(r.d.Info(), precise, tokens)
 	a := linearArgs{segments: size(len(segments)), tokens: size(tokens)}
 	x := make([][][][]float32, len(segments)) // [segment][source][token][feature]
 	blocks := 0
@@ -219,14 +201,14 @@ func multiply(r rig, rng *rand.Rand, segments []*testSegment, kernel string, tok
 					x[i][j][token] = append(x[i][j][token], v)
 				}
 			}
-			to.source[j].w, to.source[j].x = p.args, address(uploadX(r, &p.packing, x[i][j], precise))
+			to.source[j].w, to.source[j].x = p.args, address(uploadX(r, &p.packing, x[i][j], form))
 			to.bias[j] = address(put(r, p.bias))
 		}
 		to.sources, to.epilogue = size(len(s.products)), size(s.epilogue)
 		tiles := s.products[0].rowTiles
 		to.tiles = size(tiles)
 		to.place, to.out_stride = address(put(r, s.place)), size(s.stride())
-		to.out = address(s.marked(r, tokens, precise))
+		to.out = address(s.marked(r, tokens, form))
 		switch kernel {
 		case "prefill":
 			tiles = ceilDiv(tiles, prefillTiles)
@@ -236,31 +218,10 @@ func multiply(r rig, rng *rand.Rand, segments []*testSegment, kernel string, tok
 		blocks += tiles
 	}
 	format := segments[0].products[0].name
-	runLinear(r, format, kernel, blocks, tokens, a)
+	runLinear(r, kernel, format, blocks, a)
 	for i, s := range segments {
-		s.check(r, fmt.Sprintf("%s, %d tokens, segment %d", kernel, tokens, i), driver.Ptr(a.segment[i].out), x[i], kernel, tokens)
+		s.check(r, fmt.Sprintf("%s, %d tokens, segment %d", kernel, tokens, i), driver.Ptr(a.segment[i].out), x[i], kernel, form, tokens)
 	}
-}
-
-// runLinear runs a kernel over so many blocks of rows.
-func runLinear(r rig, format, kernel string, blocks, tokens int, a linearArgs) {
-	r.Helper()
-	shared := 0
-	if kernel == "decode" {
-		shared = decodeShared(format)
-	}
-	runKernel(r.T, r.d, "linear_"+format, "linear_"+kernel+"_"+format, []int{blocks, tokenBlocks(kernel, tokens)}, threads, shared, &a)
-}
-
-// tokenBlocks is the second dimension of a kernel's grid.
-func tokenBlocks(kernel string, tokens int) int {
-	switch kernel {
-	case "precise":
-		return ceilDiv(tokens, decodeTokens)
-	case "prefill":
-		return ceilDiv(tokens, prefillTokens)
-	}
-	return 1
 }
 
 // toX reports whether the output is the next matrix's input.
@@ -274,38 +235,38 @@ func (s *testSegment) stride() int {
 }
 
 // elements is how many values the output buffer has: rows of another token, or the token group's others, follow.
-func (s *testSegment) elements(tokens int) int {
+func (s *testSegment) elements(form, tokens int) int {
 	if s.toX() {
-		return (tokens + 7) / 8 * 8 * s.features
+		return xElements(form, s.features, tokens)
 	}
 	return (tokens + 1) * s.stride()
 }
 
 // marked returns an output buffer that holds markers.
-func (s *testSegment) marked(r rig, tokens int, precise bool) driver.Ptr {
-	if s.toX() && !precise {
-		return put(r, slices.Repeat([]uint16{tensor.ToF16(marker)}, s.elements(tokens)))
+func (s *testSegment) marked(r rig, tokens, form int) driver.Ptr {
+	if s.toX() && form != formFloats {
+		return put(r, slices.Repeat([]uint16{tensor.ToF16(marker)}, s.elements(form, tokens)))
 	}
-	return put(r, slices.Repeat([]float32{marker}, s.elements(tokens)))
+	return put(r, slices.Repeat([]float32{marker}, s.elements(form, tokens)))
 }
 
 // check compares the output at out with float64's.
-func (s *testSegment) check(r rig, what string, out driver.Ptr, x [][][]float32, kernel string, tokens int) {
+func (s *testSegment) check(r rig, what string, out driver.Ptr, x [][][]float32, kernel string, form, tokens int) {
 	r.Helper()
 	var got []float32
-	if s.toX() && kernel != "precise" {
-		for _, v := range get[uint16](r, out, s.elements(tokens)) {
+	if s.toX() && form != formFloats {
+		for _, v := range get[uint16](r, out, s.elements(form, tokens)) {
 			got = append(got, tensor.FromF16(v))
 		}
 	} else {
-		got = get[float32](r, out, s.elements(tokens))
+		got = get[float32](r, out, s.elements(form, tokens))
 	}
 	want := make([]bounded, len(got))
 	for i := range want {
 		want[i] = bounded{float64(marker), 0}
 	}
 	for token := range tokens {
-		s.expect(want, x, kernel, token)
+		s.expect(want, x, kernel, form, token)
 	}
 	worst := 0.0
 	for i, w := range want {
@@ -319,18 +280,18 @@ func (s *testSegment) check(r rig, what string, out driver.Ptr, x [][][]float32,
 }
 
 // expect enters one token's outputs where they must be.
-func (s *testSegment) expect(want []bounded, x [][][]float32, kernel string, token int) {
+func (s *testSegment) expect(want []bounded, x [][][]float32, kernel string, form, token int) {
 	rows := s.products[0].rows
 	at := func(row int) int {
 		if s.place != nil {
 			row = int(s.place[row])
 		}
-		return xIndex(s.features, token, row)
+		return xIndex(form, s.features, token, row)
 	}
 	if s.epilogue == epilogueGated {
 		for f := range rows / 2 {
 			gate, up := s.sum(x, kernel, token, f), s.sum(x, kernel, token, rows/2+f)
-			want[at(f)] = gate.gated(up).stored(kernel)
+			want[at(f)] = gate.gated(up, form).stored(kernel)
 		}
 		return
 	}
@@ -367,7 +328,7 @@ func TestLinear(t *testing.T) {
 					segments[1].place = nil
 				}
 				for _, way := range ways {
-					for _, tokens := range way.tokens {
+					for _, tokens := range way.tokensOn(d) {
 						multiply(r, rng, segments, way.name, tokens)
 					}
 				}
@@ -392,6 +353,9 @@ func TestLinearLong(t *testing.T) {
 				multiply(r, rng, segments, "decode", 3)
 				multiply(r, rng, segments, "precise", 1)
 				multiply(r, rng, segments, "prefill", 9)
+				if !d.Info().Emulated {
+					multiply(r, rng, segments, "prefill", 200)
+				}
 			})
 		}
 	})
@@ -409,7 +373,7 @@ func TestLinearNotFinite(t *testing.T) {
 			want := make([]float32, p.rows*p.in)
 			m.Dequantize(want, 0, m.Out)
 			for _, way := range ways {
-				tokens := way.tokens[len(way.tokens)-1]
+				tokens := slices.Max(way.tokensOn(d))
 				x := make([][]float32, tokens)
 				for token := range x {
 					x[token] = make([]float32, m.In)
@@ -418,10 +382,10 @@ func TestLinearNotFinite(t *testing.T) {
 				x[1][3] = float32(math.NaN())
 				a := linearArgs{segments: 1, tokens: size(tokens)}
 				s := &a.segment[0]
-				s.source[0].w, s.source[0].x = args, address(uploadX(r, &p, x, way.name == "precise"))
+				s.source[0].w, s.source[0].x = args, address(uploadX(r, &p, x, formOf(d.Info(), way.name == "precise", tokens)))
 				s.sources, s.tiles, s.out_stride = 1, size(p.rowTiles), size(p.rows)
 				s.out = address(r.room(int64(4 * tokens * p.rows)))
-				runLinear(r, p.name, way.name, 1, tokens, a)
+				runLinear(r, way.name, p.name, 1, a)
 				for i, got := range get[float32](r, driver.Ptr(s.out), tokens*p.rows) {
 					token, row := i/p.rows, i%p.rows
 					w := want[row*p.in] / 2

@@ -11,19 +11,19 @@ import (
 	"peregrine/model/tensor"
 )
 
-// fragments is an x that a kernel writes: where each of n features stands among more, and how numbers are stored.
-type fragments struct {
+// activation is an x that a kernel writes: where each of n features stands among more, and how it is stored.
+type activation struct {
 	at       driver.Ptr
 	place    []uint32
 	features int
 	tokens   int
-	precise  bool
+	form     int
 }
 
-// newFragments makes an x of n features or a few more, of which n have a place.
-func (r rig) newFragments(random *rand.Rand, tokens, n int, precise, placed bool) fragments {
+// newActivation makes an x of n features or a few more, of which n have a place.
+func (r rig) newActivation(random *rand.Rand, tokens, n, form int, placed bool) activation {
 	r.Helper()
-	x := fragments{features: ceilDiv(n+3, 32) * 32, tokens: tokens, precise: precise}
+	x := activation{features: ceilDiv(n+3, 32) * 32, tokens: tokens, form: form}
 	if placed {
 		for _, p := range random.Perm(x.features)[:n] {
 			x.place = append(x.place, uint32(p))
@@ -34,10 +34,10 @@ func (r rig) newFragments(random *rand.Rand, tokens, n int, precise, placed bool
 }
 
 // poison gives x new memory in which nothing was written yet.
-func (r rig) poison(x *fragments) {
+func (r rig) poison(x *activation) {
 	r.Helper()
-	n := ceilDiv(x.tokens, 8) * 8 * x.features
-	if x.precise {
+	n := xElements(x.form, x.features, x.tokens)
+	if x.form == formFloats {
 		x.at = put(r, slices.Repeat([]float32{unwritten}, n))
 	} else {
 		x.at = put(r, slices.Repeat([]uint16{tensor.ToF16(unwritten)}, n))
@@ -47,11 +47,11 @@ func (r rig) poison(x *fragments) {
 const unwritten = -1024 // exact in f16, and no result comes near it
 
 // read returns x as [tokens][n] and fails if another element was written.
-func (r rig) read(x fragments, n int) [][]float64 {
+func (r rig) read(x activation, n int) [][]float64 {
 	r.Helper()
-	count := ceilDiv(x.tokens, 8) * 8 * x.features
+	count := xElements(x.form, x.features, x.tokens)
 	flat := make([]float64, count)
-	if x.precise {
+	if x.form == formFloats {
 		for i, v := range get[float32](r, x.at, count) {
 			flat[i] = float64(v)
 		}
@@ -68,7 +68,7 @@ func (r rig) read(x fragments, n int) [][]float64 {
 			if x.place != nil {
 				p = int(x.place[k])
 			}
-			at := fragmentIndex(x.features, t, p)
+			at := xIndex(x.form, x.features, t, p)
 			rows[t][k], flat[at] = flat[at], unwritten
 		}
 	}
@@ -78,13 +78,6 @@ func (r rig) read(x fragments, n int) [][]float64 {
 		}
 	}
 	return rows
-}
-
-// fragmentIndex is the order of activations, from the text of kernels/layout.cuh.
-func fragmentIndex(features, token, k int) int {
-	pair, s, h, c, b := k/32, k/16%2, k/8%2, k/2%4, k%2
-	lane := 4*(token%8) + c
-	return ((token/8*(features/32)+pair)*32+lane)*8 + 4*s + 2*h + b
 }
 
 // near fails unless got is want within absolute + relative·|want|; half a unit of f16 (2^-11) comes on top where x is f16.
@@ -114,7 +107,8 @@ func gaussian(random *rand.Rand, n int, deviation, mean float64) []float32 {
 // normCase is one launch of norm.
 type normCase struct {
 	hidden, tokens, slices, outputs int
-	rms, precise                    bool
+	rms                             bool
+	form                            int
 }
 
 // run compares with the definition in float64. The statistics are sums of up to 64 terms a thread and 8 in a tree: their relative
@@ -126,11 +120,11 @@ func (c normCase) run(r rig) {
 	in := gaussian(random, c.tokens*c.hidden, 3, 15)
 	a := normArgs{
 		in: address(put(r, in)), outputs: size(c.outputs), hidden: size(c.hidden), tokens: size(c.tokens), eps: eps,
-		rms: truth(c.rms), precise: truth(c.precise),
+		rms: truth(c.rms), form: size(c.form),
 	}
-	xs, weights, biases := make([]fragments, c.outputs), make([][]float32, c.outputs), make([][]float32, c.outputs)
+	xs, weights, biases := make([]activation, c.outputs), make([][]float32, c.outputs), make([][]float32, c.outputs)
 	for o := range xs {
-		xs[o], weights[o] = r.newFragments(random, c.tokens, c.hidden, c.precise, o%2 == 1), gaussian(random, c.hidden, 1, 0)
+		xs[o], weights[o] = r.newActivation(random, c.tokens, c.hidden, c.form, o%2 == 1), gaussian(random, c.hidden, 1, 0)
 		if !c.rms && o%3 != 2 {
 			biases[o] = gaussian(random, c.hidden, 1, 0)
 		}
@@ -145,7 +139,7 @@ func (c normCase) run(r rig) {
 		for t := range want {
 			want[t] = normalized(in[t*c.hidden:][:c.hidden], weights[o], biases[o], eps, c.rms)
 		}
-		near(r, fmt.Sprintf("output %d", o), r.read(x, c.hidden), want, !c.precise, 2e-5, 1e-5)
+		near(r, fmt.Sprintf("output %d", o), r.read(x, c.hidden), want, c.form != formFloats, 2e-5, 1e-5)
 	}
 }
 
@@ -172,15 +166,18 @@ func TestNorm(t *testing.T) {
 	eachDevice(t, func(t *testing.T, d driver.Device) {
 		for _, c := range []normCase{
 			{hidden: 1, tokens: 1, slices: 8, outputs: 1},
-			{hidden: 2, tokens: 3, slices: 1, outputs: 6, precise: true},
+			{hidden: 2, tokens: 3, slices: 1, outputs: 6, form: formFloats},
 			{hidden: 255, tokens: 8, slices: 8, outputs: 2, rms: true},
 			{hidden: 577, tokens: 9, slices: 1, outputs: 3},
-			{hidden: 1025, tokens: 2, slices: 3, outputs: 2, rms: true, precise: true},
+			{hidden: 1025, tokens: 2, slices: 3, outputs: 2, rms: true, form: formFloats},
 			{hidden: 4544, tokens: 1, slices: 8, outputs: 2},
-			{hidden: 8192, tokens: 1, slices: 8, outputs: 2, precise: true},
+			{hidden: 8192, tokens: 1, slices: 8, outputs: 2, form: formFloats},
 			{hidden: 8193, tokens: 2, slices: 8, outputs: 1},
 			{hidden: 16384, tokens: 1, slices: 7, outputs: 1, rms: true},
 			{hidden: 20001, tokens: 1, slices: 1, outputs: 1},
+			{hidden: 1, tokens: 9, slices: 1, outputs: 1, form: formCores},
+			{hidden: 577, tokens: 70, slices: 1, outputs: 3, form: formCores},
+			{hidden: 300, tokens: maxTokens, slices: 1, outputs: 2, rms: true, form: formCores},
 		} {
 			t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) { c.run(rig{t, d}) })
 		}
@@ -195,7 +192,7 @@ func TestNormOfNaNAndLargeValues(t *testing.T) {
 		in, weight := gaussian(random, 2*hidden, 1, 0), gaussian(random, hidden, 1, 0)
 		in[17] = float32(math.NaN())
 		weight[3] = 1e9
-		x := r.newFragments(random, 2, hidden, false, false)
+		x := r.newActivation(random, 2, hidden, formFragments, false)
 		a := normArgs{in: address(put(r, in)), outputs: 1, hidden: size(hidden), tokens: 2, eps: 1e-5}
 		a.output[0] = normOutput{weight: address(put(r, weight)), x: address(x.at), features: size(x.features)}
 		run(r, "norm", "norm", 2, 1, a)
@@ -214,15 +211,15 @@ func TestNormOfNaNAndLargeValues(t *testing.T) {
 // The relative error of silu is 1.7e-7 (kernels/math.cuh), the product rounds once more.
 func TestActivate(t *testing.T) {
 	eachDevice(t, func(t *testing.T, d driver.Device) {
-		for _, precise := range []bool{false, true} {
+		for _, form := range []int{formFragments, formFloats, formCores} {
 			for _, c := range []struct{ ffn, tokens, blocks int }{{1, 1, 1}, {300, 9, 2}, {1000, 2, 1}} {
 				r, random := rig{t, d}, rand.New(rand.NewPCG(2, uint64(c.ffn)))
 				gate, up := gaussian(random, c.ffn*c.tokens, 4, 0), gaussian(random, c.ffn*c.tokens, 1, 0)
 				gate[0] = -100 // e^100 is no f32
-				x := r.newFragments(random, c.tokens, c.ffn, precise, true)
+				x := r.newActivation(random, c.tokens, c.ffn, form, true)
 				run(r, "norm", "activate", c.blocks, c.tokens, activateArgs{
 					gate: address(put(r, gate)), up: address(put(r, up)), place: address(put(r, x.place)), x: address(x.at),
-					features: size(x.features), ffn: size(c.ffn), tokens: size(c.tokens), precise: truth(precise),
+					features: size(x.features), ffn: size(c.ffn), tokens: size(c.tokens), form: size(form),
 				})
 				want := make([][]float64, c.tokens)
 				for token := range want {
@@ -231,7 +228,7 @@ func TestActivate(t *testing.T) {
 						want[token] = append(want[token], g/(1+math.Exp(-g))*u)
 					}
 				}
-				near(r, fmt.Sprintf("ffn %d", c.ffn), r.read(x, c.ffn), want, !precise, 1e-36, 3e-7)
+				near(r, fmt.Sprintf("ffn %d", c.ffn), r.read(x, c.ffn), want, form != formFloats, 1e-36, 3e-7)
 			}
 		}
 	})

@@ -54,7 +54,12 @@ type builder struct {
 }
 
 // add appends a kernel; module and name as in package kernels.
-func add[T any](b *builder, module, name string, grid driver.Dim, shared int, args T) {
+func add[T any](b *builder, module, name string, grid driver.Dim, args T) {
+	addBlock(b, module, name, grid, threads, 0, args)
+}
+
+// addBlock is add for blocks of other sizes, or with dynamic shared memory.
+func addBlock[T any](b *builder, module, name string, grid driver.Dim, block uint32, shared int, args T) {
 	if b.err != nil {
 		return
 	}
@@ -66,7 +71,7 @@ func add[T any](b *builder, module, name string, grid driver.Dim, shared int, ar
 		b.err = err
 		return
 	}
-	l := newLaunch(f, grid, threads, shared, args)
+	l := newLaunch(f, grid, block, shared, args)
 	l.name = name
 	b.list = append(b.list, l)
 }
@@ -92,9 +97,12 @@ func headScale(headDim int) float32 { return float32(1 / math.Sqrt(float64(headD
 
 func grid(x, y int) driver.Dim { return driver.Dim{X: uint32(x), Y: uint32(y), Z: 1} }
 
+// form is how activations of so many tokens are stored.
+func (b *builder) form(tokens int) int { return formOf(b.d.Info(), b.precise(), tokens) }
+
 func (b *builder) embedTokens() {
 	u := uploadLayout(b.tokens, &b.config)
-	add(b, "linear_"+b.embed.name, "embed_"+b.embed.name, grid(b.tokens, 1), 0, embedArgs{
+	add(b, "linear_"+b.embed.name, "embed_"+b.embed.name, grid(b.tokens, 1), embedArgs{
 		w: b.args(b.embed), ids: address(b.at(b.work.upload) + driver.Ptr(u.ids)), place: address(b.at(b.embed.placeAt)),
 		out: address(b.at(b.work.x)), hidden: size(b.config.Hidden), tokens: size(b.tokens),
 	})
@@ -141,7 +149,7 @@ func (b *builder) layer(y *layer) {
 
 // projections are the segments that compute queries, keys and values; they count what they have written.
 func (b *builder) projections(y *layer) []segment {
-	list := b.stores(y.qkv, b.work.qkv, b.qkvRows())
+	list := b.stores(b.tokens, y.qkv, b.work.qkv, b.qkvRows())
 	return b.counted(y, counterQKV, list)
 }
 
@@ -182,13 +190,13 @@ func (b *builder) normalize(x slot, tokens int, list ...normed) {
 func (b *builder) normalizeAt(x driver.Ptr, tokens int, list ...normed) {
 	a := normArgs{
 		in: address(x), hidden: size(b.config.Hidden), tokens: size(tokens), eps: float(b.config.NormEps),
-		rms: truth(b.config.Norm == model.RMSNorm), precise: truth(b.precise()),
+		rms: truth(b.config.Norm == model.RMSNorm), form: size(b.form(tokens)),
 	}
 	for _, n := range list {
 		for _, m := range n.to.w {
 			a.output[a.outputs] = normOutput{
 				weight: address(b.at(n.norm.weight)), bias: address(b.at(n.norm.bias)), place: address(b.at(m.placeAt)),
-				x: address(b.at(m.input.at)), features: word(m.input.features),
+				x: address(b.input(m.input, tokens)), features: word(m.input.features),
 			}
 			a.outputs++
 		}
@@ -197,7 +205,7 @@ func (b *builder) normalizeAt(x driver.Ptr, tokens int, list ...normed) {
 	if tokens <= decodeTokens {
 		slices = normSlices
 	}
-	add(b, "norm", "norm", grid(tokens, slices), 0, a)
+	add(b, "norm", "norm", grid(tokens, slices), a)
 	b.early()
 }
 
@@ -208,9 +216,9 @@ type segment struct {
 	args   segmentArgs
 }
 
-func (b *builder) segment(m *matrix, epilogue int, bias driver.Ptr) segment {
+func (b *builder) segment(tokens int, m *matrix, epilogue int, bias driver.Ptr) segment {
 	s := segment{format: m.name, bytes: m.codeBytes + m.scaleBytes + m.offsetBytes}
-	s.args.source[0].w, s.args.source[0].x = b.args(m), address(b.at(m.input.at))
+	s.args.source[0].w, s.args.source[0].x = b.args(m), address(b.input(m.input, tokens))
 	s.args.sources, s.args.epilogue, s.args.tiles = 1, size(epilogue), size(m.rowTiles)
 	s.args.bias[0] = address(bias)
 	return s
@@ -224,10 +232,10 @@ func (b *builder) bias(l linear, first uint32) driver.Ptr {
 	return b.at(l.bias) + driver.Ptr(4*first)
 }
 
-// stores are the segments that write l's outputs as rows of so many floats.
-func (b *builder) stores(l linear, to slot, stride int) (list []segment) {
+// stores are the segments that write l's outputs for so many tokens as rows of so many floats.
+func (b *builder) stores(tokens int, l linear, to slot, stride int) (list []segment) {
 	for i, m := range l.w {
-		s := b.segment(m, epilogueStore, b.bias(l, l.first[i]))
+		s := b.segment(tokens, m, epilogueStore, b.bias(l, l.first[i]))
 		s.args.out, s.args.out_stride = address(b.at(to)+driver.Ptr(4*l.first[i])), size(stride)
 		list = append(list, s)
 	}
@@ -236,7 +244,7 @@ func (b *builder) stores(l linear, to slot, stride int) (list []segment) {
 
 // adds are the segments that add l's outputs to the residual stream.
 func (b *builder) adds(l linear) []segment {
-	list := b.stores(l, b.work.x, b.config.Hidden)
+	list := b.stores(b.tokens, l, b.work.x, b.config.Hidden)
 	for i := range list {
 		list[i].args.epilogue = epilogueAdd
 	}
@@ -246,8 +254,8 @@ func (b *builder) adds(l linear) []segment {
 // ups are the segments of y's up projection, which write the down projection's input where they can.
 func (b *builder) ups(y *layer) []segment {
 	if b.config.MLP == model.GatedSiLU && !y.up.gated {
-		gate := b.segment(y.up.w[0], epilogueStore, b.bias(y.up, 0))
-		up := b.segment(y.up.w[1], epilogueStore, b.bias(y.up, y.up.first[1]))
+		gate := b.segment(b.tokens, y.up.w[0], epilogueStore, b.bias(y.up, 0))
+		up := b.segment(b.tokens, y.up.w[1], epilogueStore, b.bias(y.up, y.up.first[1]))
 		gate.args.out, up.args.out = address(b.at(b.work.gate)), address(b.at(b.work.up))
 		gate.args.out_stride, up.args.out_stride = size(b.config.FFN), size(b.config.FFN)
 		return []segment{gate, up}
@@ -259,8 +267,8 @@ func (b *builder) ups(y *layer) []segment {
 	down := y.down.w[0]
 	var list []segment
 	for i, m := range y.up.w {
-		s := b.segment(m, epilogue, b.bias(y.up, y.up.first[i]))
-		s.args.out, s.args.out_stride = address(b.at(down.input.at)), word(down.input.features)
+		s := b.segment(b.tokens, m, epilogue, b.bias(y.up, y.up.first[i]))
+		s.args.out, s.args.out_stride = address(b.input(down.input, b.tokens)), word(down.input.features)
 		s.args.place = address(b.at(down.placeAt))
 		list = append(list, s)
 	}
@@ -273,10 +281,10 @@ func (b *builder) activate(y *layer) {
 		return
 	}
 	down := y.down.w[0]
-	add(b, "norm", "activate", grid(ceilDiv(b.config.FFN, threads), b.tokens), 0, activateArgs{
+	add(b, "norm", "activate", grid(ceilDiv(b.config.FFN, threads), b.tokens), activateArgs{
 		gate: address(b.at(b.work.gate)), up: address(b.at(b.work.up)), place: address(b.at(down.placeAt)),
-		x: address(b.at(down.input.at)), features: word(down.input.features), ffn: size(b.config.FFN),
-		tokens: size(b.tokens), precise: truth(b.precise()),
+		x: address(b.input(down.input, b.tokens)), features: word(down.input.features), ffn: size(b.config.FFN),
+		tokens: size(b.tokens), form: size(b.form(b.tokens)),
 	})
 	b.early()
 }
@@ -301,12 +309,13 @@ func (b *builder) multiply(tokens int, list ...segment) {
 		}
 		switch {
 		case b.precise():
-			add(b, "linear_"+format, "linear_precise_"+format, grid(tiles, ceilDiv(tokens, decodeTokens)), 0, a)
+			add(b, "linear_"+format, "linear_precise_"+format, grid(tiles, ceilDiv(tokens, decodeTokens)), a)
 		case tokens <= decodeTokens:
-			add(b, "linear_"+format, "linear_decode_"+format, grid(pairs, 1), decodeShared(format), a)
+			addBlock(b, "linear_"+format, "linear_decode_"+format, grid(pairs, 1), threads, decodeShared(format), a)
 			b.early()
 		default:
-			add(b, "linear_"+format, "linear_prefill_"+format, grid(groups, ceilDiv(tokens, prefillTokens)), 0, a)
+			shape := prefillShapeOf(b.form(tokens))
+			addBlock(b, "prefill_"+format, "linear_prefill_"+format, grid(groups, ceilDiv(tokens, shape.tokens)), uint32(shape.threads), shape.shared, a)
 		}
 		if b.err == nil {
 			b.list[len(b.list)-1].bytes = bytes
@@ -321,9 +330,10 @@ func (b *builder) attention(y *layer) {
 	a := attentionArgs{
 		qkv: address(b.at(w.qkv)), slopes: address(b.at(b.slopes)), keys: address(b.at(y.keys)), values: address(b.at(y.values)),
 		state: address(b.at(w.upload)), partial: address(b.at(w.partial)), arrived: address(b.at(w.arrived)),
-		place: address(b.at(out.placeAt)), x: address(b.at(out.input.at)), features: word(out.input.features),
+		place: address(b.at(out.placeAt)), x: address(b.input(out.input, b.tokens)), features: word(out.input.features),
 		tokens: size(b.tokens), heads: size(c.Heads), kv_heads: size(c.KVHeads), head_dim: size(c.HeadDim), row: size(b.row),
 		context: size(b.positions), splits: size(w.splits), scale: float(headScale(c.HeadDim)), precise: truth(b.precise()),
+		form:  size(b.form(b.tokens)),
 		ready: address(b.counter(y, counterQKV)), blocks: size(y.qkv.blocks()), done: address(b.counter(y, counterAttention)),
 	}
 	if c.Positions == model.Rotary {
@@ -332,15 +342,15 @@ func (b *builder) attention(y *layer) {
 	row := strconv.Itoa(b.row)
 	switch {
 	case b.precise():
-		add(b, "attention", "rope_store", grid(b.tokens, c.KVHeads), 0, a)
-		add(b, "attention", "attention", grid(c.Heads, b.tokens), 0, a)
+		add(b, "attention", "rope_store", grid(b.tokens, c.KVHeads), a)
+		add(b, "attention", "attention", grid(c.Heads, b.tokens), a)
 	case b.tokens <= decodeTokens:
 		rows := b.attentionBlocks()
-		add(b, "attention_decode", "attention_decode_"+row, driver.Dim{X: uint32(w.splits), Y: uint32(c.KVHeads), Z: uint32(rows)}, 0, a)
+		add(b, "attention_decode", "attention_decode_"+row, driver.Dim{X: uint32(w.splits), Y: uint32(c.KVHeads), Z: uint32(rows)}, a)
 		b.early()
 	default:
-		add(b, "attention", "rope_store", grid(b.tokens, c.KVHeads), 0, a)
-		add(b, "attention_prefill", "attention_prefill_"+row, grid(ceilDiv(b.tokens, attentionTokens), c.Heads), 0, a)
+		add(b, "attention", "rope_store", grid(b.tokens, c.KVHeads), a)
+		add(b, "attention_prefill", "attention_prefill_"+row, grid(ceilDiv(b.tokens, attentionTokens), c.Heads), a)
 	}
 }
 
@@ -354,15 +364,15 @@ func (b *builder) output() {
 	c, w := b.config, &b.work
 	from := b.at(w.x) + driver.Ptr(4*(b.tokens-b.rows)*c.Hidden)
 	b.normalizeAt(from, b.rows, normed{b.finalNorm, b.head})
-	b.multiply(b.rows, b.stores(b.head, w.logits, c.Vocab)...)
+	b.multiply(b.rows, b.stores(b.rows, b.head, w.logits, c.Vocab)...)
 	chunks := ceilDiv(c.Vocab, topChunk)
 	a := topArgs{
 		logits: address(b.at(w.logits)), partial: address(b.at(w.topped)), top: address(b.at(w.results)),
 		log_sum: address(b.at(w.results) + driver.Ptr(b.rows*topMost*8)),
 		vocab:   size(c.Vocab), rows: size(b.rows), k: size(min(topMost, c.Vocab)), chunks: size(chunks),
 	}
-	add(b, "top", "top_chunk", grid(chunks, b.rows), 0, a)
+	add(b, "top", "top_chunk", grid(chunks, b.rows), a)
 	b.early()
-	add(b, "top", "top_merge", grid(b.rows, 1), 0, a)
+	add(b, "top", "top_merge", grid(b.rows, 1), a)
 	b.early()
 }

@@ -12,7 +12,7 @@ import (
 const (
 	// chunkTokens is the most tokens of a pass: enough that weights are read from memory a few times only for a long
 	// prompt, few enough that cancelling takes a fraction of a second and activations stay small.
-	chunkTokens = 512
+	chunkTokens = maxTokens
 	// logitsRows is the most rows of logits that a pass computes.
 	logitsRows = 64
 	// headMost is the longest head that the attention kernels hold in shared memory and registers.
@@ -21,6 +21,8 @@ const (
 	splitKeys = 256
 	// keyGroup is what attention reads at once: values lie along positions, and loads of 16 bytes must be aligned.
 	keyGroup = 64
+	// coreFeatures is what an x of the form PG_CORES is padded to; kernels/layout.cuh.
+	coreFeatures = 64
 )
 
 // matrix is one repacked matrix and where it lies.
@@ -32,10 +34,19 @@ type matrix struct {
 	input                        *input // that it reads; nil of an embedding that is no head
 }
 
-// input is an activation buffer, in the order of the matrices that read it.
+// input is an activation in the order of the matrices that read it. Passes of few tokens have a buffer of their own, since
+// padding lies elsewhere in their form. Precise passes, whose form is one, use the other.
 type input struct {
-	at       slot
-	features uint32 // padded
+	few, many slot
+	features  uint32 // padded
+}
+
+// input returns the buffer of x for a number of tokens.
+func (r *resident) input(x *input, tokens int) driver.Ptr {
+	if tokens <= decodeTokens && !r.precise() {
+		return r.at(x.few)
+	}
+	return r.at(x.many)
 }
 
 // linear is a model.Linear whose matrices were joined where they are stored alike.
@@ -230,7 +241,7 @@ func (r *resident) linear(role string, l model.Linear, gated bool) (linear, erro
 	for i, m := range y.w {
 		y.first = append(y.first, row)
 		row += uint32(m.rows)
-		m.input = r.input(fmt.Sprintf("%s %d", role, i), m)
+		m.input = r.inputOf(fmt.Sprintf("%s %d", role, i), m)
 	}
 	if l.Bias != nil {
 		y.bias = r.vector(floatBytes(l.Bias))
@@ -277,8 +288,8 @@ func (r *resident) table(table []uint32) slot {
 	return p
 }
 
-// input finds or makes the buffer that m reads in a role.
-func (r *resident) input(role string, m *matrix) *input {
+// inputOf finds or makes the buffers that m reads in a role.
+func (r *resident) inputOf(role string, m *matrix) *input {
 	features := uint32(m.xFeatures())
 	used := make([]byte, features)
 	for k := range uint32(m.in) {
@@ -325,7 +336,8 @@ func (r *resident) planWork() {
 		return m.take(bytes)
 	}
 	for _, x := range r.inputs {
-		x.at = m.take(int64(chunkTokens) * int64(x.features) * r.xBytes())
+		x.few = m.take(decodeTokens * int64(x.features) * 2)
+		x.many = m.take(chunkTokens * int64(ceilDiv(int(x.features), coreFeatures)*coreFeatures) * r.xBytes())
 	}
 	w.upload = m.take(int64(uploadLayout(chunkTokens, &c).bytes))
 	w.results = m.take(int64(resultBytes(logitsRows)))

@@ -46,5 +46,5 @@ KERNEL(attention, pg_attention_args, 256) {
     }
     sync_block();
   }
-  if (me < a.head_dim) write_x({a.x, a.place, a.features, a.precise}, token, head * a.head_dim + me, sum / total);
+  if (me < a.head_dim) write_x({a.x, a.place, a.features, a.form}, token, head * a.head_dim + me, sum / total);
 }

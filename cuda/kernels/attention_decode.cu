@@ -36,7 +36,7 @@ DEVICE void fold(const pg_attention_args &a, const decode_rows &b, u32 splits) {
       sum = fma(weight, part[d], sum);
       total = fma(weight, part[a.row + 1], total);
     }
-    write_x({a.x, a.place, a.features, 0}, token_of(b, r), head_of(b, r) * a.head_dim + d, sum / total);
+    write_x({a.x, a.place, a.features, PG_FRAGMENTS}, token_of(b, r), head_of(b, r) * a.head_dim + d, sum / total);
   }
 }
 
@@ -120,7 +120,7 @@ template <u32 Row> DEVICE void attention_decode(const pg_attention_args &a) {
       if (high != lowest())
         for (u32 k = 0; k < WARPS; k++) total = fma(exp2_approx((highs[k * ROWS + r] - high) * LOG2_E), totals[k * ROWS + r], total);
       if (splits == 1) {
-        write_x({a.x, a.place, a.features, 0}, token_of(b, r), head_of(b, r) * a.head_dim + d, sum / total);
+        write_x({a.x, a.place, a.features, PG_FRAGMENTS}, token_of(b, r), head_of(b, r) * a.head_dim + d, sum / total);
         continue;
       }
       Global<float> part = partial_of(a, b, r, split);

@@ -35,7 +35,7 @@ template <u32 Row> DEVICE void attention_prefill(const pg_attention_args &a) {
     UNROLL for (u32 i = 0; i < Row / 8; i++) {
       UNROLL for (u32 j = 0; j < 2; j++) {
         u32 d = i * 8 + c * 2 + j;
-        if (d < a.head_dim) write_x({a.x, a.place, a.features, 0}, token, head * a.head_dim + d, w.o[i][2 * r + j] / w.total[r]);
+        if (d < a.head_dim) write_x({a.x, a.place, a.features, a.form}, token, head * a.head_dim + d, w.o[i][2 * r + j] / w.total[r]);
       }
     }
   }

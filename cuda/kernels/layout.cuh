@@ -19,8 +19,14 @@
 // padded to pairs of steps (group_steps·16 features, group_steps even), the matrix to whole tiles. Rows are padded to tiles of
 // 16. Padding features meet zeros in x; padding rows are computed and dropped.
 //
-// An activation x of `features` (a multiple of 32) is cut in groups of 8 tokens: [token group][features/32][lane][8], where the
-// lane l = 4·(token%8) + c holds elements e = 4·s + 2·h + b of the feature 32·P + 16·s + 8·h + 2·c + b.
+// An activation x of `features` (a multiple of 32) is cut in groups of 8 tokens. Two forms have the order of B fragments,
+// PG_FRAGMENTS in f16 and PG_FLOATS in f32: [token group][features/32][lane][8], where the lane l = 4·(token%8) + c holds elements
+// e = 4·s + 2·h + b of the feature 32·P + 16·s + 8·h + 2·c + b.
+//
+// PG_CORES, in f16, is made of what wgmma calls core matrices without swizzle, 8 tokens with 8 features each, 128 bytes: blocks of 64
+// features, [ceil(features/64)][PG_TOKENS/8 token groups][8][token%8][feature%8]. What neighbouring token groups have of such a block
+// lies together, so that one bulk copy brings it. Every buffer has room for PG_TOKENS, whatever the pass: padding features
+// keep their places, and their zeros.
 #pragma once
 #include "device.cuh"
 
@@ -32,4 +38,9 @@ DEVICE u64 x_index(u32 features, u32 token, u32 k) {
   u32 in_pair = k % 32, step = in_pair / 16, f = in_pair % 16;
   u32 lane = token % 8 * 4 + f % 8 / 2, element = step * 4 + f / 8 * 2 + f % 2;
   return u64(token / 8) * features * 8 + u64(k / 32) * 256 + lane * 8 + element;
+}
+
+// core_index is x_index of the form PG_CORES.
+DEVICE u64 core_index(u32 token, u32 k) {
+  return (u64(k / 64) * (PG_TOKENS / 8) + token / 8) * 512 + k % 64 / 8 * 64 + token % 8 * 8 + k % 8;
 }

@@ -33,7 +33,7 @@ template <bool Precise> DEVICE void finish_gated(const pg_segment &s, u32 token,
   u32 features = s.source[0].w.rows / 2;
   if (feature >= features) return;
   float v = silu(add_biases(s, feature, gate)) * add_biases(s, features + feature, up);
-  write_x({s.out, s.place, s.out_stride, Precise}, token, feature, v);
+  write_x({s.out, s.place, s.out_stride, Precise ? PG_FLOATS : PG_FRAGMENTS}, token, feature, v);
 }
 
 // finish ends one output of a segment that is not gated.
@@ -41,7 +41,7 @@ template <bool Precise> DEVICE void finish(const pg_segment &s, u32 token, u32 r
   if (row >= s.source[0].w.rows) return;
   y = add_biases(s, row, y);
   if (s.epilogue == PG_GELU) {
-    write_x({s.out, s.place, s.out_stride, Precise}, token, row, gelu(y));
+    write_x({s.out, s.place, s.out_stride, Precise ? PG_FLOATS : PG_FRAGMENTS}, token, row, gelu(y));
     return;
   }
   Global<float> out = global<float>(s.out) + (u64(token) * s.out_stride + row);

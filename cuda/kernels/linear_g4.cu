@@ -1,10 +1,8 @@
 // Matrix products with weights of format g4.
 #include "embed.cuh"
 #include "linear_decode.cuh"
-#include "linear_prefill.cuh"
 #include "linear_precise.cuh"
 
 KERNEL_RESIDENT(linear_decode_g4, pg_linear_args, 256, 3) { linear_decode<g4>(a); }
 KERNEL(linear_precise_g4, pg_linear_args, 256) { linear_precise<g4>(a); }
-KERNEL(linear_prefill_g4, pg_linear_args, 256) { linear_prefill<g4>(a); }
 KERNEL(embed_g4, pg_embed_args, 256) { embed<g4>(a); }

@@ -1,10 +1,8 @@
 // Matrix products with weights of format m4.
 #include "embed.cuh"
 #include "linear_decode.cuh"
-#include "linear_prefill.cuh"
 #include "linear_precise.cuh"
 
 KERNEL_RESIDENT(linear_decode_m4, pg_linear_args, 256, 3) { linear_decode<m4>(a); }
 KERNEL(linear_precise_m4, pg_linear_args, 256) { linear_precise<m4>(a); }
-KERNEL(linear_prefill_m4, pg_linear_args, 256) { linear_prefill<m4>(a); }
 KERNEL(embed_m4, pg_embed_args, 256) { embed<m4>(a); }

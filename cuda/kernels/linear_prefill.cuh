@@ -8,7 +8,7 @@
 // cp.async brings it to shared memory three stages of 64 features deep, and 16 bytes a lane are two fragments, without ldmatrix.
 // Scales multiply while decoding, with one rounding; the one scale of a first source without groups waits for the end.
 //
-// A variant for other tensor cores (wgmma) would replace prefill_source and keep the walk over segments and finish_block.
+// Devices of compute capability 9.0 have their own: prefill_hopper.cuh.
 #pragma once
 #include "linear.cuh"
 

@@ -29,10 +29,19 @@ DEVICE norm_batch load_batch(const pg_norm_args &a, const pg_norm_output &out, u
   return b;
 }
 
-// write_batch writes a batch, v before weight and bias.
-DEVICE void write_batch(const pg_norm_args &a, const pg_norm_output &out, u32 token, u32 k, const float *v, const norm_batch &b) {
+// write_batch writes a batch, v before weight and bias. Cores: x has the form PG_CORES; decoding passes by its arithmetic.
+template <bool Cores>
+DEVICE void write_batch_as(const pg_norm_args &a, const pg_norm_output &out, u32 token, u32 k, const float *v, const norm_batch &b) {
+  const u32 form = Cores ? PG_CORES : a.form == PG_FLOATS ? PG_FLOATS : PG_FRAGMENTS;
   UNROLL for (u32 i = 0; i < batch; i++)
-    if (k + i * THREADS < a.hidden) write_x({out.x, 0, out.features, a.precise}, token, b.place[i], v[i] * b.weight[i] + b.bias[i]);
+    if (k + i * THREADS < a.hidden) write_x({out.x, 0, out.features, form}, token, b.place[i], v[i] * b.weight[i] + b.bias[i]);
+}
+
+DEVICE void write_batch(const pg_norm_args &a, const pg_norm_output &out, u32 token, u32 k, const float *v, const norm_batch &b) {
+  if (a.form == PG_CORES)
+    write_batch_as<true>(a, out, token, k, v, b);
+  else
+    write_batch_as<false>(a, out, token, k, v, b);
 }
 
 // write_norm writes a batch to every output. All loads of an output come before its stores, which they could alias for all that
@@ -97,5 +106,5 @@ KERNEL(activate, pg_activate_args, 256) {
   const Global<const float> gate = global<const float>(a.gate) + u64(token) * a.ffn;
   const Global<const float> up = global<const float>(a.up) + u64(token) * a.ffn;
   for (u32 k = block_x() * block_threads() + thread_x(); k < a.ffn; k += step)
-    write_x({a.x, a.place, a.features, a.precise}, token, k, silu(gate[k]) * up[k]);
+    write_x({a.x, a.place, a.features, a.form}, token, k, silu(gate[k]) * up[k]);
 }
