@@ -64,6 +64,7 @@ typedef struct {
   uint32_t epilogue;
   uint32_t tiles; // row tiles
   pg_ptr done;    // u32: linear_decode counts its blocks whose outputs are written; 0: nobody asks
+  pg_ptr stats;   // linear_decode, PG_ADD: f32 [tokens][blocks][2], of what each block wrote the mean and Σ (y − mean)²; 0: none
 } pg_segment;
 
 // linear_decode_F: grid (Σ ceil(tiles / PG_DECODE_TILES)), PG_DECODE_SHARED bytes of shared memory (g3, f32:
@@ -101,9 +102,15 @@ typedef struct {
 } pg_norm_output;
 
 // norm: grid (tokens, slices). Every block computes its token's statistics; block s writes every slices-th run of 256 features.
+// norm_decode: grid (tokens, ceil(hidden / 256)); a block writes 256 features.
 typedef struct {
   pg_norm_output output[PG_NORM_OUTPUTS];
   pg_ptr in; // f32 [tokens][hidden]
+  // norm_decode alone:
+  pg_ptr stats;    // pg_segment.stats of the launch that wrote `in`
+  pg_ptr ready;    // that launch's pg_segment.done
+  uint32_t blocks; // of that launch, each of PG_DECODE_TILES row tiles
+  uint32_t reserved;
   uint32_t outputs;
   uint32_t hidden;
   uint32_t tokens;

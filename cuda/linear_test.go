@@ -26,12 +26,15 @@ var ways = []way{
 }
 
 // tokensOn returns the tokens that a kernel is tried with on a device. Blocks of prefill kernels have 128 tokens, on a card of
-// compute capability 9.0 up to 256, in three sizes.
-func (w way) tokensOn(d driver.Device) []int {
-	if w.name == "prefill" && !d.Info().Emulated {
+// compute capability 9.0 up to 256, in three sizes; all of them takes the host a while to check.
+func (w way) tokensOn(d driver.Device, all bool) []int {
+	switch {
+	case w.name != "prefill" || d.Info().Emulated:
+		return w.tokens
+	case all:
 		return append(slices.Clone(w.tokens), 128, 129, 256, 257, 300, 400, maxTokens)
 	}
-	return w.tokens
+	return append(slices.Clone(w.tokens), 257)
 }
 
 // product is one source of a segment: a repacked matrix and the weights [row][in] that it must mean.
@@ -78,105 +81,6 @@ func newSegment(r rig, rng *rand.Rand, w weights, epilogue, out int, ins ...int)
 	return s
 }
 
-// bounded is a number and how far a kernel may be from it.
-type bounded struct{ value, error float64 }
-
-// weightError bounds how far, relative to itself, a kernel's weight is from what Dequantize says. Precise kernels use the very
-// value, as do those that multiply exact codes and scale the sums. A rounding to f16 is 2^-11: of dense weights that are not f16,
-// of scale·code + minimum, and while prefilling of scale·(code − zero), before which a scale that is not f16 is rounded too.
-func weightError(p *packing, kernel string) float64 {
-	const half = 0x1p-11
-	switch {
-	case kernel == "precise" || p.name == "f16":
-		return 0
-	case kernel == "decode" && p.groups > 0:
-		return 0
-	case p.groups == 0 || p.name == "m4":
-		return half
-	case p.scaleF32:
-		return 2*half + half*half
-	}
-	return half
-}
-
-// roundings is how many additions a kernel's longest chain has, and how much each is off, of the sum of absolute products.
-// Decode and precise kernels share the tiles of all sources among 8 warps, whose sums are added; a precise lane adds a quarter of
-// a tile, then the four lanes of a row. Tensor cores may cut off, 2^-23, where f32 arithmetic rounds, 2^-24. Biases and
-// scales of sources are a few more.
-func (s *testSegment) roundings(kernel string) float64 {
-	tiles, features := 0, s.products[0].features
-	for _, p := range s.products {
-		tiles += p.kTiles
-	}
-	switch kernel {
-	case "precise":
-		return float64(ceilDiv(tiles, 8)*features/4+16) * 0x1p-24
-	case "decode":
-		return float64(ceilDiv(tiles, 8)*features+16) * 0x1p-23
-	}
-	return float64(tiles*features+16) * 0x1p-23
-}
-
-// sum is Σ over products of w·x + bias for one token and row, in float64, with what the weights' errors and the roundings of
-// the sums may amount to.
-func (s *testSegment) sum(x [][][]float32, kernel string, token, row int) bounded {
-	var y bounded
-	roundings := s.roundings(kernel)
-	for i, p := range s.products {
-		y.value += float64(p.bias[row])
-		y.error += math.Abs(float64(p.bias[row])) * roundings
-		raw := s.raw(kernel, i, row)
-		for k, w := range p.want[row] {
-			v := float64(w) * float64(x[i][token][k])
-			y.value += v
-			y.error += math.Abs(v)*(weightError(&p.packing, kernel)+roundings) + raw*math.Abs(float64(x[i][token][k]))*roundings
-		}
-	}
-	return y
-}
-
-// raw is how large the terms are that a kernel adds up instead of a row's weights: decode kernels sum codes and take zero points
-// off, both of which may be that much larger than their difference.
-func (s *testSegment) raw(kernel string, product, row int) float64 {
-	p := &s.products[product]
-	if kernel != "decode" || p.groups == 0 {
-		return 0
-	}
-	largest := 0.0
-	for _, w := range p.want[row] {
-		largest = max(largest, math.Abs(float64(w)))
-	}
-	return 4 * largest
-}
-
-// stored adds the rounding of a value to the next x: f16, or f32 for the precise kernels.
-func (b bounded) stored(kernel string) bounded {
-	if kernel == "precise" {
-		b.error += 0x1p-24 * math.Abs(b.value)
-	} else {
-		b.error += 0x1p-11*(math.Abs(b.value)+b.error) + 0x1p-25 // the second: subnormal
-	}
-	return b
-}
-
-// gelu: its slope is at most 1.13, math.cuh's error 2.1e-7 of |x|/2, finish_hopper.cuh's 3.8e-7.
-func (b bounded) gelu() bounded {
-	return bounded{b.value / 2 * (1 + math.Erf(b.value/math.Sqrt2)), 1.13*b.error + 2.1e-7*(math.Abs(b.value)+b.error)}
-}
-
-// gated is silu(b)·up: silu's slope is at most 1.1, math.cuh's error 1.7e-7 of it, finish_hopper.cuh's a little more; the product
-// rounds once.
-func (b bounded) gated(up bounded, form int) bounded {
-	function := 1.7e-7
-	if form == formCores {
-		function = 4.1e-7 + 7.5e-8*math.Abs(b.value)
-	}
-	silu := b.value / (1 + math.Exp(-b.value))
-	value := silu * up.value
-	gateError := 1.1*b.error + function*math.Abs(silu)
-	return bounded{value, gateError*(math.Abs(up.value)+up.error) + math.Abs(silu)*up.error + 0x1p-24*math.Abs(value)}
-}
-
 // marker fills outputs before a kernel runs; what it does not have to write must keep it.
 const marker = float32(-7.25) // the same in f16
 
@@ -209,6 +113,10 @@ func multiply(r rig, rng *rand.Rand, segments []*testSegment, kernel string, tok
 		to.tiles = size(tiles)
 		to.place, to.out_stride = address(put(r, s.place)), size(s.stride())
 		to.out = address(s.marked(r, tokens, form))
+		if kernel == "decode" && s.epilogue == epilogueAdd {
+			to.stats = address(r.room(int64(tokens * ceilDiv(tiles, decodeTiles) * 8)))
+			to.done = address(put(r, []uint32{0}))
+		}
 		switch kernel {
 		case "prefill":
 			tiles = ceilDiv(tiles, prefillTiles)
@@ -220,7 +128,30 @@ func multiply(r rig, rng *rand.Rand, segments []*testSegment, kernel string, tok
 	format := segments[0].products[0].name
 	runLinear(r, kernel, format, blocks, a)
 	for i, s := range segments {
-		s.check(r, fmt.Sprintf("%s, %d tokens, segment %d", kernel, tokens, i), driver.Ptr(a.segment[i].out), x[i], kernel, form, tokens)
+		what, to := fmt.Sprintf("%s, %d tokens, segment %d", kernel, tokens, i), &a.segment[i]
+		s.check(r, what, driver.Ptr(to.out), x[i], kernel, form, tokens)
+		if to.stats != 0 {
+			s.checkStatistics(r, what, to, tokens)
+		}
+	}
+}
+
+// checkStatistics compares what a launch says of its outputs with the outputs.
+func (s *testSegment) checkStatistics(r rig, what string, to *segmentArgs, tokens int) {
+	r.Helper()
+	var rows []float32
+	for token := range tokens {
+		rows = append(rows, get[float32](r, driver.Ptr(to.out), s.elements(formFragments, tokens))[token*s.stride():][:s.products[0].rows]...)
+	}
+	want := statistics(rows, s.products[0].rows)
+	for i, got := range get[float32](r, driver.Ptr(to.stats), len(want)) {
+		if w := float64(want[i]); !(math.Abs(float64(got)-w) <= 1e-5*math.Abs(w)+1e-4) {
+			r.Fatalf("%s: statistic %d of %d is %g, want %g", what, i, len(want), got, w)
+		}
+	}
+	blocks := uint32(ceilDiv(s.products[0].rowTiles, decodeTiles))
+	if got := get[uint32](r, driver.Ptr(to.done), 1)[0]; got != blocks {
+		r.Fatalf("%s: %d blocks were counted, want %d", what, got, blocks)
 	}
 }
 
@@ -328,7 +259,7 @@ func TestLinear(t *testing.T) {
 					segments[1].place = nil
 				}
 				for _, way := range ways {
-					for _, tokens := range way.tokensOn(d) {
+					for _, tokens := range way.tokensOn(d, i%6 == 0) {
 						multiply(r, rng, segments, way.name, tokens)
 					}
 				}
@@ -373,7 +304,7 @@ func TestLinearNotFinite(t *testing.T) {
 			want := make([]float32, p.rows*p.in)
 			m.Dequantize(want, 0, m.Out)
 			for _, way := range ways {
-				tokens := slices.Max(way.tokensOn(d))
+				tokens := slices.Max(way.tokensOn(d, true))
 				x := make([][]float32, tokens)
 				for token := range x {
 					x[token] = make([]float32, m.In)

@@ -104,11 +104,29 @@ func gaussian(random *rand.Rand, n int, deviation, mean float64) []float32 {
 	return v
 }
 
-// normCase is one launch of norm.
+// normCase is one launch of norm, or of norm_decode with the statistics of the rows.
 type normCase struct {
 	hidden, tokens, slices, outputs int
-	rms                             bool
+	rms, decode                     bool
 	form                            int
+}
+
+// statistics is what linear_decode leaves of rows: [token][block][2], mean and Σ (x − mean)².
+func statistics(rows []float32, hidden int) (stats []float32) {
+	for len(rows) > 0 {
+		for block := range slices.Chunk(rows[:hidden], decodeTiles*tileRows) {
+			mean, squares := 0.0, 0.0
+			for _, v := range block {
+				mean += float64(v) / float64(len(block))
+			}
+			for _, v := range block {
+				squares += (float64(v) - mean) * (float64(v) - mean)
+			}
+			stats = append(stats, float32(mean), float32(squares))
+		}
+		rows = rows[hidden:]
+	}
+	return stats
 }
 
 // run compares with the definition in float64. The statistics are sums of up to 64 terms a thread and 8 in a tree: their relative
@@ -133,7 +151,13 @@ func (c normCase) run(r rig) {
 			x: address(xs[o].at), features: size(xs[o].features),
 		}
 	}
-	run(r, "norm", "norm", c.tokens, c.slices, a)
+	if c.decode {
+		blocks := ceilDiv(c.hidden, decodeTiles*tileRows)
+		a.stats, a.ready, a.blocks = address(put(r, statistics(in, c.hidden))), address(put(r, []uint32{uint32(blocks)})), size(blocks)
+		run(r, "norm", "norm_decode", c.tokens, ceilDiv(c.hidden, threads), a)
+	} else {
+		run(r, "norm", "norm", c.tokens, c.slices, a)
+	}
 	for o, x := range xs {
 		want := make([][]float64, c.tokens)
 		for t := range want {
@@ -175,6 +199,10 @@ func TestNorm(t *testing.T) {
 			{hidden: 8193, tokens: 2, slices: 8, outputs: 1},
 			{hidden: 16384, tokens: 1, slices: 7, outputs: 1, rms: true},
 			{hidden: 20001, tokens: 1, slices: 1, outputs: 1},
+			{hidden: 1, tokens: 1, outputs: 1, decode: true},
+			{hidden: 577, tokens: 3, outputs: 3, decode: true},
+			{hidden: 8192, tokens: 1, outputs: 2, decode: true},
+			{hidden: 20001, tokens: 8, outputs: 1, rms: true, decode: true},
 			{hidden: 1, tokens: 9, slices: 1, outputs: 1, form: formCores},
 			{hidden: 577, tokens: 70, slices: 1, outputs: 3, form: formCores},
 			{hidden: 300, tokens: maxTokens, slices: 1, outputs: 2, rms: true, form: formCores},

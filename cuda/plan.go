@@ -29,8 +29,16 @@ const (
 	counterQKV = iota
 	counterUp
 	counterAttention
+	counterOut
+	counterDown
 	layerCounters
 )
+
+// progress is a counter and how many blocks it counts: what they write is there when it has reached that. The zero value is none.
+type progress struct {
+	counter driver.Ptr
+	blocks  int
+}
 
 // launches lists what a pass runs, in order.
 func (p *plan) launches(s pass) ([]kernelLaunch, error) {
@@ -50,16 +58,17 @@ type builder struct {
 	*plan
 	pass
 	list []kernelLaunch
+	sum  progress // the residual stream's last sum, if it left statistics
 	err  error
 }
 
-// add appends a kernel; module and name as in package kernels.
-func add[T any](b *builder, module, name string, grid driver.Dim, args T) {
-	addBlock(b, module, name, grid, threads, 0, args)
+// launch appends a kernel; module and name as in package kernels.
+func launch[T any](b *builder, module, name string, grid driver.Dim, args T) {
+	launchBlock(b, module, name, grid, threads, 0, args)
 }
 
-// addBlock is add for blocks of other sizes, or with dynamic shared memory.
-func addBlock[T any](b *builder, module, name string, grid driver.Dim, block uint32, shared int, args T) {
+// launchBlock is add for blocks of other sizes, or with dynamic shared memory.
+func launchBlock[T any](b *builder, module, name string, grid driver.Dim, block uint32, shared int, args T) {
 	if b.err != nil {
 		return
 	}
@@ -102,7 +111,7 @@ func (b *builder) form(tokens int) int { return formOf(b.d.Info(), b.precise(), 
 
 func (b *builder) embedTokens() {
 	u := uploadLayout(b.tokens, &b.config)
-	add(b, "linear_"+b.embed.name, "embed_"+b.embed.name, grid(b.tokens, 1), embedArgs{
+	launch(b, "linear_"+b.embed.name, "embed_"+b.embed.name, grid(b.tokens, 1), embedArgs{
 		w: b.args(b.embed), ids: address(b.at(b.work.upload) + driver.Ptr(u.ids)), place: address(b.at(b.embed.placeAt)),
 		out: address(b.at(b.work.x)), hidden: size(b.config.Hidden), tokens: size(b.tokens),
 	})
@@ -110,28 +119,28 @@ func (b *builder) embedTokens() {
 
 func (b *builder) layer(y *layer) {
 	if !b.config.Parallel {
-		b.normalize(b.work.x, b.tokens, normed{y.attnNorm, y.qkv})
+		b.normalize(normed{y.attnNorm, y.qkv})
 		b.multiply(b.tokens, b.projections(y)...)
 		b.attention(y)
-		b.multiply(b.tokens, b.adds(y.attnOut)...)
-		b.normalize(b.work.x, b.tokens, normed{y.mlpNorm, y.up})
+		b.add(y, counterOut, b.adds(y.attnOut))
+		b.normalize(normed{y.mlpNorm, y.up})
 		b.multiply(b.tokens, b.ups(y)...)
 		b.activate(y)
-		b.multiply(b.tokens, b.adds(y.down)...)
+		b.add(y, counterDown, b.adds(y.down))
 		return
 	}
 	mlpNorm := y.mlpNorm
 	if mlpNorm.weight == none {
 		mlpNorm = y.attnNorm
 	}
-	b.normalize(b.work.x, b.tokens, normed{y.attnNorm, y.qkv}, normed{mlpNorm, y.up})
+	b.normalize(normed{y.attnNorm, y.qkv}, normed{mlpNorm, y.up})
 	b.multiply(b.tokens, append(b.projections(y), b.counted(y, counterUp, b.ups(y))...)...)
 	b.attention(y)
 	b.activate(y)
 	out, down := b.adds(y.attnOut), b.adds(y.down)
 	if out[0].format != down[0].format {
 		b.multiply(b.tokens, out...)
-		b.multiply(b.tokens, down...)
+		b.add(y, counterDown, down)
 		return
 	}
 	// The attention runs beside the product with the up projection's output, which is the larger one and goes first.
@@ -144,7 +153,17 @@ func (b *builder) layer(y *layer) {
 		second := &both.args.source[1]
 		second.ready, second.blocks = address(b.counter(y, counterAttention)), size(b.config.KVHeads*b.attentionBlocks())
 	}
-	b.multiply(b.tokens, both)
+	b.add(y, counterDown, []segment{both})
+}
+
+// add runs the segment that ends a sum into the residual stream, which leaves the next norm its statistics.
+func (b *builder) add(y *layer, counter int, list []segment) {
+	b.sum = progress{}
+	if b.tokens <= decodeTokens && !b.precise() {
+		b.sum = progress{b.counter(y, counter), ceilDiv(int(list[0].args.tiles), decodeTiles)}
+		list[0].args.done, list[0].args.stats = address(b.sum.counter), address(b.at(b.work.stats))
+	}
+	b.multiply(b.tokens, list...)
 }
 
 // projections are the segments that compute queries, keys and values; they count what they have written.
@@ -183,11 +202,29 @@ type normed struct {
 	to   linear
 }
 
-func (b *builder) normalize(x slot, tokens int, list ...normed) {
-	b.normalizeAt(b.at(x), tokens, list...)
+// normalize normalises the residual stream.
+func (b *builder) normalize(list ...normed) {
+	if b.sum == (progress{}) {
+		b.normalizeAt(b.at(b.work.x), b.tokens, list...)
+		return
+	}
+	a := b.norms(b.at(b.work.x), b.tokens, list)
+	a.stats, a.ready, a.blocks = address(b.at(b.work.stats)), address(b.sum.counter), size(b.sum.blocks)
+	launch(b, "norm", "norm_decode", grid(b.tokens, ceilDiv(b.config.Hidden, threads)), a)
+	b.early()
 }
 
+// normalizeAt normalises rows at x, without statistics.
 func (b *builder) normalizeAt(x driver.Ptr, tokens int, list ...normed) {
+	slices := 1
+	if tokens <= decodeTokens {
+		slices = normSlices
+	}
+	launch(b, "norm", "norm", grid(tokens, slices), b.norms(x, tokens, list))
+	b.early()
+}
+
+func (b *builder) norms(x driver.Ptr, tokens int, list []normed) normArgs {
 	a := normArgs{
 		in: address(x), hidden: size(b.config.Hidden), tokens: size(tokens), eps: float(b.config.NormEps),
 		rms: truth(b.config.Norm == model.RMSNorm), form: size(b.form(tokens)),
@@ -201,127 +238,7 @@ func (b *builder) normalizeAt(x driver.Ptr, tokens int, list ...normed) {
 			a.outputs++
 		}
 	}
-	slices := 1
-	if tokens <= decodeTokens {
-		slices = normSlices
-	}
-	add(b, "norm", "norm", grid(tokens, slices), a)
-	b.early()
-}
-
-// segment is a segment of a linear launch with the format of its kernel.
-type segment struct {
-	format string
-	bytes  int64 // of weights
-	args   segmentArgs
-}
-
-func (b *builder) segment(tokens int, m *matrix, epilogue int, bias driver.Ptr) segment {
-	s := segment{format: m.name, bytes: m.codeBytes + m.scaleBytes + m.offsetBytes}
-	s.args.source[0].w, s.args.source[0].x = b.args(m), address(b.input(m.input, tokens))
-	s.args.sources, s.args.epilogue, s.args.tiles = 1, size(epilogue), size(m.rowTiles)
-	s.args.bias[0] = address(bias)
-	return s
-}
-
-// bias returns where the bias of l's rows from first on lies; 0 without one.
-func (b *builder) bias(l linear, first uint32) driver.Ptr {
-	if l.bias == none {
-		return 0
-	}
-	return b.at(l.bias) + driver.Ptr(4*first)
-}
-
-// stores are the segments that write l's outputs for so many tokens as rows of so many floats.
-func (b *builder) stores(tokens int, l linear, to slot, stride int) (list []segment) {
-	for i, m := range l.w {
-		s := b.segment(tokens, m, epilogueStore, b.bias(l, l.first[i]))
-		s.args.out, s.args.out_stride = address(b.at(to)+driver.Ptr(4*l.first[i])), size(stride)
-		list = append(list, s)
-	}
-	return list
-}
-
-// adds are the segments that add l's outputs to the residual stream.
-func (b *builder) adds(l linear) []segment {
-	list := b.stores(b.tokens, l, b.work.x, b.config.Hidden)
-	for i := range list {
-		list[i].args.epilogue = epilogueAdd
-	}
-	return list
-}
-
-// ups are the segments of y's up projection, which write the down projection's input where they can.
-func (b *builder) ups(y *layer) []segment {
-	if b.config.MLP == model.GatedSiLU && !y.up.gated {
-		gate := b.segment(b.tokens, y.up.w[0], epilogueStore, b.bias(y.up, 0))
-		up := b.segment(b.tokens, y.up.w[1], epilogueStore, b.bias(y.up, y.up.first[1]))
-		gate.args.out, up.args.out = address(b.at(b.work.gate)), address(b.at(b.work.up))
-		gate.args.out_stride, up.args.out_stride = size(b.config.FFN), size(b.config.FFN)
-		return []segment{gate, up}
-	}
-	epilogue := epilogueGELU
-	if y.up.gated {
-		epilogue = epilogueGated
-	}
-	down := y.down.w[0]
-	var list []segment
-	for i, m := range y.up.w {
-		s := b.segment(b.tokens, m, epilogue, b.bias(y.up, y.up.first[i]))
-		s.args.out, s.args.out_stride = address(b.input(down.input, b.tokens)), word(down.input.features)
-		s.args.place = address(b.at(down.placeAt))
-		list = append(list, s)
-	}
-	return list
-}
-
-// activate computes the down projection's input where gate and up could not.
-func (b *builder) activate(y *layer) {
-	if b.config.MLP != model.GatedSiLU || y.up.gated {
-		return
-	}
-	down := y.down.w[0]
-	add(b, "norm", "activate", grid(ceilDiv(b.config.FFN, threads), b.tokens), activateArgs{
-		gate: address(b.at(b.work.gate)), up: address(b.at(b.work.up)), place: address(b.at(down.placeAt)),
-		x: address(b.input(down.input, b.tokens)), features: word(down.input.features), ffn: size(b.config.FFN),
-		tokens: size(b.tokens), form: size(b.form(b.tokens)),
-	})
-	b.early()
-}
-
-// multiply runs segments whose outputs are disjoint: one launch for those of a format, at most maxSegments at a time.
-func (b *builder) multiply(tokens int, list ...segment) {
-	for len(list) > 0 {
-		format := list[0].format
-		a, tiles, pairs, groups, bytes := linearArgs{tokens: size(tokens)}, 0, 0, 0, int64(0)
-		var rest []segment
-		for _, s := range list {
-			if s.format != format || a.segments == maxSegments {
-				rest = append(rest, s)
-				continue
-			}
-			a.segment[a.segments] = s.args
-			a.segments++
-			bytes += s.bytes
-			tiles += int(s.args.tiles)
-			pairs += ceilDiv(int(s.args.tiles), decodeTiles)
-			groups += ceilDiv(int(s.args.tiles), prefillTiles)
-		}
-		switch {
-		case b.precise():
-			add(b, "linear_"+format, "linear_precise_"+format, grid(tiles, ceilDiv(tokens, decodeTokens)), a)
-		case tokens <= decodeTokens:
-			addBlock(b, "linear_"+format, "linear_decode_"+format, grid(pairs, 1), threads, decodeShared(format), a)
-			b.early()
-		default:
-			shape := prefillShapeOf(b.form(tokens))
-			addBlock(b, "prefill_"+format, "linear_prefill_"+format, grid(groups, ceilDiv(tokens, shape.tokens)), uint32(shape.threads), shape.shared, a)
-		}
-		if b.err == nil {
-			b.list[len(b.list)-1].bytes = bytes
-		}
-		list = rest
-	}
+	return a
 }
 
 func (b *builder) attention(y *layer) {
@@ -342,15 +259,15 @@ func (b *builder) attention(y *layer) {
 	row := strconv.Itoa(b.row)
 	switch {
 	case b.precise():
-		add(b, "attention", "rope_store", grid(b.tokens, c.KVHeads), a)
-		add(b, "attention", "attention", grid(c.Heads, b.tokens), a)
+		launch(b, "attention", "rope_store", grid(b.tokens, c.KVHeads), a)
+		launch(b, "attention", "attention", grid(c.Heads, b.tokens), a)
 	case b.tokens <= decodeTokens:
 		rows := b.attentionBlocks()
-		add(b, "attention_decode", "attention_decode_"+row, driver.Dim{X: uint32(w.splits), Y: uint32(c.KVHeads), Z: uint32(rows)}, a)
+		launch(b, "attention_decode", "attention_decode_"+row, driver.Dim{X: uint32(w.splits), Y: uint32(c.KVHeads), Z: uint32(rows)}, a)
 		b.early()
 	default:
-		add(b, "attention", "rope_store", grid(b.tokens, c.KVHeads), a)
-		add(b, "attention_prefill", "attention_prefill_"+row, grid(ceilDiv(b.tokens, attentionTokens), c.Heads), a)
+		launch(b, "attention", "rope_store", grid(b.tokens, c.KVHeads), a)
+		launch(b, "attention_prefill", "attention_prefill_"+row, grid(ceilDiv(b.tokens, attentionTokens), c.Heads), a)
 	}
 }
 
@@ -362,8 +279,12 @@ func (b *builder) attentionBlocks() int {
 // output computes the logits of the last rows and picks the best.
 func (b *builder) output() {
 	c, w := b.config, &b.work
-	from := b.at(w.x) + driver.Ptr(4*(b.tokens-b.rows)*c.Hidden)
-	b.normalizeAt(from, b.rows, normed{b.finalNorm, b.head})
+	final := normed{b.finalNorm, b.head}
+	if b.rows == b.tokens {
+		b.normalize(final)
+	} else {
+		b.normalizeAt(b.at(w.x)+driver.Ptr(4*(b.tokens-b.rows)*c.Hidden), b.rows, final)
+	}
 	b.multiply(b.rows, b.stores(b.rows, b.head, w.logits, c.Vocab)...)
 	chunks := ceilDiv(c.Vocab, topChunk)
 	a := topArgs{
@@ -371,8 +292,8 @@ func (b *builder) output() {
 		log_sum: address(b.at(w.results) + driver.Ptr(b.rows*topMost*8)),
 		vocab:   size(c.Vocab), rows: size(b.rows), k: size(min(topMost, c.Vocab)), chunks: size(chunks),
 	}
-	add(b, "top", "top_chunk", grid(chunks, b.rows), a)
+	launch(b, "top", "top_chunk", grid(chunks, b.rows), a)
 	b.early()
-	add(b, "top", "top_merge", grid(b.rows, 1), a)
+	launch(b, "top", "top_merge", grid(b.rows, 1), a)
 	b.early()
 }

@@ -101,6 +101,7 @@ type work struct {
 	upload, results, logits  slot
 	x                        slot // residual stream, f32 [tokens][hidden]
 	qkv, gate, up            slot // f32
+	stats                    slot // f32 [tokens][blocks][2], pg_segment.stats
 	partial, arrived, topped slot
 	splits                   int
 }
@@ -350,6 +351,7 @@ func (r *resident) planWork() {
 		}
 	}
 	w.splits = (r.limit + splitKeys - 1) / splitKeys
+	w.stats = floats(decodeTokens, ceilDiv(c.Hidden, decodeTiles*tileRows), 2)
 	w.partial = floats(decodeTokens, c.Heads, w.splits, r.row+2)
 	w.arrived = floats(decodeTokens, c.Heads)
 	w.logits = floats(logitsRows, c.Vocab)

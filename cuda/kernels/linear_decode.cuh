@@ -19,6 +19,7 @@
 #pragma once
 #include "linear.cuh"
 #include "order.cuh"
+#include "reduce.cuh"
 
 constexpr u32 TILES = PG_DECODE_TILES;
 constexpr u32 SUM_BYTES = TILES * 16 * 8 * sizeof(float); // of a warp
@@ -112,14 +113,17 @@ template <class F> DEVICE void ask_x(decode_ring<F> &r, u32 slot) {
   r.x = r.x + r.Pairs * 32;
 }
 
-// begin_ring asks for the first tiles. Weights are always there, x has to be waited for. (Bringing more tiles to the L2 cache
+// begin_ring asks for the first tiles. Every warp of the block calls it for the first source. Weights are always there, x has to be waited for. (Bringing more tiles to the L2 cache
 // meanwhile, 2 or 4 times as many, made decoding 15 to 24 % slower on an H100.)
-template <class F> DEVICE void begin_ring(decode_ring<F> &r, const pg_source &source) {
+template <class F> DEVICE void begin_ring(decode_ring<F> &r, const pg_source &source, bool first_source) {
   u32 first = min(r.left, F::in_flight);
   for (u32 i = 0; i < first; i++) ask_weights(r, i);
   cp_async_commit();
   r.left -= first;
-  wait_count(source.ready, source.blocks);
+  if (first_source)
+    wait_count(source.ready, source.blocks);
+  else
+    wait_count_warp(source.ready, source.blocks);
   for (u32 i = 0; i < first; i++) ask_x(r, i);
   cp_async_commit();
 }
@@ -156,7 +160,7 @@ template <class F> DEVICE void multiply_step(const u32x4 (&v)[TILES][F::vectors]
 // decode_tiles adds a share of the row tiles' K tiles. Grain: a group may end after every so many pairs of steps; 0: there is one
 // group, or none.
 template <class F, u32 Grain>
-DEVICE void decode_tiles(const pg_source &source, const u32 (&tile)[TILES], share part, bool active, Shared<u32x4> room, decode_sums &sum) {
+DEVICE void decode_tiles(const pg_source &source, const u32 (&tile)[TILES], share part, bool first, bool active, Shared<u32x4> room, decode_sums &sum) {
   constexpr u32 V = F::vectors, Q = F::features / 32;
   const pg_matrix &w = source.w;
   const u32 count = part.end - part.begin;
@@ -169,7 +173,7 @@ DEVICE void decode_tiles(const pg_source &source, const u32 (&tile)[TILES], shar
     enter_groups(groups, w, tile, part.begin * Q);
   else if constexpr (F::kind != DENSE)
     load_entries<F>(w, tile, 0, groups.now);
-  begin_ring(ring, source);
+  begin_ring(ring, source, first);
   cp_async_wait<0>();
   for (u32 t = 0; t < count; t++) {
     Shared<const u32x4> from = ring.to + ring.slot * ring.Slot;
@@ -193,6 +197,20 @@ DEVICE void decode_tiles(const pg_source &source, const u32 (&tile)[TILES], shar
   if constexpr (F::kind != DENSE) take_group(groups, w, sum);
 }
 
+// write_stats writes what norm_decode wants to know of the block's outputs: warp t has those of token t, a row a lane.
+DEVICE void write_stats(const pg_segment &s, u32 tile, u32 tokens, float y) {
+  static_assert(TILES * 16 == 32);
+  const u32 token = warp_id(), blocks = (s.tiles + TILES - 1) / TILES;
+  if (token >= tokens) return;
+  u32 rows = min(s.source[0].w.rows - tile * 16, 32u);
+  bool there = lane_id() < rows;
+  float mean = warp_sum(there ? y : 0.0f) / float(rows), off = there ? y - mean : 0.0f, squares = warp_sum(off * off);
+  if (lane_id() != 0) return;
+  Global<float> to = global<float>(s.stats) + (u64(token) * blocks + tile / TILES) * 2;
+  to[0] = mean;
+  to[1] = squares;
+}
+
 template <class F> DEVICE void linear_decode(const pg_linear_args &a) {
   DYNAMIC_SHARED(u32x4, room);
   constexpr u32 Ring = decode_ring<F>::Bytes / sizeof(u32x4);
@@ -208,14 +226,13 @@ template <class F> DEVICE void linear_decode(const pg_linear_args &a) {
   for (u32 i = 0; i < s.sources; i++) {
     const pg_source &source = s.source[i];
     share part = warp_part(source.w.k_tiles);
-    if (part.begin == part.end) continue;
     if (F::kind == DENSE || source.w.groups == 1)
-      decode_tiles<F, 0>(source, tile, part, active, ring, sum);
+      decode_tiles<F, 0>(source, tile, part, i == 0, active, ring, sum);
     else if constexpr (F::kind == DENSE) {
     } else if (source.w.group_steps % (2 * F::grain) == 0)
-      decode_tiles<F, F::grain>(source, tile, part, active, ring, sum);
+      decode_tiles<F, F::grain>(source, tile, part, i == 0, active, ring, sum);
     else
-      decode_tiles<F, 1>(source, tile, part, active, ring, sum);
+      decode_tiles<F, 1>(source, tile, part, i == 0, active, ring, sum);
   }
   wait_for_previous(); // warps without a share have not
   u32 row = lane_id() / 4, token = lane_id() % 4 * 2;
@@ -223,6 +240,7 @@ template <class F> DEVICE void linear_decode(const pg_linear_args &a) {
     UNROLL for (u32 i = 0; i < 4; i++) sums[((warp_id() * TILES + r) * 16 + row + i / 2 * 8) * 8 + token + i % 2] = sum.total[r][i];
   }
   sync_block();
-  finish_tiles<false, TILES>(s, b.tile, 0, a.tokens, sums);
+  float y = finish_tiles<false, TILES>(s, b.tile, 0, a.tokens, sums);
+  if (s.stats) write_stats(s, b.tile, a.tokens, y);
   count_done(s.done);
 }

@@ -15,14 +15,29 @@ DEVICE void count_done(pg_ptr counter) {
   }
 }
 
-// wait_count lets a warp wait until a counter has reached `blocks`, and see what those blocks wrote. Counter 0: until all
-// kernels ahead have finished.
+// await lets one thread wait until a counter has reached `blocks`.
+DEVICE void await(pg_ptr counter, u32 blocks) {
+  while (load_acquire(global<const u32>(counter)) < blocks) pause();
+}
+
+// wait_count lets a block wait until a counter has reached `blocks`, and see what those blocks wrote. Counter 0: until all kernels
+// ahead have finished. Every thread calls it. One thread of a block asks: when all warps did, the counter's part of
+// the L2 cache had no time left for those who count (decoding was 6 % slower on an H100).
 DEVICE void wait_count(pg_ptr counter, u32 blocks) {
   if (!counter) {
     wait_for_previous();
     return;
   }
-  if (lane_id() == 0)
-    while (load_acquire(global<const u32>(counter)) < blocks) pause();
+  if (thread_x() == 0) await(counter, blocks);
+  sync_block();
+}
+
+// wait_count_warp is wait_count for a warp, where a counter has most likely reached its end.
+DEVICE void wait_count_warp(pg_ptr counter, u32 blocks) {
+  if (!counter) {
+    wait_for_previous();
+    return;
+  }
+  if (lane_id() == 0) await(counter, blocks);
   sync_warp();
 }

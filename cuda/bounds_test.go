@@ -1,0 +1,102 @@
+package cuda
+
+import "math"
+
+// bounded is a number and how far a kernel may be from it.
+type bounded struct{ value, error float64 }
+
+// weightError bounds how far, relative to itself, a kernel's weight is from what Dequantize says. Precise kernels use the very
+// value, as do those that multiply exact codes and scale the sums. A rounding to f16 is 2^-11: of dense weights that are not f16,
+// of scale·code + minimum, and while prefilling of scale·(code − zero), before which a scale that is not f16 is rounded too.
+func weightError(p *packing, kernel string) float64 {
+	const half = 0x1p-11
+	switch {
+	case kernel == "precise" || p.name == "f16":
+		return 0
+	case kernel == "decode" && p.groups > 0:
+		return 0
+	case p.groups == 0 || p.name == "m4":
+		return half
+	case p.scaleF32:
+		return 2*half + half*half
+	}
+	return half
+}
+
+// roundings is how many additions a kernel's longest chain has, and how much each is off, of the sum of absolute products.
+// Decode and precise kernels share the tiles of all sources among 8 warps, whose sums are added; a precise lane adds a quarter of
+// a tile, then the four lanes of a row. Tensor cores may cut off, 2^-23, where f32 arithmetic rounds, 2^-24. Biases and
+// scales of sources are a few more.
+func (s *testSegment) roundings(kernel string) float64 {
+	tiles, features := 0, s.products[0].features
+	for _, p := range s.products {
+		tiles += p.kTiles
+	}
+	switch kernel {
+	case "precise":
+		return float64(ceilDiv(tiles, 8)*features/4+16) * 0x1p-24
+	case "decode":
+		return float64(ceilDiv(tiles, 8)*features+16) * 0x1p-23
+	}
+	return float64(tiles*features+16) * 0x1p-23
+}
+
+// sum is Σ over products of w·x + bias for one token and row, in float64, with what the weights' errors and the roundings of
+// the sums may amount to.
+func (s *testSegment) sum(x [][][]float32, kernel string, token, row int) bounded {
+	var y bounded
+	roundings := s.roundings(kernel)
+	for i, p := range s.products {
+		y.value += float64(p.bias[row])
+		y.error += math.Abs(float64(p.bias[row])) * roundings
+		raw := s.raw(kernel, i, row)
+		for k, w := range p.want[row] {
+			v := float64(w) * float64(x[i][token][k])
+			y.value += v
+			y.error += math.Abs(v)*(weightError(&p.packing, kernel)+roundings) + raw*math.Abs(float64(x[i][token][k]))*roundings
+		}
+	}
+	return y
+}
+
+// raw is how large the terms are that a kernel adds up instead of a row's weights: decode kernels sum codes and take zero points
+// off, both of which may be that much larger than their difference.
+func (s *testSegment) raw(kernel string, product, row int) float64 {
+	p := &s.products[product]
+	if kernel != "decode" || p.groups == 0 {
+		return 0
+	}
+	largest := 0.0
+	for _, w := range p.want[row] {
+		largest = max(largest, math.Abs(float64(w)))
+	}
+	return 4 * largest
+}
+
+// stored adds the rounding of a value to the next x: f16, or f32 for the precise kernels.
+func (b bounded) stored(kernel string) bounded {
+	if kernel == "precise" {
+		b.error += 0x1p-24 * math.Abs(b.value)
+	} else {
+		b.error += 0x1p-11*(math.Abs(b.value)+b.error) + 0x1p-25 // the second: subnormal
+	}
+	return b
+}
+
+// gelu: its slope is at most 1.13, math.cuh's error 2.1e-7 of |x|/2, finish_hopper.cuh's 3.8e-7.
+func (b bounded) gelu() bounded {
+	return bounded{b.value / 2 * (1 + math.Erf(b.value/math.Sqrt2)), 1.13*b.error + 2.1e-7*(math.Abs(b.value)+b.error)}
+}
+
+// gated is silu(b)·up: silu's slope is at most 1.1, math.cuh's error 1.7e-7 of it, finish_hopper.cuh's a little more; the product
+// rounds once.
+func (b bounded) gated(up bounded, form int) bounded {
+	function := 1.7e-7
+	if form == formCores {
+		function = 4.1e-7 + 7.5e-8*math.Abs(b.value)
+	}
+	silu := b.value / (1 + math.Exp(-b.value))
+	value := silu * up.value
+	gateError := 1.1*b.error + function*math.Abs(silu)
+	return bounded{value, gateError*(math.Abs(up.value)+up.error) + math.Abs(silu)*up.error + 0x1p-24*math.Abs(value)}
+}
