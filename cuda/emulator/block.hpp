@@ -51,6 +51,7 @@ struct Runtime {
   void (*copy_async)(Block &, char *to, const char *from);
   void (*copy_commit)(Block &);
   void (*copy_wait)(Block &, uint32_t groups_left);
+  void (*pause)(Block &);
   // shared returns the block's array that belongs to key, made by the first thread that asks.
   char *(*shared)(Block &, const void *key, const char *name, uint64_t bytes, uint32_t align);
   // touch tells the race detector of an access of unknown kind, read and write of a known one.

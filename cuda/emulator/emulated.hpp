@@ -220,7 +220,7 @@ DEVICE void let_next_begin() {}
 DEVICE void wait_for_previous() {}
 DEVICE void thread_fence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
-DEVICE void pause() {}
+DEVICE void pause() { emulated::block->runtime->pause(*emulated::block); }
 
 // The source is read, and the copy made, when it is waited for.
 template <class T, class U> DEVICE void cp_async16(const Shared<T> &to, const Global<U> &p, bool valid = true) {

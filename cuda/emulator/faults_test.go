@@ -47,6 +47,10 @@ var faults = []fault{
 		want: `counts: block \(0, 0, 0\), thread 3: out of bounds: 4 bytes at offset 100 of the allocation A of 100 bytes, alignment 4`,
 	},
 	{
+		what: "wait for a count that nobody reaches", kernel: "awaits", n: 1,
+		want: `awaits: block \(0, 0, 0\), thread 0: waits for a count that no kernel ahead has reached`,
+	},
+	{
 		what: "copy in the background from behind the end", kernel: "fetches", n: 2, at: 6,
 		want: `fetches: block \(0, 0, 0\), thread 2: out of bounds: 16 bytes at offset 96 of the allocation A of 100 bytes, alignment 16`,
 	},

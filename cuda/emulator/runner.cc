@@ -309,6 +309,9 @@ static Never bad_global(Block &b, const char *base, uint64_t size, int64_t offse
          static_cast<long long>(offset), static_cast<unsigned long long>(address), static_cast<unsigned long long>(size), align);
 }
 
-const Runtime runtime = {sync_block, exchange, together, copy_async, copy_commit, copy_wait, shared, touch, read, write, bad_global, bad_shared};
+// Kernels follow one another: what those ahead have not written when a kernel asks nobody will write.
+static void pause(Block &b) { runner(b).fail("waits for a count that no kernel ahead has reached"); }
+
+const Runtime runtime = {sync_block, exchange, together, copy_async, copy_commit, copy_wait, pause, shared, touch, read, write, bad_global, bad_shared};
 
 } // namespace emulated

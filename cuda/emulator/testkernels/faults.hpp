@@ -12,6 +12,12 @@ KERNEL(vectors, pg_test_args, 64) {
   if (thread_x() == a.n) global<u32>(a.out)[0] = load16(global<const u32>(a.in) + a.at).x;
 }
 
+// awaits: waits until the u32 at in + at is n.
+KERNEL(awaits, pg_test_args, 64) {
+  if (thread_x() == 0)
+    while (load_acquire(global<const u32>(a.in) + a.at) != a.n) pause();
+}
+
 // counts: atomic_add at in + at. fetches: cp_async16 of vector at.
 KERNEL(counts, pg_test_args, 64) {
   if (thread_x() == a.n) atomic_add(global<u32>(a.in) + a.at, 1);
