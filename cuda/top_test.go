@@ -3,6 +3,7 @@ package cuda
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -10,12 +11,15 @@ import (
 	"peregrine/model"
 )
 
+const untouched = 0xdeadbeef // is no id, and as a logit nothing that a test has
+
 // topped runs top_chunk and top_merge over rows of logits.
 func (r rig) topped(logits []float32, rows, k int) ([]model.Candidate, []float32) {
 	r.Helper()
 	vocab := len(logits) / rows
 	chunks := ceilDiv(vocab, topChunk)
-	top, logSum := r.room(int64(rows*topMost*8)), r.room(int64(rows*4))
+	// Candidates behind the k-th are not written: they are downloaded too, so they hold something from the start.
+	top, logSum := put(r, slices.Repeat([]uint32{untouched}, rows*topMost*2)), r.room(int64(rows*4))
 	a := topArgs{
 		logits: address(put(r, logits)), partial: address(r.room(int64(rows * chunks * (topMost + 1) * 8))), top: address(top),
 		log_sum: address(logSum), vocab: size(vocab), rows: size(rows), k: size(k), chunks: size(chunks),
@@ -26,6 +30,9 @@ func (r rig) topped(logits []float32, rows, k int) ([]model.Candidate, []float32
 	list := make([]model.Candidate, rows*topMost)
 	for i := range list {
 		list[i] = model.Candidate{ID: int32(words[2*i]), Logit: math.Float32frombits(words[2*i+1])}
+		if i%topMost >= k && (words[2*i] != untouched || words[2*i+1] != untouched) {
+			r.Fatalf("row %d, candidate %d was written: %d with %v, but only %d were wanted", i/topMost, i%topMost, list[i].ID, list[i].Logit, k)
+		}
 	}
 	return list, get[float32](r, logSum, rows)
 }
