@@ -1,6 +1,7 @@
 // Command generate writes what the emulator's build needs to know of the kernel sources: a module_NAME.cc for each
-// cuda/kernels/NAME.cu, which compiles it for the host, and sources.h with a hash of them all. Go's build cache sees the files of
-// a package's folder alone; a changed kernel shows in sources.h. Run it in the repository's root: go run ./cuda/emulator/generate.
+// cuda/kernels/NAME.cu, which compiles it for the host, and sources.h with a hash of them all, there and beside the test
+// kernels. Go's build cache sees the files of a package's folder alone; a changed kernel shows in sources.h. Run it in the
+// repository's root: go run ./cuda/emulator/generate.
 package main
 
 import (
@@ -67,7 +68,7 @@ func write(root string) error {
 	return nil
 }
 
-// generated returns the files of the emulator's folder by name.
+// generated returns the files in and below the emulator's folder by their paths from there.
 func generated(root string) (map[string]string, error) {
 	paths, err := filepath.Glob(filepath.Join(root, sources, "*.cu*"))
 	if err != nil {
@@ -88,6 +89,8 @@ func generated(root string) (map[string]string, error) {
 			files["module_"+module+".cc"] = fmt.Sprintf(moduleFile, module)
 		}
 	}
-	files["sources.h"] = fmt.Sprintf(sourcesFile, hash.Sum(nil))
+	for _, folder := range []string{"", "testkernels/"} {
+		files[folder+"sources.h"] = fmt.Sprintf(sourcesFile, hash.Sum(nil))
+	}
 	return files, nil
 }

@@ -50,6 +50,9 @@ func TestWriteFollowsTheSources(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if tests, err := os.ReadFile(filepath.Join(root, emulator, "testkernels/sources.h")); err != nil || string(tests) != string(b) {
+			t.Errorf("the test kernels' sources.h is %q, want %q (%v)", tests, b, err)
+		}
 		return string(b)
 	}
 	put("cuda/args.h", "")
@@ -57,6 +60,7 @@ func TestWriteFollowsTheSources(t *testing.T) {
 	put("cuda/kernels/norm.sm90a.cu", "1")
 	put("cuda/kernels/reduce.cuh", "1")
 	put("cuda/emulator/module_old.cc", "")
+	put("cuda/emulator/testkernels/sources.h", "")
 	seen := map[string]bool{hash(): true}
 	if _, err := os.Stat(filepath.Join(root, emulator, "module_old.cc")); err == nil {
 		t.Error("a module without a source is left")
