@@ -242,12 +242,12 @@ func TestLaunchesThatCannotBe(t *testing.T) {
 		t.Error("more shared memory than there is")
 	}
 	b.must(f.SetShared(227 << 10))
-	b.must(b.stream.Launch(f, one, one, 227<<10, at(&args), 32))
 	for _, name := range []string{"test", "nothing"} {
 		if _, err := b.device.Function(name, "nothing"); err == nil || !strings.Contains(err.Error(), `"nothing"`) {
 			t.Errorf("got %v for a kernel that is not there", err)
 		}
 	}
+	b.must(b.stream.Launch(f, one, one, 227<<10, at(&args), 32))
 	if err := b.stream.Synchronize(); err == nil { // null was read by thread 0
 		t.Error("a launch with all of the shared memory did not run")
 	}
