@@ -27,6 +27,15 @@ func chatBackends() []string {
 // backends lists what --backend takes.
 func backends() []string { return append(chatBackends(), "oracle") }
 
+// backendHelp says what the backends are.
+func backendHelp() string {
+	others := "cuda, cpu"
+	if hasEmulator {
+		others += ", emulator (the GPU's kernels on the CPU, very slow: for checking)"
+	}
+	return "auto (a GPU where there is one), " + others + ", or oracle (float64, slow: for checking)"
+}
+
 // device opens the backend that the settings ask for and says in a few words why it is this one.
 func (s *settings) device() (model.Backend, string, error) {
 	const asked = "asked for"

@@ -41,7 +41,7 @@ func (s *settings) register(root *cobra.Command) {
 	p := root.PersistentFlags()
 	p.StringVar(&s.configPath, "config", "", "config file (default: "+configHint+")")
 	p.StringVar(&s.logPath, "log", "", "append a log for bug reports to this file")
-	p.String("backend", "auto", "auto (a GPU where there is one), cuda, cpu, or oracle (float64, slow: for checking)")
+	p.String("backend", "auto", backendHelp())
 	p.Int("device", 0, "GPU to use, as inspect counts them")
 	p.Int("threads", 0, "CPU threads; 0: one for each physical core")
 	p.String("isa", "", "CPU instruction set to use; empty: the best there is")

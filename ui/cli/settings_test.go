@@ -3,6 +3,7 @@ package cli
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,6 +11,23 @@ import (
 	"peregrine/model/generate"
 	"peregrine/ui"
 )
+
+// Of the backends of this build, with the emulator or without, the help names all and no other.
+func TestHelpNamesEveryBackend(t *testing.T) {
+	home(t)
+	for line := range strings.Lines(succeed(t, "", "--help")) {
+		if !strings.Contains(line, "--backend ") {
+			continue
+		}
+		for _, name := range append(backends(), "emulator") {
+			if got, want := strings.Contains(line, name), slices.Contains(backends(), name); got != want {
+				t.Errorf("%q names %s: %v, want %v", line, name, got, want)
+			}
+		}
+		return
+	}
+	t.Error("the help has no --backend")
+}
 
 func TestSettingsFlagOverFileOverModel(t *testing.T) {
 	dir := home(t)
