@@ -13,26 +13,17 @@ import (
 	"strings"
 )
 
-// copyPath tells a path from a name in "/save NAME|PATH": a path has a separator, ends in .jsonl, or is ~ or . or .. .
-// A name never becomes a part of a path; see CleanName.
-func copyPath(arg string) bool {
-	return strings.ContainsRune(arg, filepath.Separator) || strings.HasSuffix(arg, extension) ||
-		arg == "~" || arg == "." || arg == ".."
-}
-
-// SaveAs does what "/save NAME|PATH" asks for: it names the conversation, or writes a copy (CopyTo) when arg looks like a
-// path: with a separator, or ending in .jsonl. A leading ~ is home. It returns the path of the copy, "" for a name.
+// SaveAs does what "/save NAME|PATH" asks for: it names the conversation, or writes a copy (CopyTo) when arg is a path
+// (IsPath), in which ~ is home. It returns the path of the copy, "" for a name.
 func (f *File) SaveAs(arg, home string) (path string, err error) {
 	arg = strings.TrimSpace(arg)
 	switch {
 	case arg == "":
 		return "", errors.New("history: save: a name or a path is missing")
-	case !copyPath(arg):
+	case !IsPath(arg):
 		return "", f.SetName(arg)
 	}
-	if rest, ok := strings.CutPrefix(arg, "~"); ok && home != "" && (rest == "" || rest[0] == filepath.Separator) {
-		arg = filepath.Join(home, rest)
-	}
+	arg = ExpandHome(arg, home)
 	return arg, f.CopyTo(arg)
 }
 

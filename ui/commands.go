@@ -104,7 +104,7 @@ func (m *Model) obey(name, argument string) tea.Cmd {
 }
 
 func (m *Model) openCommand(argument string) tea.Cmd {
-	if looksLikePath(argument) {
+	if history.IsPath(argument) {
 		return m.openFile(expandHome(argument))
 	}
 	store := m.opt.Store
@@ -123,13 +123,8 @@ func (m *Model) openCommand(argument string) tea.Cmd {
 	})
 }
 
-// looksLikePath tells a file from a name.
-func looksLikePath(s string) bool {
-	return strings.ContainsRune(s, '/') || strings.HasSuffix(s, ".jsonl")
-}
-
 func (m *Model) saveCommand(argument string) tea.Cmd {
-	if looksLikePath(argument) {
+	if history.IsPath(argument) {
 		return m.copyTo(argument)
 	}
 	return m.renameCommand(argument)
@@ -269,10 +264,7 @@ func (m *Model) templateCommand(argument string) tea.Cmd {
 		m.tell(levelInfo, "template "+name+"; there are "+strings.Join(m.info.Templates, ", ")+", or a Jinja file")
 		return nil
 	}
-	m.chat.template = argument
-	if looksLikePath(argument) {
-		m.chat.template = expandHome(argument)
-	}
+	m.chat.template = expandHome(argument)
 	m.tell(levelInfo, "template "+argument)
 	gen, r := m.opt.Generator, m.request(len(m.chat.path))
 	if len(r.Messages) == 0 {

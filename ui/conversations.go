@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -261,13 +260,9 @@ func (m *Model) saveAt(path string) tea.Cmd {
 
 // expandHome replaces a ~ at the start of a path.
 func expandHome(path string) string {
-	rest, ok := strings.CutPrefix(path, "~/")
-	if !ok {
-		return path
-	}
 	home, err := os.UserHomeDir()
 	if err != nil {
 		return path
 	}
-	return filepath.Join(home, rest)
+	return history.ExpandHome(path, home)
 }

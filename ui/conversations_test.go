@@ -49,6 +49,21 @@ func TestSavePathWritesACopy(t *testing.T) {
 	}
 }
 
+// A folder is no name either: the screen and the plain chat have one rule, history.IsPath.
+func TestSaveToAFolderIsRefusedAndNamesNothing(t *testing.T) {
+	b := newBench(t, Options{Store: openStore(t)})
+	t.Setenv("HOME", t.TempDir())
+	b.say("hi")
+	for _, folder := range []string{"~", "..", t.TempDir()} {
+		b.keys("/save "+folder, "enter")
+		b.idle()
+		b.wantScreen("history: ")
+		if got := b.m.chat.file.Conversation().Header.Name; got != "" {
+			t.Errorf("/save %s named the conversation %q", folder, got)
+		}
+	}
+}
+
 func TestOpenByPathAndName(t *testing.T) {
 	store := openStore(t)
 	b := newBench(t, Options{Store: store})

@@ -105,7 +105,7 @@ func findConversation(store *history.Store, what string) (string, error) {
 	switch {
 	case what == "":
 		return store.Latest()
-	case strings.ContainsRune(what, filepath.Separator) || strings.HasSuffix(what, ".jsonl"):
+	case history.IsPath(what):
 		return what, nil
 	}
 	return store.Find(what)

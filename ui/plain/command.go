@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -108,10 +107,8 @@ func (c *chat) find(what string) (*history.File, error) {
 	switch {
 	case what == "":
 		return nil, errors.New("open what? give a name, an id or a file; /list shows them")
-	case strings.HasPrefix(what, "~/") && c.opt.Home != "":
-		return history.Open(filepath.Join(c.opt.Home, what[2:]))
-	case strings.ContainsRune(what, filepath.Separator) || strings.HasSuffix(what, ".jsonl") || c.opt.Store == nil:
-		return history.Open(what)
+	case history.IsPath(what) || c.opt.Store == nil:
+		return history.Open(history.ExpandHome(what, c.opt.Home))
 	}
 	return c.opt.Store.OpenID(what)
 }
