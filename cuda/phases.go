@@ -25,6 +25,9 @@ const phaseRounds = 5
 func (e *executor) Phases(n, pos int) (_ []Phase, err error) {
 	e.b.mu.Lock()
 	defer e.b.mu.Unlock()
+	if e.closed {
+		return nil, errors.New("cuda: phases: closed")
+	}
 	if n < 1 || n > chunkTokens || pos < 0 || pos+n > e.limit {
 		return nil, fmt.Errorf("cuda: phases of %d tokens at position %d; want 1 to %d within a context of %d", n, pos, chunkTokens, e.limit)
 	}
