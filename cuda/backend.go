@@ -68,8 +68,11 @@ type Need struct {
 	Staging int64
 }
 
-// Total is what must be free before loading starts.
-func (n Need) Total() int64 { return n.Weights + n.KV + n.Work + n.Staging }
+// reserve is left free on the device beside the model: compiled kernels, the driver's own needs and a desktop.
+const reserve = 192 << 20
+
+// Total is what must be free before loading starts, with what is left free beside the model.
+func (n Need) Total() int64 { return n.Weights + n.KV + n.Work + n.Staging + reserve }
 
 // Need returns what p would take, without touching the device.
 func (b *Backend) Need(p *model.Params, opt model.LoadOptions) (Need, error) {
@@ -77,7 +80,7 @@ func (b *Backend) Need(p *model.Params, opt model.LoadOptions) (Need, error) {
 	if err != nil {
 		return Need{}, fmt.Errorf("cuda: %w", err)
 	}
-	return r.need(), nil
+	return r.sizes, nil
 }
 
 // Load repacks p's matrices on the device; the executor does not refer to p's memory afterwards, and pages of mapped files
@@ -113,23 +116,20 @@ func (b *Backend) Load(ctx context.Context, p *model.Params, opt model.LoadOptio
 	return e, nil
 }
 
-// reserve is left free on the device beside the model: compiled kernels, the driver's own needs and a desktop.
-const reserve = 192 << 20
-
 // fits says need, have and remedies when the device has no room for r.
 func (b *Backend) fits(r *resident) error {
 	free, err := b.device.Free()
 	if err != nil {
 		return fmt.Errorf("cuda: load: %w", err)
 	}
-	n := r.need()
-	if n.Total()+reserve <= free {
+	n := r.sizes
+	if n.Total() <= free {
 		return nil
 	}
 	return fmt.Errorf("%w: the model needs %s (weights %s, KV cache of %d tokens %s, working memory %s), %s are free on %s; "+
 		"use a smaller --context, a model with fewer bits, another --device, or --backend cpu",
-		driver.ErrOutOfMemory, gigabytes(n.Total()+reserve), gigabytes(n.Weights), r.limit, gigabytes(n.KV),
-		gigabytes(n.Work+n.Staging+reserve), gigabytes(free), b.device.Info().Name)
+		driver.ErrOutOfMemory, gigabytes(n.Total()), gigabytes(n.Weights), r.limit, gigabytes(n.KV),
+		gigabytes(n.Total()-n.Weights-n.KV), gigabytes(free), b.device.Info().Name)
 }
 
 func gigabytes(n int64) string { return fmt.Sprintf("%.2f GB", float64(n)/1e9) }

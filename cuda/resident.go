@@ -140,8 +140,6 @@ func newResident(p *model.Params, opt model.LoadOptions) (*resident, error) {
 	return r, nil
 }
 
-func (r *resident) need() Need { return r.sizes }
-
 func (r *resident) at(p slot) driver.Ptr { return r.memory.at(p) }
 
 func (r *resident) precise() bool { return r.precision == model.Precise }

@@ -125,5 +125,5 @@ func (s *settings) fitsOn(index int, p *model.Params, context int) string {
 	if need.Total() > free {
 		verdict = "does not fit"
 	}
-	return fmt.Sprintf("%s: the model takes %s, %s are free", verdict, size(need.Total()), size(free))
+	return fmt.Sprintf("%s: loading needs %s, %s are free", verdict, size(need.Total()), size(free))
 }
