@@ -13,13 +13,16 @@ type slot int64
 
 const none slot = -1
 
+// arenaMost is where the size stops: far more than any device has, so that Alloc refuses it, and far below an overflow.
+const arenaMost = 1 << 60
+
 // take reserves bytes, aligned to 256; none for no bytes.
 func (a *arena) take(bytes int64) slot {
 	if bytes == 0 {
 		return none
 	}
 	p := slot(a.size)
-	a.size += (bytes + 255) &^ 255
+	a.size = min(a.size+(min(bytes, arenaMost)+255)&^255, arenaMost)
 	return p
 }
 

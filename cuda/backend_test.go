@@ -3,6 +3,8 @@ package cuda
 import (
 	"context"
 	"errors"
+	"math"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -61,6 +63,38 @@ func TestAModelThatDoesNotFitIsRefusedBeforeLoading(t *testing.T) {
 	}
 	if after, _ := d.Free(); after != before {
 		t.Errorf("%d bytes are free afterwards, %d before", after, before)
+	}
+}
+
+// Sizes of a context that no memory holds must not wrap around to ones that fit: that of this model would take 2^64 bytes, 0.
+func TestAContextBeyondAllMemoryIsRefused(t *testing.T) {
+	c := small().Config
+	c.Heads, c.KVHeads, c.HeadDim = 32, 2, 64
+	p := backendtest.Random(1, c, backendtest.Weights{Format: quant.F16}, false, true)
+	b := New(emulator.Open(emulator.Options{}))
+	defer b.Close()
+	for _, tokens := range []int{contextMost, contextMost + 1, 1 << 32, 1 << 61, math.MaxInt} {
+		e, err := b.Load(context.Background(), p, model.LoadOptions{Context: tokens})
+		if e != nil || err == nil || !strings.Contains(err.Error(), strconv.Itoa(tokens)) || !strings.Contains(err.Error(), "--context") {
+			t.Errorf("%d tokens: got %v, %v; want an error that names them and the remedy", tokens, e, err)
+		}
+		if need, err := b.Need(p, model.LoadOptions{Context: tokens}); err == nil && need.KV < 1<<30 {
+			t.Errorf("%d tokens: the KV cache needs %d bytes", tokens, need.KV)
+		}
+	}
+}
+
+func TestAnArenaDoesNotOverflow(t *testing.T) {
+	var a arena
+	for range 100 {
+		a.take(math.MaxInt64 - 1000)
+	}
+	if a.size != arenaMost {
+		t.Errorf("got a size of %d, want %d", a.size, int64(arenaMost))
+	}
+	a = arena{}
+	if p, q := a.take(1), a.take(257); p != 0 || q != 256 || a.size != 768 {
+		t.Errorf("got slots %d, %d and a size of %d, want 0, 256, 768", p, q, a.size)
 	}
 }
 

@@ -19,6 +19,9 @@ const (
 	headMost = 256
 	// splitKeys is how many positions a block of attention takes while decoding.
 	splitKeys = 256
+	// contextMost is the longest context that can be planned for: some hundred times what fits on any card, and small enough
+	// that no size of a cache or of attention's scratch overflows.
+	contextMost = 1 << 27
 	// keyGroup is what attention reads at once: values lie along positions, and loads of 16 bytes must be aligned.
 	keyGroup = 64
 	// coreFeatures is what an x of the form PG_CORES is padded to; kernels/layout.cuh.
@@ -126,6 +129,9 @@ func newResident(p *model.Params, opt model.LoadOptions) (*resident, error) {
 	}
 	if r.limit <= 0 {
 		r.limit = c.MaxContext
+	}
+	if r.limit > contextMost {
+		return nil, fmt.Errorf("a context of %d tokens; the GPU's attention takes at most %d (lower --context)", r.limit, contextMost)
 	}
 	r.positions = ceilDiv(r.limit, keyGroup) * keyGroup
 	if err := r.planWeights(p); err != nil {
