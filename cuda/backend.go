@@ -1,6 +1,7 @@
 package cuda
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -78,7 +79,7 @@ func (n Need) Total() int64 { return n.Weights + n.KV + n.Work + n.Staging + res
 func (b *Backend) Need(p *model.Params, opt model.LoadOptions) (Need, error) {
 	r, err := newResident(p, opt)
 	if err != nil {
-		return Need{}, fmt.Errorf("cuda: %w", err)
+		return Need{}, during("plan", err)
 	}
 	return r.sizes, nil
 }
@@ -90,7 +91,7 @@ func (b *Backend) Load(ctx context.Context, p *model.Params, opt model.LoadOptio
 		return nil, err
 	}
 	if err := p.Validate(); err != nil {
-		return nil, fmt.Errorf("cuda: load: %w", err)
+		return nil, during("load", err)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -99,18 +100,18 @@ func (b *Backend) Load(ctx context.Context, p *model.Params, opt model.LoadOptio
 	}
 	r, err := newResident(p, opt)
 	if err != nil {
-		return nil, fmt.Errorf("cuda: load: %w", err)
+		return nil, during("load", err)
 	}
 	if err := b.fits(r); err != nil {
 		return nil, err
 	}
 	e := &executor{b: b, d: b.device, resident: r}
 	if err := e.load(ctx, opt.Progress); err != nil {
-		err = errors.Join(err, e.free())
+		err = cmp.Or(err, e.free())
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		return nil, fmt.Errorf("cuda: load: %w", err)
+		return nil, during("load", err)
 	}
 	b.open[e] = struct{}{}
 	return e, nil
@@ -120,7 +121,7 @@ func (b *Backend) Load(ctx context.Context, p *model.Params, opt model.LoadOptio
 func (b *Backend) fits(r *resident) error {
 	free, err := b.device.Free()
 	if err != nil {
-		return fmt.Errorf("cuda: load: %w", err)
+		return during("load", err)
 	}
 	n := r.sizes
 	if n.Total() <= free {
@@ -146,5 +147,5 @@ func (b *Backend) Close() error {
 	for e := range b.open {
 		errs = append(errs, e.free())
 	}
-	return errors.Join(append(errs, b.device.Close())...)
+	return cmp.Or(append(errs, b.device.Close())...)
 }

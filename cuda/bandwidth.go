@@ -1,7 +1,7 @@
 package cuda
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -38,7 +38,7 @@ func (b *Backend) ReadBandwidth() (_ float64, err error) {
 	if err := memory.open(b.device); err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, memory.close(b.device)) }()
+	defer func() { err = cmp.Or(err, memory.close(b.device)) }()
 	r := reading{bytes: bytes, args: readArgs{from: address(memory.at(from)), sum: address(memory.at(sum)), bytes: wide(bytes)}}
 	r.grid = grid(blocks, 1)
 	return r.measure(b.device, memory.at(from))
@@ -60,13 +60,13 @@ func (r *reading) measure(d driver.Device, from driver.Ptr) (_ float64, err erro
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, s.Close()) }()
+	defer func() { err = cmp.Or(err, s.Close()) }()
 	var mark [2]driver.Event
 	for i := range mark {
 		if mark[i], err = d.Event(); err != nil {
 			return 0, err
 		}
-		defer func() { err = errors.Join(err, mark[i].Close()) }()
+		defer func() { err = cmp.Or(err, mark[i].Close()) }()
 	}
 	if err := s.Fill(from, 1, r.bytes); err != nil {
 		return 0, err
@@ -74,7 +74,7 @@ func (r *reading) measure(d driver.Device, from driver.Ptr) (_ float64, err erro
 	l := newLaunch(f, r.grid, threads, 0, r.args)
 	rates := make([]float64, readRounds)
 	for i := range rates {
-		if err := errors.Join(s.Record(mark[0]), l.on(s), s.Record(mark[1]), s.Synchronize()); err != nil {
+		if err := cmp.Or(s.Record(mark[0]), l.on(s), s.Record(mark[1]), s.Synchronize()); err != nil {
 			return 0, err
 		}
 		took, err := mark[1].Since(mark[0])

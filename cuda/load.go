@@ -1,10 +1,9 @@
 package cuda
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"math"
 	"runtime"
 	"unsafe"
@@ -67,9 +66,9 @@ func (e *executor) fillWeights(ctx context.Context, progress func(done, total in
 	var free [stagingAreas]driver.Event
 	defer func() {
 		for i := range areas {
-			err = errors.Join(err, areas[i].close(e.d))
+			err = cmp.Or(err, areas[i].close(e.d))
 			if free[i] != nil {
-				err = errors.Join(err, free[i].Close())
+				err = cmp.Or(err, free[i].Close())
 			}
 		}
 	}()
@@ -85,7 +84,7 @@ func (e *executor) fillWeights(ctx context.Context, progress func(done, total in
 	s, err := newStager(e.d, min(mostReaders, runtime.GOMAXPROCS(0)))
 	defer func() {
 		// What is under way reads and writes the staging areas.
-		err = errors.Join(err, s.close(), e.stream.Synchronize())
+		err = cmp.Or(err, s.close(), e.stream.Synchronize())
 	}()
 	if err != nil {
 		return err
@@ -113,7 +112,7 @@ func (e *executor) fillWeights(ctx context.Context, progress func(done, total in
 				return err
 			}
 			if err := e.repack(m, j, &areas[i]); err != nil {
-				return fmt.Errorf("%s: %w", m.parts[0].Name, err)
+				return during(m.parts[0].Name, err)
 			}
 			if err := e.stream.Record(free[i]); err != nil {
 				return err

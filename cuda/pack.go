@@ -75,11 +75,11 @@ func (p *packing) xFeatures() int { return p.kTiles * p.features }
 func planMatrix(parts []*quant.Matrix, gated bool) (packing, error) {
 	p := packing{}
 	if len(parts) == 0 || len(parts) > mostParts {
-		return p, fmt.Errorf("cuda: %d matrices in one; can do 1 to %d", len(parts), mostParts)
+		return p, fmt.Errorf("%d matrices in one; can do 1 to %d", len(parts), mostParts)
 	}
 	for _, part := range parts[1:] {
 		if err := together(parts[0], part); err != nil {
-			return p, fmt.Errorf("cuda: %s and %s cannot be one matrix: %w", parts[0].Name, part.Name, err)
+			return p, fmt.Errorf("%s and %s cannot be one matrix: %w", parts[0].Name, part.Name, err)
 		}
 	}
 	var err error
@@ -124,7 +124,7 @@ func layoutOf(m *quant.Matrix) (layout, error) {
 		}
 	case quant.InvalidFormat:
 	}
-	return layout{}, fmt.Errorf("cuda: %s: no kernels for format %v", m.Name, m.Format)
+	return layout{}, fmt.Errorf("%s: no kernels for format %v", m.Name, m.Format)
 }
 
 // together reports why a and b cannot be one matrix.
@@ -159,12 +159,12 @@ func (p *packing) planRows(parts []*quant.Matrix, gated bool) error {
 	var rows []uint32
 	for i, part := range parts {
 		if part.Out > 1<<partShift-len(rows) {
-			return fmt.Errorf("cuda: %s: more than %d output features", part.Name, 1<<partShift)
+			return fmt.Errorf("%s: more than %d output features", part.Name, 1<<partShift)
 		}
 		for n := range part.Out {
 			stored := part.StoredRow(n)
 			if stored >= 1<<partShift {
-				return fmt.Errorf("cuda: %s: stored row %d; need less than %d", part.Name, stored, 1<<partShift)
+				return fmt.Errorf("%s: stored row %d; need less than %d", part.Name, stored, 1<<partShift)
 			}
 			rows = append(rows, uint32(i)<<partShift|uint32(stored))
 		}
@@ -179,7 +179,7 @@ func (p *packing) planRows(parts []*quant.Matrix, gated bool) error {
 		return nil
 	}
 	if len(parts) > 2 || p.rows%2 != 0 || parts[0].Out != p.rows/2 && len(parts) == 2 {
-		return fmt.Errorf("cuda: %s: %d output features in %d matrices are not as many gates as values", parts[0].Name, p.rows, len(parts))
+		return fmt.Errorf("%s: %d output features in %d matrices are not as many gates as values", parts[0].Name, p.rows, len(parts))
 	}
 	const half = tileRows / 2
 	gate, up := rows[:p.rows/2], rows[p.rows/2:]
@@ -226,7 +226,7 @@ func (p *packing) planGroups(m *quant.Matrix) error {
 	p.groupSteps = size / stepFeatures
 	hi, padded := bits.Mul64(uint64(p.groups), uint64(size))
 	if hi != 0 || padded > mostPadding*uint64(p.in) {
-		return fmt.Errorf("cuda: %s: %d groups of up to %d of %d input features would take more than %d times their memory; "+
+		return fmt.Errorf("%s: %d groups of up to %d of %d input features would take more than %d times their memory; "+
 			"quantise with groups of equal size, a multiple of %d, or use the CPU", m.Name, p.groups, largest, p.in, mostPadding, pairFeatures)
 	}
 	p.kTiles = ceilDiv(int(padded), p.features)

@@ -1,6 +1,7 @@
 package cuda
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -42,7 +43,7 @@ func (e *executor) Phases(n, pos int) (_ []Phase, err error) {
 	defer func() {
 		for _, m := range marks {
 			if m != nil {
-				err = errors.Join(err, m.Close())
+				err = cmp.Or(err, m.Close())
 			}
 		}
 	}()
@@ -71,7 +72,7 @@ func (e *executor) timeLaunches(list []kernelLaunch, marks []driver.Event, times
 	}
 	for i, l := range list {
 		l.early = false
-		if err := errors.Join(l.on(e.stream), e.stream.Record(marks[i+1])); err != nil {
+		if err := cmp.Or(l.on(e.stream), e.stream.Record(marks[i+1])); err != nil {
 			return err
 		}
 	}

@@ -1,8 +1,8 @@
 package cuda
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 
@@ -89,7 +89,7 @@ func (r *reader) close(d driver.Device) error {
 	if r.issued != nil {
 		errs = append(errs, r.issued.Close())
 	}
-	return errors.Join(errs...)
+	return cmp.Or(errs...)
 }
 
 func (s *stager) run(r *reader) {
@@ -107,7 +107,7 @@ func (s *stager) run(r *reader) {
 			dst := r.buffer[i][:p.bytes]
 			p.fill(dst)
 			used[i] = true
-			err = errors.Join(r.stream.CopyToDevice(p.to, dst), r.stream.Record(r.sent[i]))
+			err = cmp.Or(r.stream.CopyToDevice(p.to, dst), r.stream.Record(r.sent[i]))
 		}
 		s.fail(err)
 		s.wait.Done()
@@ -139,14 +139,14 @@ func (s *stager) send(ctx context.Context, stream driver.Stream, pieces []piece,
 			break
 		}
 		if p.bytes > stagingBytes {
-			return fmt.Errorf("cuda: a piece of %d bytes; staging buffers hold %d", p.bytes, stagingBytes)
+			return fmt.Errorf("a piece of %d bytes; staging buffers hold %d", p.bytes, stagingBytes)
 		}
 		s.wait.Add(1)
 		s.work <- p
 		progress(p.bytes)
 	}
 	s.wait.Wait()
-	if err := errors.Join(ctx.Err(), s.failed()); err != nil {
+	if err := cmp.Or(ctx.Err(), s.failed()); err != nil {
 		return err
 	}
 	for _, r := range s.readers {
@@ -168,7 +168,7 @@ func (s *stager) close() error {
 	for _, r := range s.readers {
 		errs = append(errs, r.close(s.d))
 	}
-	return errors.Join(errs...)
+	return cmp.Or(errs...)
 }
 
 // pieces cuts a copy of data to the device into pieces.
