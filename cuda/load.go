@@ -95,7 +95,7 @@ func (e *executor) fillWeights(ctx context.Context, progress func(done, total in
 			count.total += j.bytes
 		}
 	}
-	if err := s.send(ctx, e.stream, e.vectorPieces(), func(int) {}); err != nil {
+	if err := s.send(ctx, e.stream, e.vectorPieces()); err != nil {
 		return err
 	}
 	n := 0
@@ -108,7 +108,7 @@ func (e *executor) fillWeights(ctx context.Context, progress func(done, total in
 				}
 			}
 			n++
-			if err := s.send(ctx, e.stream, j.pieces(m, &areas[i]), func(int) {}); err != nil {
+			if err := s.send(ctx, e.stream, j.pieces(m, &areas[i])); err != nil {
 				return err
 			}
 			if err := e.repack(m, j, &areas[i]); err != nil {

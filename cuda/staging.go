@@ -3,7 +3,6 @@ package cuda
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"sync"
 
 	"peregrine/cuda/driver"
@@ -132,18 +131,14 @@ func (s *stager) failed() error {
 }
 
 // send copies pieces and makes stream wait until all of them have arrived. It returns when their sources have been read,
-// while the last copies may still be under way, or soon after ctx ends; progress is called with the bytes of each piece.
-func (s *stager) send(ctx context.Context, stream driver.Stream, pieces []piece, progress func(bytes int)) error {
+// while the last copies may still be under way, or soon after ctx ends. A piece is stagingBytes at most.
+func (s *stager) send(ctx context.Context, stream driver.Stream, pieces []piece) error {
 	for _, p := range pieces {
 		if ctx.Err() != nil || s.failed() != nil {
 			break
 		}
-		if p.bytes > stagingBytes {
-			return fmt.Errorf("a piece of %d bytes; staging buffers hold %d", p.bytes, stagingBytes)
-		}
 		s.wait.Add(1)
 		s.work <- p
-		progress(p.bytes)
 	}
 	s.wait.Wait()
 	if err := cmp.Or(ctx.Err(), s.failed()); err != nil {
