@@ -57,6 +57,7 @@ func (e *executor) load(ctx context.Context, progress func(done, total int64)) (
 	if err := e.fillWeights(ctx, progress); err != nil {
 		return err
 	}
+	e.forget()
 	return e.stream.Synchronize()
 }
 

@@ -146,6 +146,14 @@ func newResident(p *model.Params, opt model.LoadOptions) (*resident, error) {
 	return r, nil
 }
 
+// forget lets go of what loading alone needs: the source, and tables and vectors that are on the device now.
+func (r *resident) forget() {
+	for _, m := range r.matrices {
+		m.parts, m.rowTable, m.kTable, m.place = nil, nil, nil, nil
+	}
+	r.vectors, r.known, r.inputs, r.tables = nil, nil, nil, nil
+}
+
 func (r *resident) at(p slot) driver.Ptr { return r.memory.at(p) }
 
 func (r *resident) precise() bool { return r.precision == model.Precise }
