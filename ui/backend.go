@@ -10,6 +10,8 @@ import (
 // Switcher is a Generator that can load its model on another backend, such as the CPU after a GPU was lost.
 type Switcher interface {
 	Backends() []string
+	// Instead returns the backend that goes on after an error of a GPU; "" after any other error, which would meet it too.
+	Instead(err error) string
 	// UseBackend ends what runs and starts loading; it waits for the memory of the old backend to be given back.
 	UseBackend(name string) error
 }
@@ -52,11 +54,11 @@ func (m *Model) switched(msg switchedMsg) tea.Cmd {
 	return m.look(0)
 }
 
-// wayOut says how to go on after an error of a device that the program can do without; empty where there is no other.
-func (m *Model) wayOut() string {
-	for _, name := range backends(m) {
-		if name == "cpu" && !strings.HasPrefix(m.info.Backend, "cpu") {
-			return ", /backend cpu goes on without the GPU"
+// wayOut says how to go on after an error of a GPU, without which the program can do; it is empty after any other.
+func (m *Model) wayOut(err error) string {
+	if s, ok := m.opt.Generator.(Switcher); ok {
+		if name := s.Instead(err); name != "" {
+			return ", /backend " + name + " goes on without the GPU"
 		}
 	}
 	return ""

@@ -18,6 +18,15 @@ type twoBackends struct {
 
 func (s *twoBackends) Backends() []string { return []string{"auto", "cuda", "cpu"} }
 
+var errGPU = errors.New("cuda: the device is lost")
+
+func (s *twoBackends) Instead(err error) string {
+	if errors.Is(err, errGPU) {
+		return "cpu"
+	}
+	return ""
+}
+
 func (s *twoBackends) UseBackend(name string) error {
 	s.used = append(s.used, name)
 	if s.err == nil {
@@ -32,7 +41,7 @@ func TestALostGPUOffersTheCPU(t *testing.T) {
 	gen.reply = func(_ context.Context, r generate.Request, w *generate.Writer) {
 		w.Update(generate.Update{Text: "half a "})
 		res := result(generate.FinishError, "half a ", []int32{1}, r.Sampling)
-		res.Err = errors.New("cuda: the device is lost")
+		res.Err = errGPU
 		w.Update(generate.Update{Result: res})
 	}
 	b := newBench(t, Options{Generator: gen, Store: openStore(t)})
@@ -47,6 +56,23 @@ func TestALostGPUOffersTheCPU(t *testing.T) {
 	b.keys("/regenerate", "enter")
 	b.until("the reply", func() bool { return b.m.turn == nil })
 	b.wantScreen("whole")
+}
+
+// A broken file is broken on every backend.
+func TestOnlyErrorsOfAGPUOfferTheCPU(t *testing.T) {
+	for err, offered := range map[error]bool{errors.New("gguf: x.gguf: cut short"): false, errGPU: true} {
+		gen := &twoBackends{script: newScript("")}
+		gen.info.Ready, gen.info.Backend = false, "auto"
+		b := newBench(t, Options{Generator: gen})
+		gen.set(func(i *generate.Info) { i.Err = err })
+		b.until("the failure", func() bool { return b.m.info.Err != nil })
+		b.wantScreen(err.Error())
+		if offered {
+			b.wantScreen("/backend cpu goes on")
+		} else {
+			b.wantNotScreen("/backend cpu")
+		}
+	}
 }
 
 func TestBackendCommandSaysWhatItCannot(t *testing.T) {

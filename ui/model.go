@@ -85,7 +85,7 @@ func (m *Model) informed(info generate.Info) tea.Cmd {
 	switch {
 	case info.Err != nil:
 		if was.Err == nil {
-			m.transcript.add(newNotice(levelBad, info.Err.Error()+m.wayOut()))
+			m.transcript.add(newNotice(levelBad, info.Err.Error()+m.wayOut(info.Err)))
 		}
 		return nil
 	case !info.Ready:

@@ -284,7 +284,7 @@ func (m *Model) finish(r generate.Result) tea.Cmd {
 	}
 	if r.Err != nil {
 		m.opt.Log.Error("reply", "error", r.Err)
-		m.transcript.add(newNotice(levelBad, r.Err.Error()+". /regenerate tries again"+m.wayOut()))
+		m.transcript.add(newNotice(levelBad, r.Err.Error()+". /regenerate tries again"+m.wayOut(r.Err)))
 	}
 	unsaid := strings.TrimSpace(reply.Content) == strings.TrimSpace(t.base.Content)
 	if unsaid && r.Finish != generate.FinishStop && r.Finish != generate.FinishLength {

@@ -55,7 +55,7 @@ func (s *settings) device() (model.Backend, string, error) {
 	case err == nil:
 		return gpu, "the first choice", nil
 	case s.file.Backend == "cuda":
-		return nil, "", err
+		return nil, "", &gpuError{err}
 	}
 	s.log.Info("no GPU", "error", err)
 	b, cpuErr := s.cpu()
@@ -73,13 +73,28 @@ func reason(err error) string {
 	return strings.TrimSpace(strings.TrimPrefix(text, "cuda: "))
 }
 
+// gpuError marks an error of a GPU: another backend would do without it.
+type gpuError struct{ err error }
+
+func (e *gpuError) Error() string { return e.err.Error() }
+
+func (e *gpuError) Unwrap() error { return e.err }
+
+// errorOf marks err if b is a GPU.
+func errorOf(b model.Backend, err error) error {
+	if _, ok := b.(*cuda.Backend); ok && err != nil {
+		return &gpuError{err}
+	}
+	return err
+}
+
 // onDevice reports whether a backend has memory of its own, so that the host's need not hold the model.
 func onDevice(b model.Backend) bool {
 	gpu, ok := b.(*cuda.Backend)
 	return ok && !gpu.Info().Emulated
 }
 
-// devices describes the GPUs, one line each, for inspect. With p they say whether the model fits.
+// devices describes the GPUs, one line each, for inspect, and says whether the model p fits.
 func (s *settings) devices(p *model.Params, context int) []string {
 	list, err := driver.List()
 	if err != nil {

@@ -27,8 +27,10 @@ func TestInspectListsTheDevices(t *testing.T) {
 	large.Memory, small.Memory = 1<<30, 100<<20 // loading leaves 201 MB free, so that the small one is refused
 	fake.Install(t, fake.Driver{Devices: []fake.Device{large, oldGPU, small}})
 	out := succeed(t, "", "inspect", backendtest.Path(t, "llama-smollm2"))
-	for _, part := range []string{"0: Fake H100, compute capability 9.0", "1.07 GB; fits: loading needs", "1: Fake GTX", "not usable: device 1",
-		"104.9 MB; does not fit: loading needs", "104.9 MB are free"} {
+	for _, part := range []string{
+		"0: Fake H100, compute capability 9.0", "1.07 GB; fits: loading needs", "1: Fake GTX", "not usable: device 1",
+		"104.9 MB; does not fit: loading needs", "104.9 MB are free",
+	} {
 		if !strings.Contains(out, part) {
 			t.Errorf("%q lacks %q", out, part)
 		}

@@ -52,14 +52,15 @@ func (s *settings) context(c model.Config) (int, error) {
 // sequence is a decoder together with the executor below it, which it closes.
 type sequence struct {
 	*model.Decoder
-	exec model.Executor
-	path string // of the model, for errors
+	backend model.Backend
+	exec    model.Executor
+	path    string // of the model, for errors
 }
 
 // Forward is the decoder's, with errors that name the model.
 func (q *sequence) Forward(ctx context.Context, tokens []int32, pos int, out *model.Output) error {
 	if err := q.Decoder.Forward(ctx, tokens, pos, out); err != nil {
-		return fmt.Errorf("%s: %w", q.path, err)
+		return fmt.Errorf("%s: %w", q.path, errorOf(q.backend, err))
 	}
 	return nil
 }
@@ -84,10 +85,10 @@ func (s *settings) sequence(ctx context.Context, c *model.Checkpoint, backend mo
 		Progress: func(done, total int64) { progress(float64(done) / float64(max(total, 1))) },
 	})
 	if err != nil {
-		return nil, err
+		return nil, errorOf(backend, err)
 	}
 	s.log.Info("loaded", "model", c.Path, "backend", backend.Name(), "seconds", time.Since(start).Seconds())
-	return &sequence{model.NewDecoder(c.Config, exec, tokens), exec, c.Path}, nil
+	return &sequence{model.NewDecoder(c.Config, exec, tokens), backend, exec, c.Path}, nil
 }
 
 // loader returns the engine's way to get its model: weights and tokenizer side by side.

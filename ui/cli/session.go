@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -56,6 +57,14 @@ func (x *session) Info() generate.Info { return x.current().Info() }
 
 // Backends lists what UseBackend takes.
 func (x *session) Backends() []string { return chatBackends() }
+
+// Instead returns the CPU after an error of a GPU, "" after any other.
+func (x *session) Instead(err error) string {
+	if gpu := (*gpuError)(nil); errors.As(err, &gpu) {
+		return "cpu"
+	}
+	return ""
+}
 
 // UseBackend ends the engine, a reply that runs included, gives its memory back and loads the model anew on another backend.
 // It returns when the old engine is gone; the new one loads in the background.

@@ -5,11 +5,18 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"peregrine/cuda"
+	"peregrine/cuda/emulator"
+	"peregrine/model"
 	"peregrine/model/backendtest"
+	"peregrine/model/cpu"
 	"peregrine/model/generate"
 )
 
@@ -58,5 +65,68 @@ func TestAConversationGoesOnWithAnotherBackend(t *testing.T) {
 	}
 	if after := reply(t, x); !slices.Equal(after, before) || len(after) == 0 {
 		t.Errorf("got %v on the other backend, want %v", after, before)
+	}
+}
+
+// loadError returns why a session's model did not load.
+func loadError(t *testing.T, x *session) error {
+	t.Helper()
+	for x.Info().Err == nil {
+		if x.Info().Ready {
+			t.Fatal("the model was loaded")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return x.Info().Err
+}
+
+// The CPU does without a GPU, but not without a file.
+func TestTheCPUIsOfferedAfterErrorsOfAGPUAlone(t *testing.T) {
+	broken := t.TempDir()
+	if err := os.WriteFile(filepath.Join(broken, "config.json"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ backend, path, want string }{
+		{"auto", broken, ""}, {"cpu", broken, ""}, {"cuda", backendtest.Path(t, "falcon-40b"), "cpu"},
+	} {
+		s := &settings{log: slog.New(slog.DiscardHandler)}
+		s.file.Backend, s.file.Device = c.backend, 1000 // which no machine has
+		x := newSession(s, c.path)
+		err := loadError(t, x)
+		if got := x.Instead(err); got != c.want {
+			t.Errorf("%s, %v: offered %q, want %q", c.backend, err, got, c.want)
+		}
+		if err := x.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestAnErrorOfAReplyKnowsItsDevice(t *testing.T) {
+	gpu := cuda.New(emulator.Open(emulator.Options{}))
+	defer gpu.Close()
+	c, err := model.Open(backendtest.Path(t, "falcon-40b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	host, err := cpu.Open(cpu.Options{Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer host.Close()
+	for want, b := range map[string]model.Backend{"cpu": gpu, "": host} {
+		s := &settings{log: slog.New(slog.DiscardHandler)}
+		q, err := s.sequence(t.Context(), c, b, func(float64) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := q.Close(); err != nil {
+			t.Fatal(err)
+		}
+		err = q.Forward(t.Context(), []int32{1}, 0, nil) // a closed executor refuses
+		if got := (&session{}).Instead(err); err == nil || got != want {
+			t.Errorf("%s, %v: offered %q, want %q", b.Name(), err, got, want)
+		}
 	}
 }
