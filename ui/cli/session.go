@@ -21,6 +21,7 @@ type session struct {
 
 	mu     sync.Mutex
 	engine *engine.Engine
+	closed bool
 }
 
 func newSession(s *settings, path string) *session {
@@ -74,6 +75,9 @@ func (x *session) UseBackend(name string) error {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	if x.closed {
+		return engine.ErrClosed
+	}
 	err := x.engine.Close()
 	if err != nil { // a lost device cannot even free its memory; the chat goes on all the same
 		x.settings.log.Warn("closing the model", "error", err)
@@ -85,5 +89,10 @@ func (x *session) UseBackend(name string) error {
 	return nil
 }
 
-// Close ends the engine.
-func (x *session) Close() error { return x.current().Close() }
+// Close ends the engine. There is no other afterwards: a change of backend that comes too late is refused.
+func (x *session) Close() error {
+	x.mu.Lock()
+	x.closed = true
+	x.mu.Unlock()
+	return x.current().Close()
+}

@@ -17,6 +17,7 @@ import (
 	"peregrine/model"
 	"peregrine/model/backendtest"
 	"peregrine/model/cpu"
+	"peregrine/model/engine"
 	"peregrine/model/generate"
 )
 
@@ -65,6 +66,20 @@ func TestAConversationGoesOnWithAnotherBackend(t *testing.T) {
 	}
 	if after := reply(t, x); !slices.Equal(after, before) || len(after) == 0 {
 		t.Errorf("got %v on the other backend, want %v", after, before)
+	}
+}
+
+// A change of backend that the user asked for just before quitting must not load a model that nobody closes.
+func TestNoBackendIsLoadedAfterClose(t *testing.T) {
+	s := &settings{log: slog.New(slog.DiscardHandler)}
+	s.file.Backend = "cpu"
+	x := newSession(s, backendtest.Path(t, "falcon-40b"))
+	if err := x.Close(); err != nil {
+		t.Fatal(err)
+	}
+	last := x.current()
+	if err := x.UseBackend("cpu"); !errors.Is(err, engine.ErrClosed) || x.current() != last {
+		t.Errorf("got %v and another engine: %v, want a refusal and none", err, x.current() != last)
 	}
 }
 
