@@ -20,15 +20,6 @@ typedef int i32;
 struct alignas(16) u32x4 {
   u32 x, y, z, w;
 };
-struct alignas(8) u32x2 {
-  u32 x, y;
-};
-struct alignas(16) f32x4 {
-  float x, y, z, w;
-};
-struct alignas(8) f32x2 {
-  float x, y;
-};
 
 namespace emulated {
 // All of this is the module's own: templates of the same name in two modules would be one, and one block with them.
