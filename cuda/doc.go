@@ -4,14 +4,21 @@
 // copied into device memory by the graph itself, kernels read it there, so the same graph serves every token, and what comes
 // back is a few hundred bytes: the best candidates and their normaliser. Prompts run the same plan with other kernels.
 //
-//	backend.go   opening a device, names, what a model needs
-//	pack.go      how a matrix is repacked: formats, groups, order of features and rows
-//	resident.go  Params → matrices and vectors with their places in one allocation
-//	load.go      files → page-locked staging buffers → device, repacked there, all overlapped
-//	form.go      how activations are stored, and for which kernels
-//	plan.go      a pass as a list of launches: 4 kernels a parallel block, 7 a sequential one
-//	executor.go  Forward: upload, graph or launches, results
-//	args.go      the kernels' arguments (args.h) as Go types
+//	backend.go    opening a device, names, what a model needs
+//	errors.go     one line for what went wrong
+//	pack.go       how a matrix is repacked: formats, groups, order of features and rows
+//	resident.go   Params → matrices and vectors with their places in one allocation
+//	arena.go      that allocation, measured before it is made
+//	load.go       files → page-locked staging buffers → device, repacked there, all overlapped
+//	staging.go    the readers that fill and send those buffers
+//	repack.go     the launches that repack
+//	form.go       how activations are stored, and for which kernels
+//	plan.go       a pass as a list of launches: 4 kernels a parallel block, 7 a sequential one
+//	segments.go   its matrix products
+//	executor.go   Forward: upload, graph or launches, results
+//	args.go       the kernels' arguments (args.h) as Go types
+//	phases.go     what each launch of a pass takes
+//	bandwidth.go  what memory gives a kernel that only reads
 //
 // Package driver holds the device interface and the real driver, package kernels the sources and their PTX, package
 // emulator the device that runs the same sources on the CPU. What the kernels compute is in kernels/README.md.
