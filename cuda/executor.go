@@ -1,6 +1,7 @@
 package cuda
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -61,7 +62,7 @@ func (e *executor) Forward(ctx context.Context, tokens []int32, pos int, out *mo
 		n := e.next(len(tokens)-at, out.Rows)
 		p := pass{tokens: n, rows: max(0, n-max(0, len(tokens)-out.Rows-at))}
 		if err := e.pass(p, tokens[at:at+n], pos+at, out, at+n-p.rows-(len(tokens)-out.Rows)); err != nil {
-			err = fmt.Errorf("cuda: forward of %d tokens at position %d: %w", n, pos+at, err)
+			err = during(fmt.Sprintf("forward of %d tokens at position %d", n, pos+at), err)
 			if errors.Is(err, driver.ErrLost) {
 				e.lost = err
 			}
@@ -93,8 +94,14 @@ func (e *executor) rope(length int) {
 	}
 }
 
-// pass runs tokens at pos; the rows that it yields are rows first… of out.
-func (e *executor) pass(p pass, tokens []int32, pos int, out *model.Output, first int) error {
+// pass runs tokens at pos; the rows that it yields are rows first… of out. It returns when the stream is done, after an error
+// too: what was issued before it reads e.upload, which the next pass fills.
+func (e *executor) pass(p pass, tokens []int32, pos int, out *model.Output, first int) (err error) {
+	defer func() {
+		if err != nil {
+			_ = e.stream.Synchronize() // what it meets, the next call meets too
+		}
+	}()
 	e.fill(tokens, pos)
 	if err := e.run(p); err != nil {
 		return err
@@ -250,8 +257,8 @@ func (e *executor) free() error {
 		}
 	}
 	errs = append(errs, e.memory.close(e.d))
-	if e.lost != nil {
-		return nil // a lost device takes its memory with it, and says so at every call
+	if err := cmp.Or(errs...); !errors.Is(err, driver.ErrLost) {
+		return err
 	}
-	return errors.Join(errs...)
+	return nil // a lost device takes its memory with it, and says so at every call
 }

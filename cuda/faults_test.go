@@ -3,6 +3,7 @@ package cuda
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -115,4 +116,44 @@ func (s *stingy) AllocHost(bytes int) ([]byte, error) {
 		return nil, driver.ErrOutOfMemory
 	}
 	return s.Device.AllocHost(bytes)
+}
+
+// A pass that fails half-way leaves work in the stream that reads what the host wrote for it: the next pass must not be
+// written over it. The emulator does nothing before somebody waits.
+func TestAfterAPassThatFailedTheNextOneIsRight(t *testing.T) {
+	f := &failing{Device: emulator.Open(emulator.Options{Lazy: true})}
+	_, e := loaded(t, f)
+	logits := func(tokens ...int32) ([]float32, error) {
+		out := &model.Output{Rows: 1, Logits: make([]float32, e.config.Vocab)}
+		return out.Logits, e.Forward(context.Background(), tokens, 0, out)
+	}
+	want, err := logits(4, 5)
+	must(t, err)
+	for n := 1; ; n++ {
+		f.left = n
+		if _, err := logits(4, 5, 6, 7, 8, 9, 10, 11, 12, 13); err == nil {
+			if n < 20 {
+				t.Errorf("a prompt makes %d calls", n-1)
+			}
+			return
+		}
+		if got, err := logits(4, 5); err != nil || !slices.Equal(got, want) {
+			t.Fatalf("after call %d failed: %v, and the same logits: %v", n, err, slices.Equal(got, want))
+		}
+	}
+}
+
+// Of two models on a device that is lost, the one that was not at work closes without a word, too.
+func TestALossClosesEveryModelQuietly(t *testing.T) {
+	b, idle := loaded(t, emulator.Open(emulator.Options{FailAfter: 80}))
+	other, err := b.Load(context.Background(), small(), model.LoadOptions{Context: 32})
+	must(t, err)
+	for pos := 0; err == nil; pos++ {
+		err = one(other, pos)
+	}
+	if text := err.Error(); !errors.Is(err, driver.ErrLost) || strings.Contains(text, "\n") || strings.Count(text, "cuda: ") != 1 {
+		t.Errorf("got %q, want one line about a lost device", text)
+	}
+	must(t, idle.Close())
+	must(t, other.Close())
 }
