@@ -59,7 +59,7 @@ typedef struct {
   pg_ptr bias[PG_SOURCES]; // f32 [rows] as the model has them (gated: all gate rows, then all up rows); 0: none
   pg_ptr out;              // f32 [tokens][out_stride], or x
   pg_ptr place;            // u32 [features]: where a feature stands in the next matrix's input; 0: as it is
-  uint32_t out_stride;     // f32: elements a token; x: features of the next input, padded (x_features)
+  uint32_t out_stride;     // f32: elements a token; x: features of the next input, padded
   uint32_t sources;
   uint32_t epilogue;
   uint32_t tiles; // row tiles
@@ -97,7 +97,7 @@ typedef struct {
   pg_ptr bias;   // f32 [hidden]; 0: none
   pg_ptr place;  // u32 [hidden]; 0: as it is
   pg_ptr x;
-  uint32_t features; // of x, padded (x_features)
+  uint32_t features; // of x, padded
   uint32_t reserved;
 } pg_norm_output;
 

@@ -318,3 +318,31 @@ func TestAttention(t *testing.T) {
 		}
 	})
 }
+
+// Behind the end of a sequence the cache holds what one wrote that was cut off, NaN perhaps, when a reply went wrong. It must
+// not reach the next.
+func TestAttentionDoesNotSeeNaNBehindTheEnd(t *testing.T) {
+	eachDevice(t, func(t *testing.T, d driver.Device) {
+		for _, c := range []attentionCase{
+			{heads: 4, kvHeads: 2, headDim: 64, tokens: 1, pos: 5},
+			{heads: 4, kvHeads: 2, headDim: 12, tokens: 8, pos: 300, alibi: true},
+			{heads: 4, kvHeads: 2, headDim: 64, tokens: 9, pos: 6},
+			{heads: 4, kvHeads: 2, headDim: 256, tokens: 30, pos: 0},
+			{heads: 4, kvHeads: 2, headDim: 64, tokens: 1, pos: 5, precise: true},
+		} {
+			t.Run(c.String(), func(t *testing.T) {
+				r := rig{t, d}
+				a := r.newAttention(c)
+				for i := range a.keys {
+					if i/c.headDim%a.context >= c.pos {
+						a.keys[i], a.values[i] = float32(math.NaN()), float32(math.NaN())
+					}
+				}
+				a.keysAt, a.valAt = a.putCache(r)
+				a.args.keys, a.args.values = address(a.keysAt), address(a.valAt)
+				a.launch(r)
+				near(r, "attention", r.read(a.x, c.heads*c.headDim), a.want(), !c.precise, a.budget(), 0)
+			})
+		}
+	})
+}

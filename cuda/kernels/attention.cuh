@@ -106,10 +106,13 @@ template <u32 Row> DEVICE void attend(const pg_attention_args &a, Global<const u
     }
     UNROLL for (u32 i = 0; i < Row / 8; i++) w.o[i][2 * r] *= shrink, w.o[i][2 * r + 1] *= shrink;
   }
+  // Behind the end of the sequence the cache holds what one wrote that was cut off, NaN perhaps, and 0·NaN is NaN.
+  u32 end = global<const pg_state>(a.state)->pos + a.tokens, there = end - min(first + c * 8, end), keep[4];
+  UNROLL for (u32 i = 0; i < 4; i++) keep[i] = there > 2 * i + 1 ? 0xffffffffu : there > 2 * i ? 0xffffu : 0;
   u32 low[4] = {p[0][0], p[0][1], p[1][0], p[1][1]}, high[4] = {p[2][0], p[2][1], p[3][0], p[3][1]};
   UNROLL for (u32 i = 0; i < Row / 8; i++) {
     u32x4 v = load16(values + (u64(i * 8 + n) * a.context + first + c * 8));
-    u32 b0[2] = {v.x, v.y}, b1[2] = {v.z, v.w};
+    u32 b0[2] = {v.x & keep[0], v.y & keep[1]}, b1[2] = {v.z & keep[2], v.w & keep[3]};
     mma_f16(w.o[i], low, b0);
     mma_f16(w.o[i], high, b1);
   }

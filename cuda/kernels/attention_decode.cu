@@ -47,7 +47,7 @@ template <u32 Row> DEVICE void load_queries(const pg_attention_args &a, const de
     if (b.first + r < b.rows) {
       u32 token = token_of(b, r);
       Global<const float> query = query_of(a, token, head_of(b, r));
-      pair = pack_f16(rotated(a, query, token, d), rotated(a, query, token, d + 1));
+      pair = pack_f16(clamp_f16(rotated(a, query, token, d)), clamp_f16(rotated(a, query, token, d + 1)));
     }
     queries[i] = pair;
   }

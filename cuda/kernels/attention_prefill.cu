@@ -20,7 +20,7 @@ template <u32 Row> DEVICE void attention_prefill(const pg_attention_args &a) {
     Global<const float> query = query_of(a, there ? token : 0, head);
     UNROLL for (u32 i = 0; i < Row / 8; i++) {
       u32 d = c * (Row / 4) + 2 * i;
-      u32 pair = there ? pack_f16(rotated(a, query, token, d), rotated(a, query, token, d + 1)) : 0;
+      u32 pair = there ? pack_f16(clamp_f16(rotated(a, query, token, d)), clamp_f16(rotated(a, query, token, d + 1))) : 0;
       w.q[i / 2][i % 2 * 2 + r] = pair;
     }
   }

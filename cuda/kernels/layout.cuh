@@ -30,9 +30,6 @@
 #pragma once
 #include "device.cuh"
 
-// x_features pads a tile count to the features that x has.
-template <int TileFeatures> DEVICE u32 x_features(u32 k_tiles) { return k_tiles * TileFeatures; }
-
 // x_index returns where feature k of a token stands in an x of so many features.
 DEVICE u64 x_index(u32 features, u32 token, u32 k) {
   u32 in_pair = k % 32, step = in_pair / 16, f = in_pair % 16;
