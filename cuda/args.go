@@ -33,6 +33,7 @@ const (
 	maxNormOutputs = C.PG_NORM_OUTPUTS
 	decodeTokens   = C.PG_DECODE_TOKENS
 	decodeTiles    = C.PG_DECODE_TILES
+	decodeShared   = C.PG_DECODE_SHARED
 	prefillTiles   = C.PG_PREFILL_TILES
 	prefillTokens  = C.PG_PREFILL_TOKENS
 	hopperTokens   = C.PG_HOPPER_TOKENS
@@ -43,13 +44,8 @@ const (
 	topChunk       = C.PG_TOP_CHUNK
 )
 
-// decodeShared returns how much shared memory linear_decode of a format needs.
-func decodeShared(format string) int {
-	if format == "g3" || format == "f32" {
-		return C.PG_DECODE_SHARED_WIDE
-	}
-	return C.PG_DECODE_SHARED
-}
+// A block of compute capability 8.6 and 8.9 may have 99 KiB of shared memory: this does not compile if one asks for more.
+var _ [99<<10 - decodeShared]struct{}
 
 // How an activation is stored; kernels/layout.cuh.
 const (

@@ -67,8 +67,7 @@ typedef struct {
   pg_ptr stats;   // linear_decode, PG_ADD: f32 [tokens][blocks][2], of what each block wrote the mean and Σ (y − mean)²; 0: none
 } pg_segment;
 
-// linear_decode_F: grid (Σ ceil(tiles / PG_DECODE_TILES)), PG_DECODE_SHARED bytes of shared memory (g3, f32:
-// PG_DECODE_SHARED_WIDE), tokens ≤ 8.
+// linear_decode_F: grid (Σ ceil(tiles / PG_DECODE_TILES)), PG_DECODE_SHARED bytes of shared memory, tokens ≤ 8.
 // linear_precise_F: grid (all segments' tiles, token groups of 8).
 // linear_prefill_F: grid (Σ ceil(tiles / PG_PREFILL_TILES), ceil(tokens / PG_PREFILL_TOKENS)). Its variant for compute
 // capability 9.0: grid (the same, ceil(tokens / PG_HOPPER_TOKENS)), x in the form PG_CORES.
@@ -78,7 +77,7 @@ typedef struct {
   uint32_t tokens;
 } pg_linear_args;
 
-enum { PG_DECODE_TILES = 2, PG_DECODE_SHARED = 72 << 10, PG_DECODE_SHARED_WIDE = 120 << 10 };
+enum { PG_DECODE_TILES = 2, PG_DECODE_SHARED = 72 << 10 };
 enum { PG_PREFILL_TILES = 8, PG_PREFILL_TOKENS = 128 };
 enum { PG_HOPPER_THREADS = 384, PG_HOPPER_TOKENS = 256, PG_HOPPER_SHARED = 226 << 10 };
 

@@ -84,6 +84,13 @@ func (s *failingStream) Launch(f driver.Function, grid, block driver.Dim, shared
 	return s.Stream.Launch(f, grid, block, shared, args, size)
 }
 
+func (s *failingStream) LaunchEarly(f driver.Function, grid, block driver.Dim, shared int, args unsafe.Pointer, size uintptr) error {
+	if err := s.device.next(); err != nil {
+		return err
+	}
+	return s.Stream.LaunchEarly(f, grid, block, shared, args, size)
+}
+
 func (s *failingStream) Fill(dst driver.Ptr, value byte, bytes int64) error {
 	if err := s.device.next(); err != nil {
 		return err

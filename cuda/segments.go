@@ -107,7 +107,7 @@ func (b *builder) multiply(tokens int, list ...segment) {
 		case b.precise():
 			launch(b, "linear_"+format, "linear_precise_"+format, grid(tiles, ceilDiv(tokens, decodeTokens)), a)
 		case tokens <= decodeTokens:
-			launchBlock(b, "linear_"+format, "linear_decode_"+format, grid(pairs, 1), threads, decodeShared(format), a)
+			launchBlock(b, "linear_"+format, "linear_decode_"+format, grid(pairs, 1), threads, decodeShared, a)
 			b.early()
 		default:
 			shape := prefillShapeOf(b.form(tokens))

@@ -5,7 +5,7 @@
 //
 // At 1 to 8 tokens the time is that of reading the weights, so everything serves bytes in flight: a warp has 4 KiB of
 // weights on their way, a multiprocessor three blocks. They wait in shared memory, where each lane reads what it asked
-// for itself (no barriers), and so does x: though it comes from the L2 cache, a load of it takes a microsecond while the memory is
+// for itself (no barriers), and so does x but for g3 and f32, whose tiles last longer than a load: though it comes from the L2 cache, a load of it takes a microsecond while the memory is
 // busy, which is all the time that a warp has for a tile. One mma.sync a step does the sums of 8 tokens for the price of
 // one, and the row tiles of a warp share its x, which has twice the bytes of 4-bit weights when there are 8 tokens.
 //
@@ -89,8 +89,8 @@ template <class F> DEVICE void take_group(const group_walk<F> &g, const pg_matri
 // What a warp has on its way: for each K tile a slot with the weights of its row tiles and with x, each lane's vectors where
 // this lane alone reads them again.
 template <class F> struct decode_ring {
-  static constexpr u32 Pairs = F::features / 32, Weights = TILES * F::vectors * 32, Slot = Weights + Pairs * 32; // vectors
-  static constexpr u32 Bytes = (F::wide ? PG_DECODE_SHARED_WIDE : PG_DECODE_SHARED) / LINEAR_WARPS - SUM_BYTES;
+  static constexpr u32 Pairs = F::features / 32, Weights = TILES * F::vectors * 32, Slot = Weights + (F::x_in_ring ? Pairs * 32 : 0); // vectors
+  static constexpr u32 Bytes = PG_DECODE_SHARED / LINEAR_WARPS - SUM_BYTES;
   static_assert(F::in_flight > 1 && F::in_flight * Slot * sizeof(u32x4) <= Bytes);
   Global<const u32x4> from; // the lane's part of the first row tile's next
   u32 apart;                // vectors from a row tile to the next
@@ -109,6 +109,7 @@ template <class F> DEVICE void ask_weights(decode_ring<F> &r, u32 slot) {
 }
 
 template <class F> DEVICE void ask_x(decode_ring<F> &r, u32 slot) {
+  if constexpr (!F::x_in_ring) return;
   if (r.active) UNROLL for (u32 q = 0; q < r.Pairs; q++) cp_async16(r.to + (slot * r.Slot + r.Weights + q * 32), r.x + q * 32);
   r.x = r.x + r.Pairs * 32;
 }
@@ -174,18 +175,26 @@ DEVICE void decode_tiles(const pg_source &source, const u32 (&tile)[TILES], shar
   else if constexpr (F::kind != DENSE)
     load_entries<F>(w, tile, 0, groups.now);
   begin_ring(ring, source, first);
+  u32x4 x[Q] = {};
+  if (!F::x_in_ring && active && count) UNROLL for (u32 q = 0; q < Q; q++) x[q] = load16(ring.x + q * 32);
   cp_async_wait<0>();
   for (u32 t = 0; t < count; t++) {
     Shared<const u32x4> from = ring.to + ring.slot * ring.Slot;
-    u32x4 now[TILES][V], x[Q] = {};
+    u32x4 now[TILES][V];
     UNROLL for (u32 r = 0; r < TILES; r++) {
       UNROLL for (u32 v = 0; v < V; v++) now[r][v] = load16(from + (r * V + v) * 32);
     }
-    if (active) UNROLL for (u32 q = 0; q < Q; q++) x[q] = load16(from + (ring.Weights + q * 32));
+    if constexpr (F::x_in_ring) {
+      UNROLL for (u32 q = 0; q < Q; q++) x[q] = {0, 0, 0, 0};
+      if (active) UNROLL for (u32 q = 0; q < Q; q++) x[q] = load16(from + (ring.Weights + q * 32));
+    }
     ask_next(ring);
+    bool more = !F::x_in_ring && active && t + 1 < count;
+    if constexpr (!F::x_in_ring) ring.x = ring.x + Q * 32;
     UNROLL for (u32 q = 0; q < Q; q++) {
       const u32 b[2][2] = {{x[q].x, x[q].y}, {x[q].z, x[q].w}};
       UNROLL for (u32 h = 0; h < 2; h++) multiply_step<F>(now, 2 * q + h, b[h], sum);
+      if (more) x[q] = load16(ring.x + q * 32);
       if constexpr (Grain != 0)
         if ((q + 1) % Grain == 0 && (groups.left -= Grain) == 0) {
           take_group(groups, w, sum);
