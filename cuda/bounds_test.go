@@ -24,7 +24,7 @@ func weightError(p *packing, kernel string) float64 {
 }
 
 // roundings is how many additions a kernel's longest chain has, and how much each is off, of the sum of absolute products.
-// Decode and precise kernels share the tiles of all sources among 8 warps, whose sums are added; a precise lane adds a quarter of
+// Decode and precise kernels share the tiles of each source among 8 warps, whose sums are added; a precise lane adds a quarter of
 // a tile, then the four lanes of a row. Tensor cores may cut off, 2^-23, where f32 arithmetic rounds, 2^-24. Biases and
 // scales of sources are a few more.
 func (s *testSegment) roundings(kernel string) float64 {

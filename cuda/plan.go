@@ -67,7 +67,7 @@ func launch[T any](b *builder, module, name string, grid driver.Dim, args T) {
 	launchBlock(b, module, name, grid, threads, 0, args)
 }
 
-// launchBlock is add for blocks of other sizes, or with dynamic shared memory.
+// launchBlock is launch for blocks of other sizes, or with dynamic shared memory.
 func launchBlock[T any](b *builder, module, name string, grid driver.Dim, block uint32, shared int, args T) {
 	if b.err != nil {
 		return

@@ -2,8 +2,8 @@
 // two stand in different matrices. Oracle: norm and the gated branch of model/oracle.
 //
 // Both are latency, not bandwidth (40B: 32 KiB in, 160 KiB of weights, 16 KiB out twice, a token). All loads of a row are under
-// way at once and the row stays in registers. One block alone would wait for its weights for 50 µs, so while decoding several
-// blocks compute the same statistics and each writes its slice.
+// way at once and the row stays in registers. One block alone would wait for its weights for 50 µs, so for few tokens several
+// blocks compute the same statistics and each writes its slice. While decoding most rows come with their statistics: norm_decode.
 #include "activation.cuh"
 #include "math.cuh"
 #include "order.cuh"
