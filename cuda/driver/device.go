@@ -73,10 +73,19 @@ type Device interface {
 	Close() error
 }
 
+// Compiler is a Device that compiles modules.
+type Compiler interface {
+	// Compile begins to compile modules in the background, one after the other, so that Function need not. Errors show there.
+	Compile(modules []string)
+}
+
 // Function is a kernel.
 type Function interface {
 	// SetShared allows launches with that many bytes of dynamic shared memory; needed above 48 KiB.
 	SetShared(bytes int) error
+	// PreferShared asks for multiprocessors with as much shared memory as they can have, at the cost of their cache. Kernels that
+	// run side by side must agree on that: a multiprocessor changes it only while it is idle.
+	PreferShared() error
 }
 
 // Stream runs what it is given in order, in the background. One goroutine at a time.

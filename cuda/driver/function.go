@@ -35,29 +35,22 @@ type function struct {
 	function cu.Function
 }
 
-// Function compiles the module at its first use: some 0.3 s, or 1 ms when the driver has it in its cache.
+// Function compiles the module at its first use: some 0.3 s, or 1 ms when the driver has it in its cache. Callers that need
+// different modules do not wait for each other.
 func (g *gpu) Function(module, name string) (Function, error) {
+	m := g.module(module)
+	if m.err != nil {
+		return nil, m.err
+	}
 	g.modules.Lock()
 	defer g.modules.Unlock()
 	k := kernel{module, name}
 	if f := g.known[k]; f != nil {
 		return f, nil
 	}
-	loaded, ok := g.loaded[module]
-	if !ok {
-		ptx, err := kernels.PTX(module, g.info.Major, g.info.Minor)
-		if err != nil {
-			return nil, err
-		}
-		if loaded.module, err = g.compile(module, ptx); err != nil {
-			return nil, err
-		}
-		loaded.waits = kernels.Waits(ptx)
-		g.loaded[module] = loaded
-	}
-	f := &function{gpu: g, kernel: k, waits: loaded.waits}
+	f := &function{gpu: g, kernel: k, waits: m.waits}
 	err := g.do(func() (err error) {
-		f.function, err = loaded.module.Function(name)
+		f.function, err = m.module.Function(name)
 		return err
 	}, "cuModuleGetFunction(%s, %s)", module, name)
 	if err != nil {
@@ -67,8 +60,46 @@ func (g *gpu) Function(module, name string) (Function, error) {
 	return f, nil
 }
 
-// compile has the driver make machine code of PTX.
-func (g *gpu) compile(module string, ptx []byte) (m cu.Module, err error) {
+var _ Compiler = (*gpu)(nil)
+
+// Compile: the driver compiles one at a time, whoever asks.
+func (g *gpu) Compile(modules []string) {
+	g.compile.Go(func() {
+		for _, name := range modules {
+			g.module(name)
+		}
+	})
+}
+
+// module returns a module when it is compiled. One that failed is tried again by the next caller.
+func (g *gpu) module(name string) *module {
+	g.modules.Lock()
+	m, ok := g.loaded[name]
+	if !ok {
+		m = &module{done: make(chan struct{})}
+		g.loaded[name] = m
+	}
+	g.modules.Unlock()
+	if ok {
+		<-m.done
+		return m
+	}
+	defer close(m.done)
+	var ptx []byte
+	if ptx, m.err = kernels.PTX(name, g.info.Major, g.info.Minor); m.err == nil {
+		m.waits = kernels.Waits(ptx)
+		m.module, m.err = g.build(name, ptx)
+	}
+	if m.err != nil {
+		g.modules.Lock()
+		delete(g.loaded, name)
+		g.modules.Unlock()
+	}
+	return m
+}
+
+// build has the driver make machine code of PTX.
+func (g *gpu) build(module string, ptx []byte) (m cu.Module, err error) {
 	log := &cu.JITErrorLogBuffer{Buffer: make([]byte, 4096)}
 	err = g.do(func() (err error) {
 		m, err = cu.LoadDataEx(string(ptx), log)
@@ -87,4 +118,10 @@ func (f *function) SetShared(bytes int) error {
 	return f.gpu.do(func() error {
 		return native(C.cuFuncSetAttribute(functionHandle(&f.function), C.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, C.int(bytes)))
 	}, "cuFuncSetAttribute(%s, %d bytes of shared memory)", f.kernel.name, bytes)
+}
+
+func (f *function) PreferShared() error {
+	return f.gpu.do(func() error {
+		return native(C.cuFuncSetAttribute(functionHandle(&f.function), C.CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT, 100)) // per cent
+	}, "cuFuncSetAttribute(%s, all shared memory)", f.kernel.name)
 }

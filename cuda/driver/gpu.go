@@ -22,9 +22,10 @@ type gpu struct {
 	context cu.CUContext
 	dead    atomic.Pointer[failure] // set once: why every further call fails
 
-	modules sync.Mutex // over functions and loaded, while a module is compiled too
-	loaded  map[string]module
+	modules sync.Mutex // over loaded and known
+	loaded  map[string]*module
 	known   map[kernel]*function
+	compile sync.WaitGroup // what Compile began
 
 	memory sync.Mutex    // over host
 	host   map[*byte]int // page-locked memory: where it begins, and its bytes
@@ -32,8 +33,10 @@ type gpu struct {
 
 type failure struct{ err error }
 
-// module is one that was compiled.
+// module is one that is compiled, or was: done is closed then, and the rest is set.
 type module struct {
+	done   chan struct{}
+	err    error
 	module cu.Module
 	waits  bool // see kernels.Waits
 }
@@ -46,7 +49,7 @@ var errClosed = errors.New("cuda: the device is closed")
 func newDevice(info Info, context cu.CUContext) *gpu {
 	return &gpu{
 		info: info, context: context,
-		loaded: map[string]module{}, known: map[kernel]*function{}, host: map[*byte]int{},
+		loaded: map[string]*module{}, known: map[kernel]*function{}, host: map[*byte]int{},
 	}
 }
 
@@ -178,6 +181,7 @@ func (g *gpu) Event() (Event, error) {
 
 // Close destroys the context, and with it all that was made on the device. The error of a lost device is not repeated.
 func (g *gpu) Close() error {
+	g.compile.Wait()
 	before := g.dead.Swap(&failure{errClosed})
 	if before != nil && errors.Is(before.err, errClosed) {
 		return nil

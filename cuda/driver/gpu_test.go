@@ -197,10 +197,31 @@ func TestFunctions(t *testing.T) {
 	must[Function](t)(d.Function("repack", "repack_f32"))
 }
 
+// Modules are compiled side by side, once each; whoever asks for one waits for it, and tries one that failed again.
+func TestCompileInTheBackground(t *testing.T) {
+	d := open(t, played)
+	fake.Fail(t, "cuModuleLoadDataEx", unsupportedPTX, 0, 1)
+	modules := []string{"norm", "none", "repack", "top"}
+	d.(Compiler).Compile(modules)
+	d.(Compiler).Compile(modules[2:])
+	d.(*gpu).compile.Wait()
+	if calls := fake.Calls("cuModuleLoadDataEx"); calls != 3 && calls != 4 {
+		t.Errorf("compiled %d times; want three modules once, or one that failed twice", calls)
+	}
+	for _, f := range [][2]string{{"norm", "norm"}, {"repack", "repack_f32"}, {"top", "top_chunk"}} {
+		must[Function](t)(d.Function(f[0], f[1]))
+	}
+	if calls := fake.Calls("cuModuleLoadDataEx"); calls != 4 {
+		t.Errorf("compiled %d times; want three modules, one of them again", calls)
+	}
+	_, err := d.Function("none", "none")
+	failed(t, err, nil, `"none"`)
+}
+
 // What the driver's compiler says is part of the error.
 func TestCompilerLog(t *testing.T) {
 	d := open(t, played).(*gpu)
-	_, err := d.compile("bad", []byte("no code"))
+	_, err := d.build("bad", []byte("no code"))
 	failed(t, err, nil, "cuModuleLoadDataEx(bad for 9.0)", "218", "ptxas: no version")
 }
 

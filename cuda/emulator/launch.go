@@ -29,6 +29,8 @@ func (f *function) SetShared(bytes int) error {
 	return nil
 }
 
+func (f *function) PreferShared() error { return nil }
+
 // launch is one launch, with a copy of its arguments.
 type launch struct {
 	function    *function
