@@ -33,7 +33,9 @@ const (
 	maxNormOutputs = C.PG_NORM_OUTPUTS
 	decodeTokens   = C.PG_DECODE_TOKENS
 	decodeTiles    = C.PG_DECODE_TILES
+	fewTokens      = C.PG_FEW_TOKENS
 	decodeShared   = C.PG_DECODE_SHARED
+	decodeBlocks   = C.PG_DECODE_BLOCKS
 	prefillTiles   = C.PG_PREFILL_TILES
 	prefillTokens  = C.PG_PREFILL_TOKENS
 	hopperTokens   = C.PG_HOPPER_TOKENS

@@ -14,6 +14,7 @@ enum {
   PG_NORM_OUTPUTS = 6, // inputs that one normalisation writes
   PG_PARTS = 3,        // stored matrices that become one repacked matrix
   PG_DECODE_TOKENS = 8,
+  PG_FEW_TOKENS = 2,
   PG_TILE_ROWS = 16,
   PG_TOKENS = 512, // of a pass at most
 };
@@ -49,7 +50,7 @@ enum pg_epilogue {
 typedef struct {
   pg_matrix w;
   pg_ptr x;        // in the form that the kernel reads
-  pg_ptr ready;    // linear_decode: counts the blocks that have written x; 0: the kernels ahead have
+  pg_ptr ready;    // linear_decode: counts the items or blocks that have written x; 0: the kernels ahead have
   uint32_t blocks; // how many write x
   uint32_t reserved;
 } pg_source;
@@ -63,11 +64,12 @@ typedef struct {
   uint32_t sources;
   uint32_t epilogue;
   uint32_t tiles; // row tiles
-  pg_ptr done;    // u32: linear_decode counts its blocks whose outputs are written; 0: nobody asks
-  pg_ptr stats;   // linear_decode, PG_ADD: f32 [tokens][blocks][2], of what each block wrote the mean and Σ (y − mean)²; 0: none
+  pg_ptr done;    // u32: linear_decode counts its items whose outputs are written; 0: nobody asks
+  pg_ptr stats;   // linear_decode, PG_ADD: f32 [tokens][items][2], of what each item is the mean and Σ (y − mean)²; 0: none
 } pg_segment;
 
-// linear_decode_F: grid (Σ ceil(tiles / PG_DECODE_TILES)), PG_DECODE_SHARED bytes of shared memory, tokens ≤ 8.
+// linear_decode_F: grid (any; items are shared), an item has PG_DECODE_TILES row tiles of a segment; PG_DECODE_SHARED bytes of shared memory, tokens ≤ 8.
+// linear_few_F: the same, tokens ≤ PG_FEW_TOKENS.
 // linear_precise_F: grid (all segments' tiles, token groups of 8).
 // linear_prefill_F: grid (Σ ceil(tiles / PG_PREFILL_TILES), ceil(tokens / PG_PREFILL_TOKENS)). Its variant for compute
 // capability 9.0: grid (the same, ceil(tokens / PG_HOPPER_TOKENS)), x in the form PG_CORES.
@@ -75,9 +77,14 @@ typedef struct {
   pg_segment segment[PG_SEGMENTS];
   uint32_t segments;
   uint32_t tokens;
+  uint32_t items; // linear_decode: groups of PG_DECODE_TILES row tiles of all segments, each segment's last one maybe not full
+  uint32_t ends;  // linear_decode: pairs of steps of which every group is a multiple; 0: no matrix has more than one group
 } pg_linear_args;
 
-enum { PG_DECODE_TILES = 2, PG_DECODE_SHARED = 72 << 10 };
+// On a multiprocessor of compute capability 9.0 there is room for two blocks of linear_decode and one of attention_decode_64, so
+// that the attention runs beside the up projection: 2·(94 + 1) + 36 KiB of 228. The compiler finds out the registers from
+// PG_DECODE_BOUND, which is more than the 256 threads of a block: 96 each.
+enum { PG_DECODE_TILES = 2, PG_DECODE_SHARED = 94 << 10, PG_DECODE_BLOCKS = 2, PG_DECODE_BOUND = 320 };
 enum { PG_PREFILL_TILES = 8, PG_PREFILL_TOKENS = 128 };
 enum { PG_HOPPER_THREADS = 384, PG_HOPPER_TOKENS = 256, PG_HOPPER_SHARED = 226 << 10 };
 

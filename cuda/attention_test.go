@@ -142,10 +142,10 @@ func (a *attentionRun) launch(r rig) {
 		run(r, "attention", "attention", a.heads, a.tokens, a.args)
 	case a.tokens <= decodeTokens:
 		grid := []int{int(a.args.splits), a.kvHeads, ceilDiv(a.tokens*a.heads/a.kvHeads, attentionRows)}
-		runKernel(r.T, r.d, "attention_decode", "attention_decode_"+row, grid, threads, 0, &a.args)
+		runKernel(r.T, r.d, "attention_"+row, "attention_decode_"+row, grid, threads, 0, &a.args)
 	default:
 		run(r, "attention", "rope_store", a.tokens, a.kvHeads, a.args)
-		run(r, "attention_prefill", "attention_prefill_"+row, ceilDiv(a.tokens, attentionTokens), a.heads, a.args)
+		run(r, "attention_"+row, "attention_prefill_"+row, ceilDiv(a.tokens, attentionTokens), a.heads, a.args)
 	}
 }
 

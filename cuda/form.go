@@ -13,6 +13,14 @@ func formOf(info driver.Info, precise bool, tokens int) int {
 	return formFragments
 }
 
+// normKernel returns the kernel, and the module, that writes that form.
+func normKernel(form int) string {
+	if form == formCores {
+		return "norm_cores"
+	}
+	return "norm"
+}
+
 // prefillShape is a launch of linear_prefill_F: tokens and threads of a block, and its shared memory.
 type prefillShape struct{ tokens, threads, shared int }
 
@@ -22,4 +30,46 @@ func prefillShapeOf(form int) prefillShape {
 		return prefillShape{hopperTokens, hopperThreads, hopperShared}
 	}
 	return prefillShape{prefillTokens, threads, 0}
+}
+
+// shareItems says how linear_decode shares a's segments, which are complete.
+func shareItems(a *linearArgs) {
+	var items, ends int
+	several := false
+	for _, s := range a.segment[:a.segments] {
+		items += ceilDiv(int(s.tiles), decodeTiles)
+		for _, source := range s.source[:s.sources] {
+			several = several || source.w.groups > 1
+			ends = gcd(ends, int(source.w.group_steps)/2)
+		}
+	}
+	if !several {
+		ends = 0
+	}
+	a.items, a.ends = size(items), size(ends)
+}
+
+func gcd(a, b int) int {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}
+
+// decodeShape is a launch of a kernel that multiplies up to decodeTokens tokens.
+type decodeShape struct {
+	module, name string
+	blocks       int
+}
+
+// decodeShapeOf returns the kernel for matrices of a format and the tokens of a, which is complete, and the blocks that share its items: as
+// many as a device runs at once.
+func decodeShapeOf(info driver.Info, format string, a *linearArgs) decodeShape {
+	const reserved = 1 << 10 // of shared memory, a block
+	resident := max(1, min(decodeBlocks, (info.BlockShared+reserved)/(decodeShared+reserved)))
+	s := decodeShape{"decode_" + format, "linear_decode_" + format, min(int(a.items), resident*info.Multiprocessor)}
+	if a.tokens <= fewTokens {
+		s.module, s.name = "linear_"+format, "linear_few_"+format
+	}
+	return s
 }

@@ -61,7 +61,9 @@ func runLinear(r rig, kernel, format string, blocks int, a linearArgs) {
 	case "precise":
 		run(r, "linear_"+format, name, blocks, ceilDiv(tokens, decodeTokens), a)
 	case "decode":
-		runKernel(r.T, r.d, "linear_"+format, name, []int{blocks}, threads, decodeShared, &a)
+		shareItems(&a)
+		s := decodeShapeOf(r.d.Info(), format, &a)
+		runKernel(r.T, r.d, s.module, s.name, []int{s.blocks}, threads, decodeShared, &a)
 	default:
 		s := prefillShapeOf(formOf(r.d.Info(), false, tokens))
 		runKernel(r.T, r.d, "prefill_"+format, name, []int{blocks, ceilDiv(tokens, s.tokens)}, s.threads, s.shared, &a)

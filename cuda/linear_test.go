@@ -281,6 +281,7 @@ func TestLinearLong(t *testing.T) {
 				}
 				in := layout.features*8*(8/layout.vectors+2) + 32
 				segments := []*testSegment{newSegment(r, rng, w, epilogueStore, 16, in)}
+				multiply(r, rng, segments, "decode", 1)
 				multiply(r, rng, segments, "decode", 3)
 				multiply(r, rng, segments, "precise", 1)
 				multiply(r, rng, segments, "prefill", 9)

@@ -156,7 +156,7 @@ func (c normCase) run(r rig) {
 		a.stats, a.ready, a.blocks = address(put(r, statistics(in, c.hidden))), address(put(r, []uint32{uint32(blocks)})), size(blocks)
 		run(r, "norm", "norm_decode", c.tokens, ceilDiv(c.hidden, threads), a)
 	} else {
-		run(r, "norm", "norm", c.tokens, c.slices, a)
+		run(r, normKernel(c.form), normKernel(c.form), c.tokens, c.slices, a)
 	}
 	for o, x := range xs {
 		want := make([][]float64, c.tokens)

@@ -34,7 +34,8 @@ const (
 	layerCounters
 )
 
-// progress is a counter and how many blocks it counts: what they write is there when it has reached that. The zero value is none.
+// progress is a counter and how many items or blocks it counts: what they write is there when it has reached that. The zero
+// value is none.
 type progress struct {
 	counter driver.Ptr
 	blocks  int
@@ -85,11 +86,14 @@ func launchBlock[T any](b *builder, module, name string, grid driver.Dim, block 
 	b.list = append(b.list, l)
 }
 
-// early lets the kernel that was added last begin while those ahead still run.
+// early lets the kernel that was added last begin, and run, while those ahead still do.
 func (b *builder) early() {
-	if b.err == nil {
-		b.list[len(b.list)-1].early = true
+	if b.err != nil {
+		return
 	}
+	l := &b.list[len(b.list)-1]
+	l.early = true
+	b.err = l.function.PreferShared()
 }
 
 // args says where m lies.
@@ -149,7 +153,7 @@ func (b *builder) layer(y *layer) {
 	both.args.source[1], both.args.bias[1], both.args.sources = out[0].args.source[0], out[0].args.bias[0], 2
 	if b.config.MLP == model.GELU {
 		first := &both.args.source[0]
-		first.ready, first.blocks = address(b.counter(y, counterUp)), size(y.up.blocks())
+		first.ready, first.blocks = address(b.counter(y, counterUp)), size(y.up.items())
 		second := &both.args.source[1]
 		second.ready, second.blocks = address(b.counter(y, counterAttention)), size(b.config.KVHeads*b.attentionBlocks())
 	}
@@ -186,8 +190,8 @@ func (b *builder) counter(y *layer, counter int) driver.Ptr {
 	return b.at(b.work.upload) + driver.Ptr(u.counters+4*(layerCounters*y.index+counter))
 }
 
-// blocks is how many blocks of linear_decode write l's outputs.
-func (l *linear) blocks() (n int) {
+// items is how many items of linear_decode l's outputs are.
+func (l *linear) items() (n int) {
 	for _, m := range l.w {
 		n += ceilDiv(m.rowTiles, decodeTiles)
 	}
@@ -220,7 +224,8 @@ func (b *builder) normalizeAt(x driver.Ptr, tokens int, list ...normed) {
 	if tokens <= decodeTokens {
 		slices = normSlices
 	}
-	launch(b, "norm", "norm", grid(tokens, slices), b.norms(x, tokens, list))
+	name := normKernel(b.form(tokens))
+	launch(b, name, name, grid(tokens, slices), b.norms(x, tokens, list))
 	b.early()
 }
 
@@ -251,7 +256,7 @@ func (b *builder) attention(y *layer) {
 		tokens: size(b.tokens), heads: size(c.Heads), kv_heads: size(c.KVHeads), head_dim: size(c.HeadDim), row: size(b.row),
 		context: size(b.positions), splits: size(w.splits), scale: float(headScale(c.HeadDim)), precise: truth(b.precise()),
 		form:  size(b.form(b.tokens)),
-		ready: address(b.counter(y, counterQKV)), blocks: size(y.qkv.blocks()), done: address(b.counter(y, counterAttention)),
+		ready: address(b.counter(y, counterQKV)), blocks: size(y.qkv.items()), done: address(b.counter(y, counterAttention)),
 	}
 	if c.Positions == model.Rotary {
 		a.angles = address(b.at(w.upload) + driver.Ptr(u.angles))
@@ -263,11 +268,11 @@ func (b *builder) attention(y *layer) {
 		launch(b, "attention", "attention", grid(c.Heads, b.tokens), a)
 	case b.tokens <= decodeTokens:
 		rows := b.attentionBlocks()
-		launch(b, "attention_decode", "attention_decode_"+row, driver.Dim{X: uint32(w.splits), Y: uint32(c.KVHeads), Z: uint32(rows)}, a)
+		launch(b, "attention_"+row, "attention_decode_"+row, driver.Dim{X: uint32(w.splits), Y: uint32(c.KVHeads), Z: uint32(rows)}, a)
 		b.early()
 	default:
 		launch(b, "attention", "rope_store", grid(b.tokens, c.KVHeads), a)
-		launch(b, "attention_prefill", "attention_prefill_"+row, grid(ceilDiv(b.tokens, attentionTokens), c.Heads), a)
+		launch(b, "attention_"+row, "attention_prefill_"+row, grid(ceilDiv(b.tokens, attentionTokens), c.Heads), a)
 	}
 }
 

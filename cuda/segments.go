@@ -89,7 +89,7 @@ func (b *builder) activate(y *layer) {
 func (b *builder) multiply(tokens int, list ...segment) {
 	for len(list) > 0 {
 		format := list[0].format
-		a, tiles, pairs, groups, bytes := linearArgs{tokens: size(tokens)}, 0, 0, 0, int64(0)
+		a, tiles, groups, bytes := linearArgs{tokens: size(tokens)}, 0, 0, int64(0)
 		var rest []segment
 		for _, s := range list {
 			if s.format != format || a.segments == maxSegments {
@@ -100,14 +100,15 @@ func (b *builder) multiply(tokens int, list ...segment) {
 			a.segments++
 			bytes += s.bytes
 			tiles += int(s.args.tiles)
-			pairs += ceilDiv(int(s.args.tiles), decodeTiles)
 			groups += ceilDiv(int(s.args.tiles), prefillTiles)
 		}
 		switch {
 		case b.precise():
 			launch(b, "linear_"+format, "linear_precise_"+format, grid(tiles, ceilDiv(tokens, decodeTokens)), a)
 		case tokens <= decodeTokens:
-			launchBlock(b, "linear_"+format, "linear_decode_"+format, grid(pairs, 1), threads, decodeShared, a)
+			shareItems(&a)
+			shape := decodeShapeOf(b.d.Info(), format, &a)
+			launchBlock(b, shape.module, shape.name, grid(shape.blocks, 1), threads, decodeShared, a)
 			b.early()
 		default:
 			shape := prefillShapeOf(b.form(tokens))

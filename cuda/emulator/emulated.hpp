@@ -120,6 +120,7 @@ struct Module {
 #define PEREGRINE_DEVICE
 #define DEVICE static inline
 #define UNROLL
+#define ROLLED
 #define KERNEL(name, Args, most)                                                                                          \
   static void name(const Args &);                                                                                         \
   static void name##_entry(emulated::Block *b, const void *args) {                                                        \
@@ -211,7 +212,7 @@ DEVICE void let_next_begin() {}
 DEVICE void wait_for_previous() {}
 DEVICE void thread_fence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
-DEVICE void pause() { emulated::block->runtime->pause(*emulated::block); }
+template <u32> DEVICE void pause() { emulated::block->runtime->pause(*emulated::block); }
 
 // The source is read, and the copy made, when it is waited for.
 template <class T, class U> DEVICE void cp_async16(const Shared<T> &to, const Global<U> &p, bool valid = true) {

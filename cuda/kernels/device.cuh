@@ -13,7 +13,7 @@
 //   mma_f16 ldmatrix_x4(_trans)                   tensor cores, whole warps
 //   cp_async16 cp_async_commit cp_async_wait<N>   global → shared copies in the background
 //   atomic_add load_acquire thread_fence          on u32 in global memory
-//   pause                                         a short sleep
+//   pause<nanoseconds>                            a short sleep
 //   let_next_begin wait_for_previous              see below
 #pragma once
 
@@ -38,6 +38,7 @@ typedef int i32;
   extern __attribute__((shared)) u32x4 peregrine_dynamic_shared[];                                                        \
   T *name = reinterpret_cast<T *>(peregrine_dynamic_shared)
 #define UNROLL _Pragma("unroll")
+#define ROLLED _Pragma("nounroll") // addresses of all rounds at once cost registers
 
 struct alignas(16) u32x4 {
   u32 x, y, z, w;
@@ -104,8 +105,8 @@ DEVICE u32 shared_address(const void *p) {
   asm("{ .reg .u64 t; cvta.to.shared.u64 t, %1; cvt.u32.u64 %0, t; }" : "=r"(a) : "l"(p));
   return a;
 }
-// pause lets others run for some 30 ns.
-DEVICE void pause() { asm volatile("nanosleep.u32 30;" ::: "memory"); }
+// pause lets others run for about so many ns.
+template <u32 Nanoseconds> DEVICE void pause() { asm volatile("nanosleep.u32 %0;" ::"n"(Nanoseconds) : "memory"); }
 // cp_async16 copies 16 bytes, or writes zeros where !valid (p must be an address all the same).
 DEVICE void cp_async16(void *to, const void *p, bool valid = true) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to)), "l"(p), "r"(valid ? 16 : 0) : "memory");

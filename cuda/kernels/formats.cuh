@@ -3,7 +3,6 @@
 // A format F is a struct of static functions:
 //   features, vectors, steps   of a tile
 //   kind                       how a fragment becomes weights
-//   in_flight, x_in_ring       tiles that a warp of linear_decode has on their way; whether x is among that
 //   grain                      pairs of steps between two looks for the end of a group, where groups are whole multiples of it
 //   decode(v, s, levels, a)    step s of a lane's vectors as the four registers of an A fragment, f16
 //   codes(v, s, a)             the same, but codes as they are, times 2^-24; those of rows lane/4 + 8 also times `high`
@@ -49,8 +48,7 @@ constexpr u32 F16_QUARTER = 0x34003400, F16_16TH = 0x2c002c00, F16_64TH = 0x2400
 struct code_levels { u32 minus[4]; };
 
 struct g8 {
-  static constexpr u32 features = 32, vectors = 1, steps = 2, in_flight = 5, grain = 1, high = 1;
-  static constexpr bool x_in_ring = true;
+  static constexpr u32 features = 32, vectors = 1, steps = 2, grain = 1, high = 1;
   static constexpr format_kind kind = INTEGERS;
   DEVICE void codes(const u32x4 (&v)[1], u32 s, u32 (&a)[4]) {
     UNROLL for (u32 p = 0; p < 4; p++) a[p] = byte_permute(component(v[0], 2 * s + p / 2), 0, p % 2 ? 0x4342 : 0x4140);
@@ -82,8 +80,7 @@ DEVICE void spread_nibbles(u32 word, u32 (&a)[4]) {
 }
 
 struct nibbles {
-  static constexpr u32 features = 64, vectors = 1, steps = 4, in_flight = 4, grain = 2, high = 16;
-  static constexpr bool x_in_ring = true;
+  static constexpr u32 features = 64, vectors = 1, steps = 4, grain = 2, high = 16;
   DEVICE void codes(const u32x4 (&v)[1], u32 s, u32 (&a)[4]) {
     u32 w = component(v[0], s);
     UNROLL for (u32 p = 0; p < 4; p += 2) {
@@ -148,8 +145,7 @@ DEVICE void pair_codes(u32 w, u32 (&a)[4]) {
 DEVICE u32 pair_bit(u32 s, u32 j) { return s % 2 * 8 + j / 2 * 2 + j % 2 * 16; }
 
 struct g2 {
-  static constexpr u32 features = 128, vectors = 1, steps = 8, in_flight = 2, grain = 4, high = 4;
-  static constexpr bool x_in_ring = true;
+  static constexpr u32 features = 128, vectors = 1, steps = 8, grain = 4, high = 4;
   static constexpr format_kind kind = INTEGERS;
   DEVICE void codes(const u32x4 (&v)[1], u32 s, u32 (&a)[4]) { pair_codes(component(v[0], s / 2) >> (s % 2 * 8), a); }
   typedef code_levels levels;
@@ -169,8 +165,7 @@ struct g2 {
 DEVICE u32 moved(u32 v, u32 from, u32 to) { return (to > from ? v << (to - from) : v >> (from - to)) & 0x00010001 << to; }
 
 struct g3 {
-  static constexpr u32 features = 256, vectors = 3, steps = 16, in_flight = 2, grain = 4, high = 4;
-  static constexpr bool x_in_ring = false;
+  static constexpr u32 features = 256, vectors = 3, steps = 16, grain = 4, high = 4;
   static constexpr format_kind kind = INTEGERS;
   DEVICE void codes(const u32x4 (&v)[3], u32 s, u32 (&a)[4]) {
     pair_codes(component(v[s / 8], s % 8 / 2) >> (s % 2 * 8), a);
@@ -201,8 +196,7 @@ struct g3 {
 struct no_levels {};
 
 struct halves {
-  static constexpr u32 features = 32, vectors = 2, steps = 2, in_flight = 3, grain = 1;
-  static constexpr bool x_in_ring = true;
+  static constexpr u32 features = 32, vectors = 2, steps = 2, grain = 1;
   static constexpr format_kind kind = DENSE;
   typedef no_levels levels;
   template <class Words> DEVICE u32 stored(const Words &w, u32 s, u32 j) { return word_of(w, s, j / 2) >> (j % 2 * 16) & 0xffff; }
@@ -230,8 +224,7 @@ struct bf16 : halves {
 };
 
 struct f32 {
-  static constexpr u32 features = 32, vectors = 4, steps = 2, in_flight = 2, grain = 1;
-  static constexpr bool x_in_ring = false;
+  static constexpr u32 features = 32, vectors = 4, steps = 2, grain = 1;
   static constexpr format_kind kind = DENSE;
   typedef no_levels levels;
   DEVICE void decode(const u32x4 (&v)[4], u32 s, const levels &, u32 (&a)[4]) {

@@ -10,8 +10,8 @@ struct linear_block {
 };
 
 // find_block gives each block `tiles` row tiles of one segment, segments one after the other.
-DEVICE linear_block find_block(const pg_linear_args &a, u32 tiles) {
-  linear_block b = {0, block_x()};
+DEVICE linear_block find_block(const pg_linear_args &a, u32 block, u32 tiles) {
+  linear_block b = {0, block};
   while (b.segment + 1 < a.segments) {
     u32 blocks = (a.segment[b.segment].tiles + tiles - 1) / tiles;
     if (b.tile < blocks) break;

@@ -1,13 +1,16 @@
 // linear_decode_F: y[token][row] = Σ_k w[row][k]·x[token][k] for up to 8 tokens, f16 x, f32 sums; the epilogue of the segment.
+// linear_few_F: the same for up to PG_FEW_TOKENS tokens.
 //
-// Grid: one block of 256 threads for PG_DECODE_TILES row tiles, over all segments. Shared memory: PG_DECODE_SHARED.
-// Reads every byte of the matrices once, and x once a block, from the caches. Oracle: quant.Matrix.Dequantize times x.
+// Grid: as many blocks of 256 threads as run at once. They share the items of the launch, PG_DECODE_TILES row tiles each, in turn:
+// block b has item b, b + grid, … Shared memory: PG_DECODE_SHARED. Reads every byte of the matrices once, and x once an item, from
+// the caches. Oracle: quant.Matrix.Dequantize times x.
 //
-// At 1 to 8 tokens the time is that of reading the weights, so everything serves bytes in flight: a warp has 4 KiB of
-// weights on their way, a multiprocessor three blocks. They wait in shared memory, where each lane reads what it asked
-// for itself (no barriers), and so does x but for g3 and f32, whose tiles last longer than a load: though it comes from the L2 cache, a load of it takes a microsecond while the memory is
-// busy, which is all the time that a warp has for a tile. One mma.sync a step does the sums of 8 tokens for the price of
-// one, and the row tiles of a warp share its x, which has twice the bytes of 4-bit weights when there are 8 tokens.
+// At 1 to 8 tokens the time is that of reading the weights, so everything serves bytes in flight: a warp has 9 KiB of
+// weights on their way (5 with more than two tokens), and asks for those of its next item before it has finished one
+// (decode_ring.cuh). They wait in shared memory, and so does x: though it comes from the L2 cache, a load of it takes a
+// microsecond while the memory is busy, which is all the time that a warp has for a tile. One mma.sync a step does the sums of 8
+// tokens for the price of one, and the row tiles of a warp share its x. Not one register may be spilled in here: that was
+// 15 % of the speed.
 //
 // Instructions are as scarce as bytes: codes go into the tensor cores as they are, as subnormal numbers (formats.cuh). With
 // w = scale·(code − zero), or scale·code + minimum, the sum of a group is
@@ -17,127 +20,51 @@
 // A block asks for its first weights before the kernel ahead has finished (device.cuh, wait_for_previous), so that the memory
 // has work while a norm or the attention runs.
 #pragma once
-#include "linear.cuh"
-#include "order.cuh"
+#include "decode_ring.cuh"
 #include "reduce.cuh"
-
-constexpr u32 TILES = PG_DECODE_TILES;
-constexpr u32 SUM_BYTES = TILES * 16 * 8 * sizeof(float); // of a warp
 
 // The sums of a warp, C fragments: of a row tile's codes with x in the group that it is in, of x alone, and all before.
 struct decode_sums {
   float codes[TILES][4], x[4], total[TILES][4];
 };
 
-// A grid_entry in fewer registers: the offsets, of 16 bits each, in one.
-struct decode_entry {
-  u32 scale[2], offsets;
+// What a lane needs of a group: of its rows lane/4 and lane/4 + 8 of each row tile the scale, and the minimum or −zero.
+struct group_scales {
+  float scale[TILES][2], offset[TILES][2];
 };
 
-// Where a warp is among the groups of its row tiles: Ahead more entries are on their way.
-template <class F> struct group_walk {
-  static constexpr u32 Ahead = F::kind == SCALED ? 2 : 1;
-  decode_entry now[TILES], next[Ahead][TILES];
-  u32 group, left; // left: pairs of steps
-};
-
-template <class F> DEVICE void load_entries(const pg_matrix &w, const u32 (&tile)[TILES], u32 group, decode_entry (&to)[TILES]) {
+// scales_at reads entries that the ring has of the row tiles for a group.
+template <class F, class S> DEVICE group_scales scales_at(const pg_matrix &w, Shared<const u32x4> entries) {
+  group_scales g;
   UNROLL for (u32 r = 0; r < TILES; r++) {
-    grid_entry e = load_entry<F>(w, tile[r], group);
-    to[r] = {{e.scale[0], e.scale[1]}, e.offset[0] | e.offset[1] << 16};
+    Shared<const u32x4> scales = entries + r * S::entry, offsets = scales + S::scales;
+    UNROLL for (u32 i = 0; i < 2; i++) {
+      const u32 row = lane_id() / 4 + 8 * i;
+      g.scale[r][i] = w.scale_f32 ? float(cast<const float>(scales)[row]) : from_f16(cast<const u16>(scales)[row]);
+      if constexpr (F::kind == SCALED)
+        g.offset[r][i] = from_f16(cast<const u16>(offsets)[row]);
+      else
+        g.offset[r][i] = -float(w.offsets ? u32(cast<const u8>(offsets)[row]) : w.zero);
+    }
   }
-}
-
-template <class F> DEVICE void enter_groups(group_walk<F> &g, const pg_matrix &w, const u32 (&tile)[TILES], u32 pair) {
-  u32 pairs = w.group_steps / 2;
-  g.group = pair / pairs;
-  g.left = pairs - pair % pairs;
-  load_entries<F>(w, tile, g.group, g.now);
-  UNROLL for (u32 i = 0; i < g.Ahead; i++) load_entries<F>(w, tile, g.group + 1 + i, g.next[i]);
-}
-
-template <class F> DEVICE void next_group(group_walk<F> &g, const pg_matrix &w, const u32 (&tile)[TILES]) {
-  g.group++;
-  g.left = w.group_steps / 2;
-  UNROLL for (u32 r = 0; r < TILES; r++) {
-    g.now[r] = g.next[0][r];
-    UNROLL for (u32 i = 0; i + 1 < g.Ahead; i++) g.next[i][r] = g.next[i + 1][r];
-  }
-  load_entries<F>(w, tile, g.group + g.Ahead, g.next[g.Ahead - 1]);
+  return g;
 }
 
 // take_group moves a group's sums into the total.
-template <class F> DEVICE void take_group(const group_walk<F> &g, const pg_matrix &w, decode_sums &sum) {
+template <class F> DEVICE void take_group(const group_scales &g, decode_sums &sum) {
   constexpr float Units[2] = {16777216.0f, 16777216.0f / F::high}; // 2^24
   UNROLL for (u32 r = 0; r < TILES; r++) {
-    UNROLL for (u32 i = 0; i < 2; i++) {
-      float scale = scale_value(w, g.now[r].scale[i]);
-      u16 offset = u16(g.now[r].offsets >> (16 * i));
-      UNROLL for (u32 j = 2 * i; j < 2 * i + 2; j++) {
-        float codes = sum.codes[r][j] * Units[i], &total = sum.total[r][j];
-        if constexpr (F::kind == SCALED)
-          total = fma(from_f16(offset), sum.x[j], fma(scale, codes, total));
-        else
-          total = fma(scale, fma(-float(offset), sum.x[j], codes), total);
-        sum.codes[r][j] = 0;
-      }
+    UNROLL for (u32 j = 0; j < 4; j++) {
+      const u32 i = j / 2;
+      float codes = sum.codes[r][j] * Units[i], &total = sum.total[r][j];
+      if constexpr (F::kind == SCALED)
+        total = fma(g.offset[r][i], sum.x[j], fma(g.scale[r][i], codes, total));
+      else
+        total = fma(g.scale[r][i], fma(g.offset[r][i], sum.x[j], codes), total);
+      sum.codes[r][j] = 0;
     }
   }
   UNROLL for (u32 j = 0; j < 4; j++) sum.x[j] = 0;
-}
-
-// What a warp has on its way: for each K tile a slot with the weights of its row tiles and with x, each lane's vectors where
-// this lane alone reads them again.
-template <class F> struct decode_ring {
-  static constexpr u32 Pairs = F::features / 32, Weights = TILES * F::vectors * 32, Slot = Weights + (F::x_in_ring ? Pairs * 32 : 0); // vectors
-  static constexpr u32 Bytes = PG_DECODE_SHARED / LINEAR_WARPS - SUM_BYTES;
-  static_assert(F::in_flight > 1 && F::in_flight * Slot * sizeof(u32x4) <= Bytes);
-  Global<const u32x4> from; // the lane's part of the first row tile's next
-  u32 apart;                // vectors from a row tile to the next
-  Global<const u32x4> x;    // the lane's part of the next
-  bool active;              // whether the lane has a token; if not it loads no x
-  Shared<u32x4> to;         // [in_flight][Slot], the lane's part
-  u32 left, slot;           // tiles not asked for yet; slot of the next
-};
-
-template <class F> DEVICE void ask_weights(decode_ring<F> &r, u32 slot) {
-  UNROLL for (u32 i = 0; i < TILES; i++) {
-    UNROLL for (u32 v = 0; v < F::vectors; v++)
-      cp_async16(r.to + (slot * r.Slot + (i * F::vectors + v) * 32), r.from + (u64(i) * r.apart + v * 32));
-  }
-  r.from = r.from + F::vectors * 32;
-}
-
-template <class F> DEVICE void ask_x(decode_ring<F> &r, u32 slot) {
-  if constexpr (!F::x_in_ring) return;
-  if (r.active) UNROLL for (u32 q = 0; q < r.Pairs; q++) cp_async16(r.to + (slot * r.Slot + r.Weights + q * 32), r.x + q * 32);
-  r.x = r.x + r.Pairs * 32;
-}
-
-// begin_ring asks for the first tiles. Every warp of the block calls it for the first source. Weights are always there, x has to be waited for. (Bringing more tiles to the L2 cache
-// meanwhile, 2 or 4 times as many, made decoding 15 to 24 % slower on an H100.)
-template <class F> DEVICE void begin_ring(decode_ring<F> &r, const pg_source &source, bool first_source) {
-  u32 first = min(r.left, F::in_flight);
-  for (u32 i = 0; i < first; i++) ask_weights(r, i);
-  cp_async_commit();
-  r.left -= first;
-  if (first_source)
-    wait_count(source.ready, source.blocks);
-  else
-    wait_count_warp(source.ready, source.blocks);
-  for (u32 i = 0; i < first; i++) ask_x(r, i);
-  cp_async_commit();
-}
-
-// ask_next asks for a tile into the slot that was just read, and moves on.
-template <class F> DEVICE void ask_next(decode_ring<F> &r) {
-  if (r.left) {
-    ask_weights(r, r.slot);
-    ask_x(r, r.slot);
-    r.left--;
-  }
-  cp_async_commit();
-  r.slot = r.slot + 1 == F::in_flight ? 0 : r.slot + 1;
 }
 
 // multiply_step adds a step of 16 features.
@@ -158,55 +85,69 @@ template <class F> DEVICE void multiply_step(const u32x4 (&v)[TILES][F::vectors]
   }
 }
 
-// decode_tiles adds a share of the row tiles' K tiles. Grain: a group may end after every so many pairs of steps; 0: there is one
-// group, or none.
-template <class F, u32 Grain>
-DEVICE void decode_tiles(const pg_source &source, const u32 (&tile)[TILES], share part, bool first, bool active, Shared<u32x4> room, decode_sums &sum) {
-  constexpr u32 V = F::vectors, Q = F::features / 32;
+// Where a warp reads the ring: the slots of the next tile.
+struct ring_place {
+  u32 slot, entry_slot;
+};
+
+// multiply_source adds the warp's part of a source to its sums.
+template <class F, bool Few, u32 Grain>
+DEVICE void multiply_source(const pg_linear_args &a, const pg_source &source, const item_tiles &tiles, decode_ring<F, Few, Grain> &ring,
+                            ring_place &at, decode_sums &sum) {
+  typedef ring_shape<F, Few, Grain> S;
+  constexpr u32 V = F::vectors, Q = S::pairs;
   const pg_matrix &w = source.w;
-  const u32 count = part.end - part.begin;
-  decode_ring<F> ring = {global<const u32x4>(w.codes) + ((u64(tile[0]) * w.k_tiles + part.begin) * V * 32 + lane_id()),
-                         (tile[1] - tile[0]) * w.k_tiles * V * 32,
-                         global<const u32x4>(source.x) + (u64(part.begin) * Q * 32 + lane_id()),
-                         active, room + lane_id(), count, 0};
-  group_walk<F> groups;
-  if constexpr (Grain != 0)
-    enter_groups(groups, w, tile, part.begin * Q);
-  else if constexpr (F::kind != DENSE)
-    load_entries<F>(w, tile, 0, groups.now);
-  begin_ring(ring, source, first);
+  const share part = warp_part(w.k_tiles);
+  const u32 count = part.end - part.begin, group_pairs = w.group_steps / 2;
+  u32 group_left = Grain ? group_pairs - part.begin * Q % group_pairs : 0;
+  grid_entry only[TILES];
+  if constexpr (F::kind != DENSE && Grain == 0) UNROLL for (u32 r = 0; r < TILES; r++) only[r] = load_entry<F>(w, tiles.tile[r], 0);
+  Global<const u32x4> x_from = global<const u32x4>(source.x) + (u64(part.begin) * Q * 32 + lane_id());
   u32x4 x[Q] = {};
-  if (!F::x_in_ring && active && count) UNROLL for (u32 q = 0; q < Q; q++) x[q] = load16(ring.x + q * 32);
-  cp_async_wait<0>();
+  if (!S::x_inside && ring.active && count) UNROLL for (u32 q = 0; q < Q; q++) x[q] = load16(x_from + q * 32);
   for (u32 t = 0; t < count; t++) {
-    Shared<const u32x4> from = ring.to + ring.slot * ring.Slot;
+    cp_async_wait<S::slots - 1>();
+    if constexpr (Grain != 0) sync_warp(); // other lanes have asked for entries, and read those whose slot is asked for next
+    Shared<const u32x4> from = ring.to + (at.slot * S::slot + lane_id());
+    Shared<const u32x4> entries = ring.to + (S::entries_at + at.entry_slot * S::entries);
     u32x4 now[TILES][V];
     UNROLL for (u32 r = 0; r < TILES; r++) {
       UNROLL for (u32 v = 0; v < V; v++) now[r][v] = load16(from + (r * V + v) * 32);
     }
-    if constexpr (F::x_in_ring) {
+    if constexpr (S::x_inside) {
       UNROLL for (u32 q = 0; q < Q; q++) x[q] = {0, 0, 0, 0};
-      if (active) UNROLL for (u32 q = 0; q < Q; q++) x[q] = load16(from + (ring.Weights + q * 32));
+      if (ring.active) UNROLL for (u32 q = 0; q < Q; q++) x[q] = load16(from + (S::weights + q * S::lanes));
     }
-    ask_next(ring);
-    bool more = !F::x_in_ring && active && t + 1 < count;
-    if constexpr (!F::x_in_ring) ring.x = ring.x + Q * 32;
+    ask_tile(ring, a, at.slot, at.entry_slot == 0 ? S::slots : at.entry_slot - 1);
+    cp_async_commit();
+    at.slot = at.slot + 1 == S::slots ? 0 : at.slot + 1;
+    if constexpr (Grain != 0) at.entry_slot = at.entry_slot == S::slots ? 0 : at.entry_slot + 1;
+    bool more = !S::x_inside && ring.active && t + 1 < count;
+    if constexpr (!S::x_inside) x_from = x_from + Q * 32;
     UNROLL for (u32 q = 0; q < Q; q++) {
       const u32 b[2][2] = {{x[q].x, x[q].y}, {x[q].z, x[q].w}};
       UNROLL for (u32 h = 0; h < 2; h++) multiply_step<F>(now, 2 * q + h, b[h], sum);
-      if (more) x[q] = load16(ring.x + q * 32);
+      if (more) x[q] = load16(x_from + q * 32);
       if constexpr (Grain != 0)
-        if ((q + 1) % Grain == 0 && (groups.left -= Grain) == 0) {
-          take_group(groups, w, sum);
-          next_group(groups, w, tile);
+        if ((q + 1) % Grain == 0 && ((group_left -= Grain) == 0 || (q + 1 == Q && t + 1 == count))) {
+          take_group<F>(scales_at<F, S>(w, entries + q / Grain * TILES * S::entry), sum);
+          group_left = group_left == 0 ? group_pairs : group_left;
         }
     }
-    cp_async_wait<F::in_flight - 1>();
   }
-  if constexpr (F::kind != DENSE) take_group(groups, w, sum);
+  if constexpr (F::kind != DENSE && Grain == 0) {
+    group_scales g;
+    UNROLL for (u32 r = 0; r < TILES; r++) {
+      UNROLL for (u32 i = 0; i < 2; i++) {
+        g.scale[r][i] = scale_value(w, only[r].scale[i]);
+        g.offset[r][i] = F::kind == SCALED ? from_f16(u16(only[r].offset[i])) : -float(only[r].offset[i]);
+      }
+    }
+    take_group<F>(g, sum);
+  }
 }
 
-// write_stats writes what norm_decode wants to know of the block's outputs: warp t has those of token t, a row a lane.
+// write_stats writes what norm_decode wants to know of the outputs of an item: warp t has those of token t, a row a lane.
 DEVICE void write_stats(const pg_segment &s, u32 tile, u32 tokens, float y) {
   static_assert(TILES * 16 == 32);
   const u32 token = warp_id(), blocks = (s.tiles + TILES - 1) / TILES;
@@ -220,36 +161,42 @@ DEVICE void write_stats(const pg_segment &s, u32 tile, u32 tokens, float y) {
   to[1] = squares;
 }
 
-template <class F> DEVICE void linear_decode(const pg_linear_args &a) {
-  DYNAMIC_SHARED(u32x4, room);
-  constexpr u32 Ring = decode_ring<F>::Bytes / sizeof(u32x4);
-  Shared<u32x4> ring = room + warp_id() * Ring;
-  Shared<float> sums = cast<float>(room + LINEAR_WARPS * Ring);
-  let_next_begin();
-  linear_block b = find_block(a, TILES);
-  const pg_segment &s = a.segment[b.segment];
-  bool active = lane_id() / 4 < a.tokens;
-  u32 tile[TILES]; // behind the end the last one again, whose sums are dropped
-  UNROLL for (u32 r = 0; r < TILES; r++) tile[r] = min(b.tile + r, s.tiles - 1);
-  decode_sums sum = {};
-  for (u32 i = 0; i < s.sources; i++) {
-    const pg_source &source = s.source[i];
-    share part = warp_part(source.w.k_tiles);
-    if (F::kind == DENSE || source.w.groups == 1)
-      decode_tiles<F, 0>(source, tile, part, i == 0, active, ring, sum);
-    else if constexpr (F::kind == DENSE) {
-    } else if (source.w.group_steps % (2 * F::grain) == 0)
-      decode_tiles<F, F::grain>(source, tile, part, i == 0, active, ring, sum);
-    else
-      decode_tiles<F, 1>(source, tile, part, i == 0, active, ring, sum);
-  }
-  wait_for_previous(); // warps without a share have not
+// finish_item adds up the warps' sums and ends the outputs of an item.
+DEVICE void finish_item(const pg_segment &s, u32 tile, u32 tokens, const decode_sums &sum, Shared<float> sums) {
+  wait_for_previous(); // warps without a share have not, and kernels ahead may still read what is written now
   u32 row = lane_id() / 4, token = lane_id() % 4 * 2;
   UNROLL for (u32 r = 0; r < TILES; r++) {
     UNROLL for (u32 i = 0; i < 4; i++) sums[((warp_id() * TILES + r) * 16 + row + i / 2 * 8) * 8 + token + i % 2] = sum.total[r][i];
   }
   sync_block();
-  float y = finish_tiles<false, TILES>(s, b.tile, 0, a.tokens, sums);
-  if (s.stats) write_stats(s, b.tile, a.tokens, y);
-  count_done(s.done);
+  float y = finish_tiles<false, TILES>(s, tile, 0, tokens, sums);
+  if (s.stats) write_stats(s, tile, tokens, y);
+  sync_block(); // all have written, and read the sums
+  count_written(s.done);
+}
+
+template <class F, bool Few, u32 Grain> DEVICE void decode_items(const pg_linear_args &a, Shared<u32x4> room) {
+  Shared<float> sums = cast<float>(room + LINEAR_WARPS * ROOM);
+  decode_ring<F, Few, Grain> ring = {room + warp_id() * ROOM, lane_id() / 4 < a.tokens, block_x()};
+  ring_place at = {0, 0};
+  begin_ring(ring, a);
+  for (u32 item = block_x(); item < a.items; item += grid_x()) {
+    linear_block b = find_block(a, item, TILES);
+    const pg_segment &s = a.segment[b.segment];
+    decode_sums sum = {};
+    for (u32 i = 0; i < s.sources; i++) multiply_source(a, s.source[i], tiles_of(s, b.tile), ring, at, sum);
+    finish_item(s, b.tile, a.tokens, sum, sums);
+  }
+}
+
+template <class F, bool Few> DEVICE void linear_decode(const pg_linear_args &a) {
+  DYNAMIC_SHARED(u32x4, room);
+  let_next_begin();
+  if (F::kind == DENSE || a.ends == 0)
+    decode_items<F, Few, 0>(a, room);
+  else if constexpr (F::kind == DENSE) {
+  } else if (a.ends % F::grain == 0)
+    decode_items<F, Few, F::grain>(a, room);
+  else
+    decode_items<F, Few, 1>(a, room);
 }

@@ -3,6 +3,6 @@
 #include "linear_decode.cuh"
 #include "linear_precise.cuh"
 
-KERNEL_RESIDENT(linear_decode_g2, pg_linear_args, 256, 2) { linear_decode<g2>(a); }
+KERNEL_RESIDENT(linear_few_g2, pg_linear_args, 256, PG_DECODE_BLOCKS) { linear_decode<g2, true>(a); }
 KERNEL(linear_precise_g2, pg_linear_args, 256) { linear_precise<g2>(a); }
 KERNEL(embed_g2, pg_embed_args, 256) { embed<g2>(a); }

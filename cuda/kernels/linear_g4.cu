@@ -3,6 +3,6 @@
 #include "linear_decode.cuh"
 #include "linear_precise.cuh"
 
-KERNEL_RESIDENT(linear_decode_g4, pg_linear_args, 256, 3) { linear_decode<g4>(a); }
+KERNEL_RESIDENT(linear_few_g4, pg_linear_args, PG_DECODE_BOUND, PG_DECODE_BLOCKS) { linear_decode<g4, true>(a); }
 KERNEL(linear_precise_g4, pg_linear_args, 256) { linear_precise<g4>(a); }
 KERNEL(embed_g4, pg_embed_args, 256) { embed<g4>(a); }

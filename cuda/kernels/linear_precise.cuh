@@ -60,7 +60,7 @@ template <class F> DEVICE void precise_tiles(const pg_source &source, u32 tile, 
 
 template <class F> DEVICE void linear_precise(const pg_linear_args &a) {
   SHARED(float, sums, LINEAR_WARPS * 16 * 8);
-  linear_block b = find_block(a, 1);
+  linear_block b = find_block(a, block_x(), 1);
   const pg_segment &s = a.segment[b.segment];
   u32 first = block_y() * 8, tokens = min(a.tokens - first, 8u), row = lane_id() / 4, c = lane_id() % 4;
   float sum[2][8] = {};

@@ -167,7 +167,7 @@ DEVICE void finish_block(const pg_segment &s, u32 tile, u32 first, u32 tokens, c
 
 template <class F> DEVICE void linear_prefill(const pg_linear_args &a) {
   SHARED(u32x4, stages, STAGES * TOKEN_GROUPS * STAGE_PAIRS * 32);
-  linear_block b = find_block(a, PG_PREFILL_TILES);
+  linear_block b = find_block(a, block_x(), PG_PREFILL_TILES);
   const pg_segment &s = a.segment[b.segment];
   u32 first = block_y() * TOKEN_GROUPS, groups = min((a.tokens + 7) / 8 - first, TOKEN_GROUPS);
   u32 half = (groups + 1) / 2, group = warp_id() / ROW_WARPS * half, mine = min(groups - group, half);

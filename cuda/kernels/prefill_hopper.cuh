@@ -74,11 +74,10 @@ DEVICE void feed(const pg_segment &s, const stage_ring<F> &ring, u32 copier, u32
       barrier_wait(ring.empty(n), ring.parity(n) ^ 1);
       u32 k_tile = i / S::lasting * S::tiles;
       u32 bytes = i % S::lasting ? 0 : min(S::tiles, w.k_tiles - k_tile) * S::tile_bytes;
-      barrier_expect(full, x_bytes + (end - mine) * bytes);
       if (x_bytes) bulk_copy(ring.x(n), x + u64(i) * (PG_TOKENS / 8 * 1024), x_bytes, full);
-      if (bytes == 0) continue;
-      for (u32 r = mine; r < end; r++)
+      for (u32 r = mine; bytes && r < end; r++)
         bulk_copy(ring.codes(n) + r * S::row_bytes, codes + (u64(tile + r) * w.k_tiles + k_tile) * S::tile_bytes, bytes, full);
+      barrier_expect(full, x_bytes + (end - mine) * bytes);
     }
   }
 }
@@ -154,10 +153,17 @@ DEVICE void start_stage(stage_walk<F> &at, const pg_matrix &w, const stage_ring<
   at.i++, at.n++;
 }
 
+// give_back lets the copiers write over stage n. Called when the warp's products of it are over: the other lanes' reads of its codes
+// come before.
+template <class F> DEVICE void give_back(const stage_ring<F> &ring, u32 n) {
+  sync_warp();
+  if (lane_id() == 0) barrier_arrive(ring.empty(n));
+}
+
 // end_stage waits for the products of all stages but the latest, and gives the slot of the stage before that back.
 template <class F> DEVICE void end_stage(const stage_walk<F> &at, const stage_ring<F> &ring) {
   product_wait<1>();
-  if (at.i >= 2 && lane_id() == 0) barrier_arrive(ring.empty(at.n - 2));
+  if (at.i >= 2) give_back(ring, at.n - 2);
 }
 
 // add_source adds one source's products to the sums of a warp with row tile `tile`; its first stage is stage n of the ring.
@@ -181,7 +187,7 @@ DEVICE void add_source(const pg_matrix &w, const stage_ring<F> &ring, u32 tile, 
     end_stage(at, ring);
   }
   product_wait<0>();
-  if (lane_id() == 0) barrier_arrive(ring.empty(at.n - 1));
+  give_back(ring, at.n - 1);
 }
 
 // multiply_block computes a block's sums for Tokens tokens and leaves them in shared memory.
@@ -209,7 +215,7 @@ template <class F, u32 Tokens> DEVICE void multiply_block(const pg_segment &s, c
 template <class F> DEVICE void linear_prefill_hopper(const pg_linear_args &a) {
   DYNAMIC_SHARED(u8, memory);
   const stage_ring<F> ring = {memory};
-  linear_block b = find_block(a, PG_PREFILL_TILES);
+  linear_block b = find_block(a, block_x(), PG_PREFILL_TILES);
   const pg_segment &s = a.segment[b.segment];
   const u32 first = block_y() * PG_HOPPER_TOKENS, tokens = min(a.tokens - first, u32(PG_HOPPER_TOKENS));
   if (thread_x() == 0) {

@@ -15,7 +15,7 @@ KERNEL(vectors, pg_test_args, 64) {
 // awaits: waits until the u32 at in + at is n.
 KERNEL(awaits, pg_test_args, 64) {
   if (thread_x() == 0)
-    while (load_acquire(global<const u32>(a.in) + a.at) != a.n) pause();
+    while (load_acquire(global<const u32>(a.in) + a.at) != a.n) pause<30>();
 }
 
 // counts: atomic_add at in + at. fetches: cp_async16 of vector at.

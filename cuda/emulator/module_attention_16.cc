@@ -2,7 +2,7 @@
 #include "module.hpp"
 
 namespace {
-#include "../kernels/attention_prefill.cu"
+#include "../kernels/attention_16.cu"
 
-MODULE("attention_prefill")
+MODULE("attention_16")
 } // namespace

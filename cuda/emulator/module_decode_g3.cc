@@ -2,7 +2,7 @@
 #include "module.hpp"
 
 namespace {
-#include "../kernels/attention_decode.cu"
+#include "../kernels/decode_g3.cu"
 
-MODULE("attention_decode")
+MODULE("decode_g3")
 } // namespace

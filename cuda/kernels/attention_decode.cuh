@@ -6,6 +6,7 @@
 // length. The warps' results are put together in shared memory; with several splits, the last block of its rows to arrive folds
 // them in their order (the counter is an integer: who is last changes nothing). Reads the cache once a 16 rows, 4·row bytes a
 // key. Oracle: attention of model/oracle.
+#pragma once
 #include "attention.cuh"
 #include "order.cuh"
 
@@ -67,7 +68,7 @@ template <u32 Row> DEVICE void attention_decode(const pg_attention_args &a) {
   const decode_rows b = {block_y(), group, group * a.tokens, block_z() * ROWS};
   // Queries, keys and values are there before the up projections of the same launch are. Kernels behind this one may need both,
   // so wait_for_previous comes at the end.
-  wait_count(a.ready, a.blocks);
+  wait_count<400>(a.ready, a.blocks); // the up projection takes longer than the attention, and needs the memory
   // Every block that reads a new key writes it first, all the same bits.
   for (u32 t = 0; t < a.tokens; t++)
     if (pos + t >= begin && pos + t < begin + SPLIT_KEYS) store_token(a, t, pos + t, b.kv_head);
@@ -150,9 +151,3 @@ template <u32 Row> DEVICE void attention_decode(const pg_attention_args &a) {
   }
   wait_for_previous();
 }
-
-KERNEL(attention_decode_16, pg_attention_args, 256) { attention_decode<16>(a); }
-KERNEL(attention_decode_32, pg_attention_args, 256) { attention_decode<32>(a); }
-KERNEL(attention_decode_64, pg_attention_args, 256) { attention_decode<64>(a); }
-KERNEL(attention_decode_128, pg_attention_args, 256) { attention_decode<128>(a); }
-KERNEL(attention_decode_256, pg_attention_args, 256) { attention_decode<256>(a); }

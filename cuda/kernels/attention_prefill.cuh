@@ -4,6 +4,7 @@
 // Grid (ceil(tokens / 128), heads), 256 threads: a warp takes 16 tokens of one head through all keys that the last of them
 // sees, 32 at a time, with an online softmax (Dao et al. 2022). Keys and values come from the caches of the GPU: the block's
 // warps walk over the same ones. No shared memory. Oracle: attention of model/oracle.
+#pragma once
 #include "attention.cuh"
 
 template <u32 Row> DEVICE void attention_prefill(const pg_attention_args &a) {
@@ -40,9 +41,3 @@ template <u32 Row> DEVICE void attention_prefill(const pg_attention_args &a) {
     }
   }
 }
-
-KERNEL(attention_prefill_16, pg_attention_args, 256) { attention_prefill<16>(a); }
-KERNEL(attention_prefill_32, pg_attention_args, 256) { attention_prefill<32>(a); }
-KERNEL(attention_prefill_64, pg_attention_args, 256) { attention_prefill<64>(a); }
-KERNEL(attention_prefill_128, pg_attention_args, 256) { attention_prefill<128>(a); }
-KERNEL(attention_prefill_256, pg_attention_args, 256) { attention_prefill<256>(a); }

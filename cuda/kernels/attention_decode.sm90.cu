@@ -1,2 +1,0 @@
-// attention_decode for compute capability 9.0 and later: its kernels begin before those ahead of them have finished.
-#include "attention_decode.cu"
