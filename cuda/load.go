@@ -46,6 +46,9 @@ func (e *executor) load(ctx context.Context, progress func(done, total int64)) (
 	if e.results, err = e.d.AllocHost(resultBytes(logitsRows)); err != nil {
 		return err
 	}
+	if c, ok := e.d.(driver.Compiler); ok {
+		c.Compile(e.modules())
+	}
 	if err := e.memory.open(e.d); err != nil {
 		return err
 	}

@@ -1,0 +1,38 @@
+package cuda
+
+import (
+	"slices"
+
+	"peregrine/cuda/driver"
+)
+
+// modules lists the kernel modules that the model needs, in the order in which they are needed: to load it, for a token, for a
+// prompt, for a few tokens.
+func (e *executor) modules() []string {
+	c := &collector{Device: e.d, modules: []string{"repack"}}
+	p := plan{e.resident, c}
+	for _, s := range []pass{{1, 1}, {chunkTokens, 1}, {decodeTokens, 1}} {
+		if _, err := p.launches(s); err != nil {
+			return nil // Forward will say it
+		}
+	}
+	return c.modules
+}
+
+// collector is a device that notes which modules a plan asks for. It runs nothing.
+type collector struct {
+	driver.Device
+	modules []string
+}
+
+func (c *collector) Function(module, _ string) (driver.Function, error) {
+	if !slices.Contains(c.modules, module) {
+		c.modules = append(c.modules, module)
+	}
+	return noFunction{}, nil
+}
+
+type noFunction struct{}
+
+func (noFunction) SetShared(int) error { return nil }
+func (noFunction) PreferShared() error { return nil }
