@@ -264,6 +264,28 @@ func TestThePaletteKeyPutsTheDraftAside(t *testing.T) {
 	b.wantScreen("❯ my draft")
 }
 
+func TestADraftPutAsideComesBackHoweverTheCommandIsGivenUp(t *testing.T) {
+	for name, c := range map[string]struct {
+		keys []string
+		want string
+	}{
+		"the slash is erased":    {[]string{"backspace"}, "my draft"},
+		"it becomes text":        {[]string{"backspace", ", longer"}, "my draft, longer"},
+		"ctrl+c without a match": {[]string{"xyzq", "ctrl+c"}, "my draft"},
+		"ctrl+c, then once more": {[]string{"xyzq", "ctrl+c", "ctrl+c"}, ""},
+		"an unknown command":     {[]string{"xyzq", "enter"}, "my draft"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, Options{})
+			b.keys("my draft", "f2")
+			b.keys(c.keys...)
+			if got := b.m.composer.draft(); got != c.want {
+				t.Errorf("got draft %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
 func TestAKeyForEachCommandIsInThePalette(t *testing.T) {
 	b := newBench(t, Options{})
 	b.keys("/conv")

@@ -35,6 +35,10 @@ type palette struct {
 func (m *Model) refresh() {
 	p := &m.palette
 	draft := m.composer.draft()
+	if p.stash != "" && !strings.HasPrefix(draft, "/") { // no command any more: what was put aside comes back
+		m.composer.set(p.stash + draft)
+		draft, p.stash = m.composer.draft(), ""
+	}
 	if !strings.HasPrefix(draft, "/") || strings.HasPrefix(draft, "//") || strings.Contains(draft, "\n") {
 		p.open, p.dismissed, p.items = false, false, nil
 		return

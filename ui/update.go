@@ -190,8 +190,7 @@ func (m *Model) interrupt(armed bool) tea.Cmd {
 	m.armed = true
 	switch {
 	case !m.composer.empty():
-		m.composer.clear()
-		m.palette = palette{}
+		m.closePalette() // what it had put aside is no part of the command that is given up
 	case m.turn != nil && !m.turn.stopped:
 		m.stop()
 	case armed:
