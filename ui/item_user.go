@@ -1,0 +1,21 @@
+package ui
+
+import (
+	"strings"
+
+	"peregrine/ui/escape"
+)
+
+// userLines shows what the user said as it was typed.
+func (it *item) userLines(text, width int, t *theme) []string {
+	bar := paint(t.colours.user, "┃ ")
+	if width < 12 {
+		bar = ""
+	}
+	content := strings.ReplaceAll(escape.Visible(strings.TrimRight(it.message.Content, "\n")), "\t", "    ")
+	lines := strings.Split(wrapText(content, text), "\n")
+	for i, l := range lines {
+		lines[i] = bar + l
+	}
+	return lines
+}
