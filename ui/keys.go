@@ -11,41 +11,8 @@ import (
 // action is what a key asks for. Its value is its name in config.toml.
 type action string
 
-const (
-	actSend        action = "send"
-	actNewline     action = "newline"
-	actStop        action = "stop"
-	actInterrupt   action = "interrupt"
-	actQuit        action = "quit"
-	actColder      action = "temperature_down"
-	actWarmer      action = "temperature_up"
-	actTemperature action = "temperature_set"
-	actFewer       action = "top_k_down"
-	actMore        action = "top_k_up"
-	actTopK        action = "top_k_set"
-	actHelp        action = "help"
-	actPalette     action = "palette"
-	actPicker      action = "conversations"
-	actModel       action = "model"
-	actPageUp      action = "page_up"
-	actPageDown    action = "page_down"
-	actTop         action = "top"
-	actBottom      action = "bottom"
-	actUp          action = "up"
-	actDown        action = "down"
-	actChoose      action = "choose"
-	actComplete    action = "complete"
-	actClose       action = "close"
-	actRename      action = "rename"
-	actDelete      action = "delete"
-	actNone        action = ""
-)
-
-// Keys that scroll when there is nothing to edit.
-const (
-	homeKey = "home"
-	endKey  = "end"
-)
+// actNone is no action.
+const actNone action = ""
 
 // scope is where a key has its meaning.
 type scope int
@@ -60,41 +27,16 @@ const (
 type binding struct {
 	scope  scope
 	action action
-	keys   []string
+	keys   []string // the defaults; none: config.toml may give it some
 	help   string
+	// run does what a key of the chat asks for. A list finds out itself what its keys mean, so its bindings have none.
+	run func(m *Model, key tea.KeyPressMsg) tea.Cmd
 }
 
-// keyTable holds the defaults, in the order of the help. None of the chat's keys is one that the text field, tmux, screen or
-// Zellij uses; see the test.
+// keyTable joins the tables of the topics, in the order of the help. None of the chat's default keys is one that the text
+// field, tmux, screen or Zellij uses; see the test.
 func keyTable() []binding {
-	return []binding{
-		{inChat, actSend, []string{"enter"}, "send the message"},
-		{inChat, actNewline, []string{"shift+enter", "ctrl+j", "alt+enter"}, "start a new line"},
-		{inChat, actStop, []string{"esc"}, "stop the reply; its text stays"},
-		{inChat, actInterrupt, []string{"ctrl+c"}, "clear the draft, else stop the reply; twice quits"},
-		{inChat, actQuit, []string{"ctrl+d"}, "quit, when the draft is empty"},
-		{inChat, actColder, []string{"f5"}, "temperature down"},
-		{inChat, actWarmer, []string{"f6"}, "temperature up"},
-		{inChat, actTemperature, []string{"shift+f5", "f17"}, "type a temperature"},
-		{inChat, actFewer, []string{"f7"}, "top-k down"},
-		{inChat, actMore, []string{"f8"}, "top-k up"},
-		{inChat, actTopK, []string{"shift+f7", "f19"}, "type a top-k"},
-		{inChat, actHelp, []string{"f1"}, "this help"},
-		{inChat, actPalette, []string{"f2"}, "commands; / does it too"},
-		{inChat, actPicker, []string{"f3"}, "conversations"},
-		{inChat, actModel, []string{"f4"}, "about the model"},
-		{inChat, actPageUp, []string{"pgup"}, "scroll up; so does the wheel"},
-		{inChat, actPageDown, []string{"pgdown"}, "scroll down"},
-		{inChat, actTop, []string{"ctrl+home"}, "to the start; home with an empty draft"},
-		{inChat, actBottom, []string{"ctrl+end"}, "to the end, and follow; end with an empty draft"},
-		{inList, actUp, []string{"up"}, "one up"},
-		{inList, actDown, []string{"down"}, "one down"},
-		{inList, actChoose, []string{"enter"}, "take it"},
-		{inList, actComplete, []string{"tab"}, "complete the command"},
-		{inList, actClose, []string{"esc", "ctrl+c"}, "close"},
-		{inPicker, actRename, []string{"f2"}, "rename the conversation"},
-		{inPicker, actDelete, []string{"delete", "ctrl+x"}, "delete it; again takes it back"},
-	}
+	return slices.Concat(draftKeys(), samplingKeys(), windowKeys(), scrollKeys(), listKeys(), pickerKeys())
 }
 
 // keymap finds actions by key.
@@ -191,6 +133,12 @@ func (k *keymap) find(key tea.KeyPressMsg, scopes ...scope) action {
 	return actNone
 }
 
+// run does what an action of the chat is about.
+func (k *keymap) run(a action, m *Model, key tea.KeyPressMsg) tea.Cmd {
+	i := slices.IndexFunc(k.bindings, func(b binding) bool { return b.action == a })
+	return k.bindings[i].run(m, key)
+}
+
 // label returns the first key of an action that this terminal can send, as it is written on keyboards; "" when there is none.
 func (k *keymap) label(a action) string {
 	labels := k.labels(a)
@@ -222,7 +170,7 @@ func (k *keymap) labels(a action) []string {
 func Keys() map[string][]string {
 	m := map[string][]string{}
 	for _, b := range keyTable() {
-		m[string(b.action)] = b.keys
+		m[string(b.action)] = append([]string{}, b.keys...) // never nil, which a config file has no word for
 	}
 	return m
 }

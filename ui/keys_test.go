@@ -7,6 +7,7 @@ import (
 
 	"charm.land/bubbles/v2/key"
 	"charm.land/bubbles/v2/textarea"
+	"github.com/charmbracelet/x/ansi"
 )
 
 func TestDefaultKeysDoNotCollide(t *testing.T) {
@@ -124,13 +125,41 @@ func TestHelpListsEveryActionAndCommand(t *testing.T) {
 	b.m.keys.distinct = true
 	help := strings.Join(b.m.helpLines(200), "\n")
 	for _, binding := range keyTable() {
-		if !strings.Contains(help, binding.help) || !strings.Contains(help, keyLabel(binding.keys[0])) {
+		called := string(binding.action)
+		if len(binding.keys) > 0 {
+			called = keyLabel(binding.keys[0])
+		}
+		if !strings.Contains(help, binding.help) || !strings.Contains(help, called) {
 			t.Errorf("the help lacks %s", binding.action)
 		}
 	}
 	for _, c := range commandTable() {
 		if !strings.Contains(help, "/"+c.name) || !strings.Contains(help, c.help) {
 			t.Errorf("the help lacks /%s", c.name)
+		}
+	}
+}
+
+func TestAnActionWithoutAKeyIsInTheHelpByItsName(t *testing.T) {
+	b := newBench(t, Options{Keys: map[string][]string{"model": {}}})
+	help := strings.Join(strings.Fields(ansi.Strip(strings.Join(b.m.helpLines(200), "\n"))), " ")
+	if want := "Without a key model about the model"; !strings.Contains(help, want) {
+		t.Errorf("got %q, want %q in it", help, want)
+	}
+	if got := b.m.keys.label(actModel); got != "" {
+		t.Errorf("got label %q, want none", got)
+	}
+}
+
+func TestEveryActionIsDoneByOneBinding(t *testing.T) {
+	seen := map[action]bool{}
+	for _, b := range keyTable() {
+		if seen[b.action] {
+			t.Errorf("two bindings are named %s", b.action)
+		}
+		seen[b.action] = true
+		if (b.run != nil) != (b.scope == inChat) {
+			t.Errorf("%s: the chat's keys run something, those of lists are the list's", b.action)
 		}
 	}
 }

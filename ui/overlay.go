@@ -127,6 +127,7 @@ func (m *Model) helpLines(width int) []string {
 		lines = append(lines, columns(rows, width, t.accent)...)
 		lines = append(lines, "")
 	}
+	lines = append(lines, m.keylessLines(width)...)
 	lines = append(lines, strong("", "Commands"))
 	var rows [][2]string
 	for _, c := range commandTable() {
@@ -135,6 +136,20 @@ func (m *Model) helpLines(width int) []string {
 	lines = append(lines, columns(rows, width, t.accent)...)
 	return append(lines, "", t.muted("A message that starts with // is sent with one slash."),
 		t.muted("Keys are bound in config.toml: [keys], then for instance temperature_up = [\"f6\"]"))
+}
+
+// keylessLines lists the actions that have no key, by the names that config.toml calls them; nothing when all have one.
+func (m *Model) keylessLines(width int) []string {
+	var rows [][2]string
+	for _, b := range m.keys.bindings {
+		if len(b.keys) == 0 {
+			rows = append(rows, [2]string{string(b.action), b.help})
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	return append(append([]string{strong("", "Without a key")}, columns(rows, width, m.theme.muted)...), "")
 }
 
 // showModel shows what is known of the model.

@@ -1,8 +1,6 @@
 package ui
 
 import (
-	"strings"
-
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/colorprofile"
 )
@@ -93,14 +91,12 @@ func (m *Model) press(key tea.KeyPressMsg) tea.Cmd {
 			return cmd
 		}
 	}
-	switch a := m.keys.find(key, inChat); a {
-	case actInterrupt:
-		return m.interrupt(armed)
-	case actNone:
+	a := m.keys.find(key, inChat)
+	if a == actNone {
 		return m.edit(key)
-	default:
-		return m.act(a, key)
 	}
+	m.armed = armed && a == actInterrupt // the second of two in a row
+	return m.keys.run(a, m, key)
 }
 
 // edit passes a key to the composer, or scrolls with home and end when there is nothing to edit.
@@ -121,115 +117,6 @@ func (m *Model) edit(key tea.KeyPressMsg) tea.Cmd {
 	cmd := m.composer.press(key)
 	m.refresh()
 	return cmd
-}
-
-// act does what a key asks for.
-func (m *Model) act(a action, key tea.KeyPressMsg) tea.Cmd {
-	page := max(m.transcript.height-2, 1)
-	switch a {
-	case actSend:
-		return m.send()
-	case actNewline:
-		m.composer.newline()
-		m.refresh()
-	case actStop:
-		m.stop()
-	case actQuit:
-		if !m.composer.empty() {
-			return m.edit(key)
-		}
-		return m.leaveProgram()
-	case actColder, actWarmer, actFewer, actMore:
-		m.tell(levelInfo, m.nudge(a))
-		m.tune()
-	case actTemperature:
-		m.askParameter("temp")
-	case actTopK:
-		m.askParameter("top-k")
-	case actHelp:
-		m.showHelp()
-	case actPalette:
-		m.openPalette()
-	case actPicker:
-		return m.showPicker()
-	case actModel:
-		m.showModel()
-	case actPageUp:
-		m.transcript.scroll(-page, &m.theme)
-	case actPageDown:
-		m.transcript.scroll(page, &m.theme)
-	case actTop:
-		m.transcript.toTop(&m.theme)
-	case actBottom:
-		m.transcript.toEnd()
-	}
-	return nil
-}
-
-// nudge changes a sampling value by one step and says the result.
-func (m *Model) nudge(a action) string {
-	switch a {
-	case actColder:
-		return m.sampling.warm(-1)
-	case actWarmer:
-		return m.sampling.warm(1)
-	case actFewer:
-		return m.sampling.widen(false)
-	}
-	return m.sampling.widen(true)
-}
-
-// askParameter lets the user type a sampling value.
-func (m *Model) askParameter(name string) {
-	p := parameterOf(name)
-	m.ask(p.label, number(p.get(&m.sampling.now)), func(m *Model, v string) tea.Cmd { return m.parameterCommand(p, v) })
-}
-
-// interrupt clears the draft, else stops the reply, and quits when it is pressed once more.
-func (m *Model) interrupt(armed bool) tea.Cmd {
-	m.armed = true
-	switch {
-	case !m.composer.empty():
-		m.closePalette() // what it had put aside is no part of the command that is given up
-	case m.turn != nil && !m.turn.stopped:
-		m.stop()
-	case armed:
-		return m.leaveProgram()
-	default:
-		m.tell(levelInfo, m.keys.label(actInterrupt)+" once more quits")
-	}
-	return nil
-}
-
-// leaveProgram quits. While the disk refuses what was said, the first attempt says so and stays.
-func (m *Model) leaveProgram() tea.Cmd {
-	if m.chat.unsaved() && !m.chat.warned {
-		m.chat.warned = true
-		m.transcript.add(newNotice(levelBad, "what was said last is not saved: "+m.chat.lost.Error()+
-			". /save FILE.jsonl writes a copy elsewhere; to quit once more loses it"))
-		m.transcript.toEnd()
-		return nil
-	}
-	return tea.Quit
-}
-
-// send sends the draft, or obeys it.
-func (m *Model) send() tea.Cmd {
-	if name, argument, ok := slash(m.composer.draft()); ok {
-		m.composer.clear()
-		m.composer.set(m.palette.stash)
-		m.palette = palette{}
-		return m.obey(name, argument)
-	}
-	text := strings.TrimRight(m.composer.text(), " \n")
-	if strings.TrimSpace(text) == "" || !m.ready() {
-		return nil
-	}
-	if strings.HasPrefix(text, "//") {
-		text = text[1:]
-	}
-	m.composer.clear()
-	return m.say(text)
 }
 
 // paste puts pasted text where text goes.
