@@ -188,3 +188,16 @@ func TestEveryActionHasACommand(t *testing.T) {
 		}
 	}
 }
+
+func TestEveryCommandHasItsOwnNameAndAKnownKey(t *testing.T) {
+	seen := map[string]bool{}
+	for _, c := range commandTable() {
+		if seen[c.name] {
+			t.Errorf("two commands are named /%s", c.name)
+		}
+		seen[c.name] = true
+		if c.action != actNone && !slices.ContainsFunc(keyTable(), func(b binding) bool { return b.action == c.action }) {
+			t.Errorf("/%s has the key of %q, which no table has", c.name, c.action)
+		}
+	}
+}

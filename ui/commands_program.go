@@ -1,0 +1,50 @@
+package ui
+
+import (
+	tea "charm.land/bubbletea/v2"
+
+	"peregrine/ui/escape"
+)
+
+// programCommands are those about the program: its model, its looks, its end.
+func programCommands() []command {
+	return []command{
+		{"model", "", "about the model", actModel, func(m *Model, _ string) tea.Cmd { m.showModel(); return nil }, nil},
+		{"backend", "[NAME]", "load the model on another backend, or show it", actNone, (*Model).backendCommand, backends},
+		{
+			"theme", "auto|light|dark", "change the colours", actNone, (*Model).themeCommand,
+			func(*Model) []string { return []string{"auto", "light", "dark"} },
+		},
+		{
+			"mouse", "on|off", "off leaves the mouse to the terminal, to select text", actNone, (*Model).mouseCommand,
+			func(*Model) []string { return []string{"on", "off"} },
+		},
+		{"help", "", "keys and commands", actHelp, func(m *Model, _ string) tea.Cmd { m.showHelp(); return nil }, nil},
+		{"quit", "", "leave; everything is saved", actQuit, func(m *Model, _ string) tea.Cmd { return m.leaveProgram() }, nil},
+	}
+}
+
+func (m *Model) themeCommand(argument string) tea.Cmd {
+	switch argument {
+	case "light", "dark":
+		m.theme.choice = argument
+		m.setTheme(argument == "light")
+	case "auto":
+		m.theme.choice = argument
+		return tea.RequestBackgroundColor
+	default:
+		m.tell(levelWarn, "theme: "+escape.Line(argument)+"? There are auto, light and dark")
+	}
+	return nil
+}
+
+func (m *Model) mouseCommand(argument string) tea.Cmd {
+	switch argument {
+	case "on", "off":
+		m.opt.Mouse = argument
+		m.tell(levelInfo, "mouse "+argument)
+	default:
+		m.tell(levelWarn, "mouse: on or off")
+	}
+	return nil
+}
