@@ -46,8 +46,8 @@ func (m *Model) backendCommand(name string) tea.Cmd {
 	return func() tea.Msg { return switchedMsg{s.UseBackend(name)} }
 }
 
-// switched looks at the new engine.
-func (m *Model) switched(msg switchedMsg) tea.Cmd {
+// handle looks at the new engine.
+func (msg switchedMsg) handle(m *Model) tea.Cmd {
 	if msg.err != nil {
 		m.tell(levelBad, msg.err.Error())
 	}

@@ -52,8 +52,8 @@ func (m *Model) openAtStart() tea.Cmd {
 	return nil
 }
 
-// opened shows a conversation that was opened.
-func (m *Model) opened(msg openedMsg) tea.Cmd {
+// handle shows a conversation that was opened.
+func (msg openedMsg) handle(m *Model) tea.Cmd {
 	if msg.err != nil {
 		m.transcript.add(newNotice(levelBad, msg.err.Error()))
 		m.transcript.toEnd()

@@ -31,7 +31,7 @@ var scenes = map[string]func(b *bench){
 	"welcome": func(*bench) {},
 	"loading": func(b *bench) {
 		b.gen.set(func(i *generate.Info) { i.Ready, i.Progress = false, 0.37 })
-		b.m.informed(b.gen.Info())
+		infoMsg{b.gen.Info()}.handle(b.m)
 	},
 	"chat": func(b *bench) {
 		b.gen.says(sample)

@@ -76,9 +76,9 @@ func (m *Model) look(after time.Duration) tea.Cmd {
 	return tea.Tick(after, func(time.Time) tea.Msg { return infoMsg{gen.Info()} })
 }
 
-// informed takes over what is known of the model, and asks again while it loads.
-func (m *Model) informed(info generate.Info) tea.Cmd {
-	was := m.info
+// handle takes over what is known of the model, and asks again while it loads.
+func (msg infoMsg) handle(m *Model) tea.Cmd {
+	was, info := m.info, msg.info
 	m.info = info
 	defer m.hint()
 	m.showPhase()

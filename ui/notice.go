@@ -1,6 +1,8 @@
 package ui
 
 import (
+	tea "charm.land/bubbletea/v2"
+
 	"peregrine/ui/escape"
 )
 
@@ -12,6 +14,11 @@ type notice struct {
 
 // noticeMsg is a notice from a command.
 type noticeMsg notice
+
+func (msg noticeMsg) handle(m *Model) tea.Cmd {
+	m.tell(msg.level, msg.text)
+	return nil
+}
 
 // tell shows a notice.
 func (m *Model) tell(l level, text string) {

@@ -36,6 +36,14 @@ func (m *Model) showPicker() tea.Cmd {
 	return m.list()
 }
 
+// handle shows what was read, if the list is still open.
+func (msg listedMsg) handle(m *Model) tea.Cmd {
+	if p, ok := m.overlay.(*picker); ok {
+		p.listed(msg)
+	}
+	return nil
+}
+
 // listed shows what was read. What is deleted stays in the list while it is open, so that it can be taken back.
 func (p *picker) listed(msg listedMsg) {
 	first := !p.read
@@ -172,8 +180,8 @@ func (p *picker) paste(text string) {
 	p.find()
 }
 
-// deleted notes that a conversation is gone, and how it comes back.
-func (m *Model) deleted(msg deletedMsg) tea.Cmd {
+// handle notes that a conversation is gone, and how it comes back.
+func (msg deletedMsg) handle(m *Model) tea.Cmd {
 	if msg.err != nil {
 		m.tell(levelBad, msg.err.Error())
 		return nil
@@ -188,8 +196,8 @@ func (m *Model) deleted(msg deletedMsg) tea.Cmd {
 	return nil
 }
 
-// restored notes that a deleted conversation is there again.
-func (m *Model) restored(msg restoredMsg) tea.Cmd {
+// handle notes that a deleted conversation is there again.
+func (msg restoredMsg) handle(m *Model) tea.Cmd {
 	if msg.err != nil {
 		m.tell(levelBad, msg.err.Error())
 		return nil
@@ -202,8 +210,8 @@ func (m *Model) restored(msg restoredMsg) tea.Cmd {
 	return m.openFile(msg.path)
 }
 
-// renamed notes a new name.
-func (m *Model) renamed(msg renamedMsg) tea.Cmd {
+// handle notes a new name.
+func (msg renamedMsg) handle(m *Model) tea.Cmd {
 	if msg.err != nil {
 		m.tell(levelBad, msg.err.Error())
 		return nil

@@ -149,8 +149,8 @@ func (m *Model) saveReply(msg history.Message) tea.Cmd {
 // retryAfter is how long a disk that refused is left alone.
 const retryAfter = 3 * time.Second
 
-// saved notes whether the conversation is safe, and tries again later when it is not.
-func (m *Model) saved(msg savedMsg) tea.Cmd {
+// handle notes whether the conversation is safe, and tries again later when it is not.
+func (msg savedMsg) handle(m *Model) tea.Cmd {
 	if msg.keep != m.chat.keep {
 		return nil
 	}
@@ -192,8 +192,8 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// retry writes what waits.
-func (m *Model) retry(msg retryMsg) tea.Cmd {
+// handle writes what waits.
+func (msg retryMsg) handle(m *Model) tea.Cmd {
 	if msg.keep != m.chat.keep || m.chat.lost == nil {
 		return nil
 	}

@@ -73,9 +73,9 @@ func (m *Model) say(text string) tea.Cmd {
 	return m.saveUser(msg)
 }
 
-// userSaved goes on once what the user said is safe, or known not to be.
-func (m *Model) userSaved(msg userSavedMsg) tea.Cmd {
-	cmds := []tea.Cmd{m.saved(savedMsg{keep: msg.keep, err: msg.err})}
+// handle goes on once what the user said is safe, or known not to be.
+func (msg userSavedMsg) handle(m *Model) tea.Cmd {
+	cmds := []tea.Cmd{savedMsg{keep: msg.keep, err: msg.err}.handle(m)}
 	if t := m.turn; t != nil && t.feed == nil && t.reply.ParentID == msg.id {
 		cmds = append(cmds, m.begin())
 	}
@@ -125,9 +125,9 @@ func (m *Model) begin() tea.Cmd {
 	}
 }
 
-// planned says what will be left out, before it is, and asks for the reply with the values of this moment: the model's own
+// handle says what will be left out, before it is, and asks for the reply with the values of this moment: the model's own
 // may have become known while the turn waited.
-func (m *Model) planned(msg plannedMsg) tea.Cmd {
+func (msg plannedMsg) handle(m *Model) tea.Cmd {
 	t := m.turn
 	if t == nil || t.id != msg.id {
 		return nil
@@ -159,8 +159,8 @@ func leftOut(n, limit int) string {
 		"/new starts afresh", thousands(limit), plural(n, "message"), map[bool]string{true: "It will", false: "They"}[n == 1])
 }
 
-// started reads the stream from now on.
-func (m *Model) started(msg startedMsg) tea.Cmd {
+// handle reads the stream from now on.
+func (msg startedMsg) handle(m *Model) tea.Cmd {
 	t := m.turn
 	if t == nil || t.id != msg.id {
 		if msg.stream != nil {
@@ -185,8 +185,8 @@ func (m *Model) started(msg startedMsg) tea.Cmd {
 	return t.feed.wait(t.id)
 }
 
-// tokens takes what has been read.
-func (m *Model) tokens(msg tokensMsg) tea.Cmd {
+// handle takes what has been read.
+func (msg tokensMsg) handle(m *Model) tea.Cmd {
 	t := m.turn
 	if t == nil || t.id != msg.id {
 		return nil
@@ -204,7 +204,7 @@ func (m *Model) tokens(msg tokensMsg) tea.Cmd {
 	m.showPhase()
 	if m.chat.file != nil && m.chat.readOnly == "" && t.reply.Content != t.base.Content {
 		if err := m.chat.file.Partial(t.reply); err != nil && m.chat.lost == nil {
-			return tea.Batch(t.feed.wait(t.id), m.saved(savedMsg{keep: m.chat.keep, err: err}))
+			return tea.Batch(t.feed.wait(t.id), savedMsg{keep: m.chat.keep, err: err}.handle(m))
 		}
 	}
 	return t.feed.wait(t.id)
@@ -360,4 +360,15 @@ func (m *Model) measure() tea.Cmd {
 		plan, err := gen.Plan(context.Background(), r)
 		return measuredMsg{plan, err}
 	}
+}
+
+// handle shows how full the context is.
+func (msg measuredMsg) handle(m *Model) tea.Cmd {
+	switch {
+	case msg.err != nil:
+		m.tell(levelBad, msg.err.Error())
+	case m.turn == nil:
+		m.meters.used, m.meters.limit = msg.plan.Tokens, msg.plan.Limit
+	}
+	return nil
 }

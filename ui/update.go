@@ -12,9 +12,17 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	return m, cmd
 }
 
-// route handles a message.
+// event is a message from a command of this package. It knows what it is about, so that a new one is no new case here.
+type event interface {
+	// handle changes the chat and returns what is to be done next, nil for nothing. As all of Update it waits for nothing.
+	handle(m *Model) tea.Cmd
+}
+
+// route handles a message: one of our own, or what Bubble Tea says of the terminal.
 func (m *Model) route(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
+	case event:
+		return msg.handle(m)
 	case tea.WindowSizeMsg:
 		m.size = size{msg.Width, msg.Height}
 	case tea.KeyPressMsg:
@@ -31,47 +39,6 @@ func (m *Model) route(msg tea.Msg) tea.Cmd {
 		m.setProfile(msg.Profile)
 	case tea.KeyboardEnhancementsMsg:
 		m.keys.distinct = msg.SupportsKeyDisambiguation()
-	case tokensMsg:
-		return m.tokens(msg)
-	case infoMsg:
-		return m.informed(msg.info)
-	case userSavedMsg:
-		return m.userSaved(msg)
-	case plannedMsg:
-		return m.planned(msg)
-	case startedMsg:
-		return m.started(msg)
-	case measuredMsg:
-		m.measured(msg)
-	case savedMsg:
-		return m.saved(msg)
-	case retryMsg:
-		return m.retry(msg)
-	case openedMsg:
-		return m.opened(msg)
-	default:
-		return m.routeRest(msg)
-	}
-	return nil
-}
-
-// routeRest handles the rarer messages.
-func (m *Model) routeRest(msg tea.Msg) tea.Cmd {
-	switch msg := msg.(type) {
-	case listedMsg:
-		if p, ok := m.overlay.(*picker); ok {
-			p.listed(msg)
-		}
-	case deletedMsg:
-		return m.deleted(msg)
-	case restoredMsg:
-		return m.restored(msg)
-	case renamedMsg:
-		return m.renamed(msg)
-	case switchedMsg:
-		return m.switched(msg)
-	case noticeMsg:
-		m.tell(msg.level, msg.text)
 	case tea.KeyReleaseMsg, tea.MouseMsg, tea.FocusMsg, tea.BlurMsg, tea.EnvMsg, nil:
 	default:
 		return m.composer.update(msg)
@@ -154,15 +121,5 @@ func (m *Model) setProfile(p colorprofile.Profile) {
 	if plain != m.theme.plain {
 		m.theme.plain = plain
 		m.transcript.restyle()
-	}
-}
-
-// measured shows how full the context is.
-func (m *Model) measured(msg measuredMsg) {
-	switch {
-	case msg.err != nil:
-		m.tell(levelBad, msg.err.Error())
-	case m.turn == nil:
-		m.meters.used, m.meters.limit = msg.plan.Tokens, msg.plan.Limit
 	}
 }
