@@ -5,8 +5,9 @@
 // reading the reply's stream, appending to the conversation's file, listing conversations. Two exceptions are allowed in
 // Update because they never wait: history's Partial, which only notes the reply so far, and generate's Tune and Cancel.
 //
-// What a key does and what a slash command does are two tables, keys.go and commands.go; help and palette are printed from
-// them.
+// What a key does and what a slash command does are two tables, keys.go and commands.go, joined from one a topic in the files
+// that begin with keys_ and commands_; help and palette are printed from them. A message of our own says itself what it does,
+// see event in update.go. So a new feature is a file of its own, and a word where the tables are joined.
 //
 // Everything that a model, a file or a paste says passes package escape before it is displayed. How text becomes lines is
 // package markdown's affair. Who answers is a [Generator] and where conversations lie is a [Store]: neither models nor
