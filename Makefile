@@ -132,9 +132,13 @@ golden: ## rewrite the golden screens; review the diff
 bench: model ## time the default model: prefill and decode
 	bin/peregrine bench
 
+# Standard output is the lines of JSON alone; missed goals and failures go to standard error. One package at a time, since a
+# second one would be measured with the first.
 .PHONY: bench-ui
-bench-ui: ## time the screen: cost of a token, first frame
-	$(GO) test -run '^$$' -bench . -benchtime 1x ./ui/...
+bench-ui: ## measure the screen: a line of JSON with name, value, unit, goal each
+	@set -o pipefail; $(GO) test -p 1 -timeout 60m -v -run '^$$' -bench . -benchtime 5x ./ui ./history | awk ' \
+		/^[{]/ { print; fflush(); next } \
+		!/^(goos|goarch|pkg|cpu): |^Benchmark|^PASS$$|^ok/ { print > "/dev/stderr" }'
 
 .PHONY: bench-peer
 bench-peer: model ## time llama.cpp and us in turn; PEER=path of llama-bench

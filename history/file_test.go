@@ -264,23 +264,6 @@ func TestNameIsOneHarmlessLine(t *testing.T) {
 	}
 }
 
-// BenchmarkPartial hands over a reply of 32 KB in a conversation of 200 messages and looks at it: what a screen does for
-// each frame.
-func BenchmarkPartial(b *testing.B) {
-	f := create(b, newStore(b), Header{})
-	leaf := ""
-	for range 200 {
-		leaf = add(b, f, leaf, generate.User, "x").ID
-	}
-	m := Message{ID: NewID(), ParentID: leaf, Role: generate.Assistant, Content: strings.Repeat("größer ", 4096)}
-	for b.Loop() {
-		if err := f.Partial(m); err != nil {
-			b.Fatal(err)
-		}
-		f.Conversation()
-	}
-}
-
 func TestInvalidBytesBecomeReplacementCharacters(t *testing.T) {
 	f := create(t, newStore(t), Header{})
 	for _, x := range []struct{ in, want string }{{"a", "a"}, {"a\xffb", "a\ufffdb"}, {"a\ufffdbc\xe4", "a\ufffdbc\ufffd"}, {"\xff", "\ufffd"}} {

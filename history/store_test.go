@@ -3,7 +3,6 @@ package history
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -205,26 +204,5 @@ func TestDeleteRefusesWhatIsOpenOrElsewhere(t *testing.T) {
 func TestCreateRefusesAnIDThatIsAPath(t *testing.T) {
 	if _, err := newStore(t).Create(Header{ID: "../x"}); err == nil {
 		t.Error("got no error")
-	}
-}
-
-// BenchmarkList lists a thousand conversations of 40 turns.
-func BenchmarkList(b *testing.B) {
-	s := newStore(b)
-	lines := []string{session}
-	for i := range 40 {
-		lines = append(lines, fmt.Sprintf(`{"type":"message","id":"%d","message":{"role":"user","content":%q}}`, i, strings.Repeat("some text ", 100)))
-	}
-	text := []byte(strings.Join(lines, "\n") + "\n")
-	for i := range 1000 {
-		if err := os.WriteFile(filepath.Join(s.Dir(), fmt.Sprintf("%d.jsonl", i)), text, 0o600); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.SetBytes(int64(1000 * len(text)))
-	for b.Loop() {
-		if list, err := s.List(b.Context()); err != nil || len(list) != 1000 {
-			b.Fatal(len(list), err)
-		}
 	}
 }

@@ -19,7 +19,7 @@ import (
 
 // terminal runs the whole program in a pseudo-terminal whose other end is a terminal emulator.
 type terminal struct {
-	t      *testing.T
+	t      testing.TB
 	master *os.File
 	done   chan error
 
@@ -28,7 +28,7 @@ type terminal struct {
 	raw []byte // everything that the program sent
 }
 
-func startTerminal(t *testing.T, opt Options, w, h int) *terminal {
+func startTerminal(t testing.TB, opt Options, w, h int) *terminal {
 	t.Helper()
 	master, tty, err := pty.Open()
 	if err != nil {
@@ -77,6 +77,22 @@ func (term *terminal) screen() string {
 	term.mu.Lock()
 	defer term.mu.Unlock()
 	return term.emu.String()
+}
+
+// sent returns how many bytes the program has sent.
+func (term *terminal) sent() int {
+	term.mu.Lock()
+	defer term.mu.Unlock()
+	return len(term.raw)
+}
+
+// quiet waits until the program has sent nothing for so long.
+func (term *terminal) quiet(long time.Duration) {
+	for before, since := term.sent(), time.Now(); time.Since(since) < long; time.Sleep(time.Millisecond) {
+		if now := term.sent(); now != before {
+			before, since = now, time.Now()
+		}
+	}
 }
 
 // wait waits until the screen holds all of these.

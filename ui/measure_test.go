@@ -2,7 +2,6 @@ package ui
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +10,7 @@ import (
 
 	"peregrine/history"
 	"peregrine/model/generate"
+	"peregrine/ui/measure"
 )
 
 // replyShapes are replies that stay in one kind of block.
@@ -55,90 +55,145 @@ var replyShapes = []struct {
 	}},
 }
 
-// BenchmarkToken measures Update and View of one token of four bytes, on a screen of 100×40.
-func BenchmarkToken(b *testing.B) {
+// replyOf returns a reply of n tokens of four bytes.
+func replyOf(line func(i int) string, n int) string {
+	var text strings.Builder
+	for i := 0; text.Len() < 4*n; i++ {
+		text.WriteString(line(i))
+	}
+	return text.String()[:4*n]
+}
+
+// BenchmarkReply measures Update and View of each token of a reply of 8,000, on a screen of 100×40, and of its end, which
+// renders all of it once more.
+func BenchmarkReply(b *testing.B) {
 	for _, shape := range replyShapes {
-		for _, n := range []int{2000, 8000} {
-			b.Run(fmt.Sprintf("%s/%d", shape.name, n), func(b *testing.B) {
-				var text strings.Builder
-				for i := 0; text.Len() < 4*n; i++ {
-					text.WriteString(shape.line(i))
+		b.Run(shape.name, func(b *testing.B) {
+			text := replyOf(shape.line, 8000)
+			measure.Medians(b, []measure.Quantity{
+				{Name: "token/" + shape.name + "/p95", Unit: "ms", Goal: "<= 4"},
+				{Name: "token/" + shape.name + "/max", Unit: "ms", Goal: "<= 16"},
+				{Name: "token/" + shape.name + "/finish", Unit: "ms"},
+			}, func() []float64 {
+				times, finish := streamReply(b, text)
+				return []float64{
+					measure.Milliseconds(measure.Quantile(times, 0.95)), measure.Milliseconds(measure.Quantile(times, 1)),
+					measure.Milliseconds(finish),
 				}
-				var times []time.Duration
-				for b.Loop() {
-					times = append(times, streamReply(text.String(), n)...)
-				}
-				slices.Sort(times)
-				at := func(p float64) float64 { return float64(times[int(p*float64(len(times)-1))].Microseconds()) }
-				b.ReportMetric(at(0.5), "p50-µs")
-				b.ReportMetric(at(0.95), "p95-µs")
-				b.ReportMetric(at(1), "max-µs")
 			})
-		}
+		})
 	}
 }
 
-// streamReply gives a chat n tokens of a reply and returns how long each took.
-func streamReply(text string, n int) []time.Duration {
+// streamReply gives a chat a reply in tokens of four bytes and returns how long each took, and how long the end.
+func streamReply(b *testing.B, text string) (tokens []time.Duration, finish time.Duration) {
+	b.Helper()
 	m := New(Options{Generator: newScript("")})
 	m.Update(tea.WindowSizeMsg{Width: 100, Height: 40})
 	m.chat.set(history.Message{ID: "q", Role: generate.User, Content: "question"})
 	m.prepare(m.request(1), history.Message{})
-	m.turn.feed = &feed{}
-	times := make([]time.Duration, 0, n)
-	for i := range n {
-		m.turn.feed.updates = []generate.Update{{
-			Phase: generate.Decoding, Text: text[4*i : 4*i+4], Tokens: []generate.Token{{ID: int32(i)}}, TokensPerSecond: 50,
-		}}
+	turn := m.turn
+	turn.feed = &feed{}
+	show := func(u generate.Update) time.Duration {
+		turn.feed.updates = []generate.Update{u}
 		start := time.Now()
-		m.Update(tokensMsg{m.turn.id})
+		m.Update(tokensMsg{turn.id})
 		m.View()
-		times = append(times, time.Since(start))
+		return time.Since(start)
 	}
-	return times
+	var ids []int32
+	for i := 0; i < len(text); i += 4 {
+		id := int32(len(ids))
+		ids = append(ids, id)
+		tokens = append(tokens, show(generate.Update{
+			Phase: generate.Decoding, Text: text[i : i+4], Tokens: []generate.Token{{ID: id}}, TokensPerSecond: 50,
+		}))
+	}
+	finish = show(generate.Update{Result: result(generate.FinishStop, text, ids, generate.Sampling{})})
+	if last, _ := m.chat.last(); m.turn != nil || last.Content != text {
+		b.Fatal("the reply did not arrive")
+	}
+	return tokens, finish
 }
 
 // BenchmarkFirstFrame measures from nothing to the first screen.
 func BenchmarkFirstFrame(b *testing.B) {
 	gen := newScript("")
-	for b.Loop() {
+	measure.Medians(b, []measure.Quantity{{Name: "first-frame", Unit: "ms"}}, func() []float64 {
+		start := time.Now()
 		m := New(Options{Generator: gen})
 		m.Init()
 		m.Update(tea.WindowSizeMsg{Width: 120, Height: 40})
 		if m.View().Content == "" {
 			b.Fatal("no frame")
 		}
-	}
+		return []float64{measure.Milliseconds(time.Since(start))}
+	})
 }
 
-// BenchmarkOpen measures the first screen of a conversation of 1,000 messages.
+// BenchmarkOpen measures from the file of a conversation of 1,000 messages of 0.7 KB to its first screen.
 func BenchmarkOpen(b *testing.B) {
-	var items []*item
-	for i := range 1000 {
-		role := generate.User
-		if i%2 == 1 {
-			role = generate.Assistant
-		}
-		items = append(items, newMessage(history.Message{ID: fmt.Sprint(i), Role: role, Content: sample, Finish: generate.FinishStop}))
-	}
-	for b.Loop() {
-		m := New(Options{Generator: newScript("")})
-		m.Update(tea.WindowSizeMsg{Width: 120, Height: 40})
-		for _, it := range items {
-			it.restyle()
-		}
-		m.transcript.reset(items)
-		m.View()
-	}
+	store := openStore(b)
+	file := create(b, store, "", 1000, func(int) string { return sample })
+	measure.Medians(b, []measure.Quantity{{Name: "open/1000-messages", Unit: "ms"}}, func() []float64 {
+		chat := newBench(b, Options{Store: store})
+		chat.send(tea.WindowSizeMsg{Width: 120, Height: 40})
+		start := time.Now()
+		chat.run(chat.m.openFile(file))
+		chat.until("the conversation", func() bool { return len(chat.m.chat.path) == 1000 })
+		took := time.Since(start)
+		chat.idle()
+		chat.run(chat.m.fresh()) // gives the file back
+		chat.idle()
+		return []float64{measure.Milliseconds(took)}
+	})
 }
 
-// BenchmarkPaste measures 10,000 pasted lines.
+// create makes a conversation in which the user and the model say text in turn, and returns its file.
+func create(b *testing.B, store *history.Store, name string, messages int, text func(i int) string) string {
+	b.Helper()
+	f, err := store.Create(history.Header{Name: name})
+	if err != nil {
+		b.Fatal(err)
+	}
+	parent := ""
+	for i := range messages {
+		msg := history.Message{ParentID: parent, Role: generate.User, Content: text(i)}
+		if i%2 == 1 {
+			msg.Role, msg.Finish = generate.Assistant, generate.FinishStop
+		}
+		said, err := f.Append(msg)
+		if err != nil {
+			b.Fatal(err)
+		}
+		parent = said.ID
+	}
+	if err := f.Close(); err != nil {
+		b.Fatal(err)
+	}
+	return f.Path()
+}
+
+// BenchmarkPaste measures 10,000 pasted lines until they are on the screen as a draft, and then as a message.
 func BenchmarkPaste(b *testing.B) {
 	text := strings.Repeat("a line of some text that is pasted\n", 10_000)
-	for b.Loop() {
+	measure.Medians(b, []measure.Quantity{
+		{Name: "paste/10000-lines/draft", Unit: "ms", Goal: "<= 100"},
+		{Name: "paste/10000-lines/message", Unit: "ms", Goal: "<= 100"},
+	}, func() []float64 {
 		m := New(Options{Generator: newScript("")})
 		m.Update(tea.WindowSizeMsg{Width: 120, Height: 40})
+		m.View()
+		start := time.Now()
 		m.Update(tea.PasteMsg{Content: text})
 		m.View()
-	}
+		pasted := time.Now()
+		m.Update(tea.KeyPressMsg{Code: tea.KeyEnter})
+		m.View()
+		sent := time.Now()
+		if said, ok := m.chat.last(); !ok || strings.Count(said.Content, "\n") != 9999 {
+			b.Fatal("the message is not what was pasted")
+		}
+		return []float64{measure.Milliseconds(pasted.Sub(start)), measure.Milliseconds(sent.Sub(pasted))}
+	})
 }
