@@ -13,7 +13,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"peregrine/model/generate"
 )
@@ -34,22 +37,29 @@ type Entry struct {
 // names returns the files of the store, the one written to last first. Empty ones are the traces of a crash before the first
 // line.
 func (s *Store) names() ([]Entry, error) {
-	files, err := os.ReadDir(s.dir)
+	dir, err := os.Open(s.dir)
 	if err != nil {
 		return nil, fmt.Errorf("history: %w", err)
 	}
-	var entries []Entry
-	for _, file := range files {
-		if !strings.HasSuffix(file.Name(), extension) || strings.HasPrefix(file.Name(), ".") {
-			continue
-		}
-		path := filepath.Join(s.dir, file.Name())
-		info, err := os.Stat(path)
-		if err != nil || !info.Mode().IsRegular() || info.Size() == 0 {
-			continue
-		}
-		entries = append(entries, Entry{Path: path, Title: file.Name(), Modified: info.ModTime()})
+	defer dir.Close()
+	files, err := dir.ReadDir(-1)
+	if err != nil {
+		return nil, fmt.Errorf("history: %w", err)
 	}
+	files = slices.DeleteFunc(files, func(f os.DirEntry) bool {
+		return !strings.HasSuffix(f.Name(), extension) || strings.HasPrefix(f.Name(), ".")
+	})
+	entries := make([]Entry, len(files))
+	sideBySide(len(files), func(i int) {
+		// Relative to the open folder: ten thousand walks along its path would take most of the time.
+		var info unix.Stat_t
+		name := files[i].Name()
+		if err := unix.Fstatat(int(dir.Fd()), name, &info, 0); err != nil || info.Mode&unix.S_IFMT != unix.S_IFREG || info.Size == 0 {
+			return
+		}
+		entries[i] = Entry{Path: filepath.Join(s.dir, name), Title: name, Modified: time.Unix(info.Mtim.Unix())}
+	})
+	entries = slices.DeleteFunc(entries, func(e Entry) bool { return e.Path == "" })
 	slices.SortFunc(entries, func(a, b Entry) int {
 		if c := b.Modified.Compare(a.Modified); c != 0 {
 			return c
@@ -57,6 +67,27 @@ func (s *Store) names() ([]Entry, error) {
 		return strings.Compare(b.Path, a.Path)
 	})
 	return entries, nil
+}
+
+// sideBySide calls f for 0 … n − 1, from a few goroutines that take runs of them.
+func sideBySide(n int, f func(i int)) {
+	const run = 16
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(4, runtime.GOMAXPROCS(0)) {
+		wg.Go(func() {
+			for {
+				end := int(next.Add(run))
+				if end-run >= n {
+					return
+				}
+				for i := end - run; i < min(end, n); i++ {
+					f(i)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // Latest returns the path of the conversation that was written to last, of those that can be read. It wraps ErrNotFound when
@@ -67,7 +98,7 @@ func (s *Store) Latest() (string, error) {
 		return "", err
 	}
 	for _, e := range entries {
-		if e.read(); e.Err == nil {
+		if e.load(); e.Err == nil {
 			return e.Path, nil
 		}
 	}
@@ -77,35 +108,49 @@ func (s *Store) Latest() (string, error) {
 // List returns all conversations, the one written to last first; those that cannot be read have Err. It reads each file once
 // and decodes only the few lines that it needs. It ends with ctx.
 func (s *Store) List(ctx context.Context) ([]Entry, error) {
+	l, err := s.Listing()
+	if err != nil {
+		return nil, err
+	}
+	return l.Next(ctx, l.Len())
+}
+
+// Listing is a list that is read in parts, for those who show the first while the others are read. The order is that of List, as
+// it was when Store.Listing was called.
+type Listing struct {
+	entries []Entry
+	read    int
+}
+
+// Listing finds the store's files without reading them.
+func (s *Store) Listing() (*Listing, error) {
 	entries, err := s.names()
 	if err != nil {
 		return nil, err
 	}
-	work := make(chan *Entry)
-	var wg sync.WaitGroup
-	for range min(4, runtime.GOMAXPROCS(0)) {
-		wg.Go(func() {
-			for e := range work {
-				e.read()
-			}
-		})
-	}
-	for i := range entries {
-		if ctx.Err() != nil {
-			break
+	return &Listing{entries: entries}, nil
+}
+
+// Len is how many conversations there are, read or not.
+func (l *Listing) Len() int { return len(l.entries) }
+
+// Next reads and returns the next n entries, fewer at the end, and none behind it. It ends with ctx.
+func (l *Listing) Next(ctx context.Context, n int) ([]Entry, error) {
+	part := l.entries[l.read:min(l.read+n, len(l.entries))]
+	sideBySide(len(part), func(i int) {
+		if ctx.Err() == nil {
+			part[i].load()
 		}
-		work <- &entries[i]
-	}
-	close(work)
-	wg.Wait()
+	})
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return entries, nil
+	l.read += len(part)
+	return part, nil
 }
 
-// read fills in what the file says.
-func (e *Entry) read() {
+// load fills in what the file says.
+func (e *Entry) load() {
 	f, err := os.Open(e.Path)
 	if err != nil {
 		e.Err = fmt.Errorf("history: %w", err)

@@ -3,6 +3,7 @@ package history
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -84,7 +85,7 @@ func TestListDoesNotShowWhatWasDeletedOrTorn(t *testing.T) {
 	torn := saved(t, s, 1, "", "whole")
 	wantNoError(t, os.WriteFile(torn.Path(), []byte(bytesOf(t, torn.Path())+`{"type":"message","id":"x"`), 0o600))
 	e := Entry{Path: torn.Path()}
-	if e.read(); e.Messages != 2 || e.Preview != "answer to whole" {
+	if e.load(); e.Messages != 2 || e.Preview != "answer to whole" {
 		t.Errorf("torn: got %+v", e)
 	}
 }
@@ -204,5 +205,45 @@ func TestDeleteRefusesWhatIsOpenOrElsewhere(t *testing.T) {
 func TestCreateRefusesAnIDThatIsAPath(t *testing.T) {
 	if _, err := newStore(t).Create(Header{ID: "../x"}); err == nil {
 		t.Error("got no error")
+	}
+}
+
+// A listing is read in parts, in the order of List, each entry once.
+func TestListingInParts(t *testing.T) {
+	s := newStore(t)
+	for i := range 20 {
+		f := create(t, s, Header{})
+		add(t, f, "", generate.User, fmt.Sprintf("question %d", i))
+		at := time.Unix(int64(1_000_000+i), 0)
+		wantNoError(t, f.Close())
+		wantNoError(t, os.Chtimes(f.Path(), at, at))
+	}
+	want, err := s.List(t.Context())
+	wantNoError(t, err)
+	l, err := s.Listing()
+	wantNoError(t, err)
+	if l.Len() != 20 {
+		t.Errorf("got %d conversations", l.Len())
+	}
+	var got []Entry
+	for _, n := range []int{1, 3, 7, 100, 5} {
+		part, err := l.Next(t.Context(), n)
+		wantNoError(t, err)
+		if len(part) != min(n, 20-len(got)) {
+			t.Errorf("asked for %d behind %d, got %d", n, len(got), len(part))
+		}
+		got = append(got, part...)
+	}
+	for i, e := range got {
+		if e.Title != want[i].Title || e.Title != fmt.Sprintf("question %d", 19-i) || e.Path != want[i].Path {
+			t.Errorf("entry %d is %q, want %q", i, e.Title, want[i].Title)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	l, err = s.Listing()
+	wantNoError(t, err)
+	if _, err := l.Next(ctx, 3); !errors.Is(err, context.Canceled) {
+		t.Errorf("a cancelled listing: %v", err)
 	}
 }

@@ -179,9 +179,19 @@ func (m *Model) list() tea.Cmd {
 		return nil
 	}
 	return func() tea.Msg {
-		entries, err := store.List(context.Background())
-		return listedMsg{entries, err}
+		l, err := store.Listing()
+		if err != nil {
+			return listedMsg{err: err}
+		}
+		const screenful = 100
+		return part(l, screenful)
 	}
+}
+
+// part reads n conversations of a list.
+func part(l *history.Listing, n int) listedMsg {
+	entries, err := l.Next(context.Background(), n)
+	return listedMsg{l, entries, err}
 }
 
 // remove deletes a conversation. The open one is closed first, and a new one begins.

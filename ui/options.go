@@ -25,7 +25,7 @@ type Store interface {
 	Open(path string) (*history.File, error)
 	OpenID(idOrName string) (*history.File, error)
 	Latest() (path string, err error)
-	List(ctx context.Context) ([]history.Entry, error)
+	Listing() (*history.Listing, error)
 	Rename(path, name string) error
 	Delete(path string) (undo func() error, err error)
 }

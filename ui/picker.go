@@ -18,7 +18,9 @@ import (
 type picker struct {
 	filter   field
 	entries  []history.Entry
-	read     bool
+	listing  *history.Listing // that is being read, or was read last
+	news     []history.Entry  // what it had so far
+	read     bool             // a whole listing
 	err      error
 	shown    []int // places in entries that fit the filter
 	selected int   // 0: the line that starts a new one
@@ -36,28 +38,48 @@ func (m *Model) showPicker() tea.Cmd {
 	return m.list()
 }
 
-// handle shows what was read, if the list is still open.
+// handle shows what was read, if the list is still open, and goes on: the parts grow, since each is shown.
 func (msg listedMsg) handle(m *Model) tea.Cmd {
-	if p, ok := m.overlay.(*picker); ok {
-		p.listed(msg)
+	p, ok := m.overlay.(*picker)
+	if !ok || !p.listed(msg) {
+		return nil
 	}
-	return nil
+	n := 4 * len(msg.entries)
+	return func() tea.Msg { return part(msg.listing, n) }
 }
 
-// listed shows what was read. What is deleted stays in the list while it is open, so that it can be taken back.
-func (p *picker) listed(msg listedMsg) {
-	first := !p.read
-	p.err, p.read = msg.err, true
+// listed shows what was read, and returns whether there is more. While the first list is read, its parts are shown; a later one
+// takes the place of the first when all of it is there. What is deleted stays in the list while it is open, so that it can be
+// taken back.
+func (p *picker) listed(msg listedMsg) (more bool) {
+	p.err = msg.err
 	if msg.err != nil {
-		return
+		p.read = true
+		return false
 	}
+	if msg.listing != p.listing {
+		p.listing, p.news = msg.listing, nil
+	}
+	p.news = append(p.news, msg.entries...)
+	more = len(p.news) < p.listing.Len()
+	if p.read && more {
+		return true
+	}
+	first := len(p.entries) == 0
+	chosen, moved := p.current()
+	moved = moved && p.selected > 1
 	gone := slices.DeleteFunc(p.entries, func(e history.Entry) bool { return p.undo[e.Path] == nil })
-	p.entries = append(slices.Clone(msg.entries), gone...)
+	p.entries = append(slices.Clone(p.news), gone...)
 	slices.SortStableFunc(p.entries, func(a, b history.Entry) int { return b.Modified.Compare(a.Modified) })
+	p.read = p.read || !more
 	p.find()
 	if first && p.selected == 0 && len(p.shown) > 0 {
 		p.selected = 1
 	}
+	if at := slices.IndexFunc(p.shown, func(i int) bool { return p.entries[i].Path == chosen.Path }); moved && at >= 0 {
+		p.selected = at + 1
+	}
+	return more
 }
 
 // find applies the filter.

@@ -97,7 +97,8 @@ type (
 		said string
 	}
 	listedMsg struct {
-		entries []history.Entry
+		listing *history.Listing
+		entries []history.Entry // its next
 		err     error
 	}
 	deletedMsg struct {
