@@ -4,6 +4,7 @@ package driver
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"strings"
@@ -271,6 +272,9 @@ func TestCaptureThatFailsLeavesTheStream(t *testing.T) {
 	s := must[Stream](t)(d.Stream())
 	asked := errors.New("asked for")
 	_, err := s.Capture(func() error { return asked })
+	failed(t, err, asked)
+	fake.Fail(t, "cuGraphDestroy", outOfMemory, 0, 1) // the first error counts
+	_, err = s.Capture(func() error { return cmp.Or(s.Fill(1, 0, 1), asked) })
 	failed(t, err, asked)
 	fake.Fail(t, "cuStreamEndCapture", captureInvalidated, 0, 1)
 	_, err = s.Capture(func() error { return nil })

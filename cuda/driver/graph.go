@@ -56,7 +56,8 @@ func (s *stream) recorded(record func() error) (captured C.CUgraph, err error) {
 			err = ended
 		}
 		if err != nil && captured != nil {
-			err = errors.Join(err, s.gpu.do(func() error { return native(C.cuGraphDestroy(captured)) }, "cuGraphDestroy"))
+			// What fails while cleaning up is a consequence; a lost device says so at the next call.
+			_ = s.gpu.do(func() error { return native(C.cuGraphDestroy(captured)) }, "cuGraphDestroy")
 		}
 	}()
 	return nil, record()

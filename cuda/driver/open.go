@@ -6,7 +6,7 @@ package driver
 import "C"
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"runtime"
 
@@ -60,7 +60,7 @@ func Open(index int) (Device, error) {
 	}
 	d := newDevice(info, context)
 	if _, err := cu.PopCurrentCtx(); err != nil { // it stays current on no thread between calls of ours
-		return nil, errors.Join(codeOf(err).wrap("cuCtxPopCurrent"), d.Close())
+		return nil, cmp.Or(codeOf(err).wrap("cuCtxPopCurrent"), d.Close())
 	}
 	return d, nil
 }

@@ -68,6 +68,21 @@ func TestOpenWithoutRoom(t *testing.T) {
 	failed(t, err, ErrOutOfMemory, "device 0 (Fake H100)", "CUDA_ERROR_OUT_OF_MEMORY (2)")
 }
 
+// A context that cannot be made ready is destroyed; that this fails too is not said.
+func TestOpenThatFailsHalfWay(t *testing.T) {
+	fake.Install(t, played)
+	for _, times := range []int{0, 1} {
+		before := fake.Calls("cuCtxDestroy_v2")
+		fake.Fail(t, "cuCtxPopCurrent_v2", outOfMemory, 0, 1)
+		fake.Fail(t, "cuCtxDestroy_v2", captureInvalidated, 0, times)
+		_, err := Open(0)
+		failed(t, err, ErrOutOfMemory, "cuCtxPopCurrent")
+		if fake.Calls("cuCtxDestroy_v2") != before+1 {
+			t.Error("the context is left")
+		}
+	}
+}
+
 func TestListOfThisMachine(t *testing.T) {
 	if list, err := List(); err != nil {
 		failed(t, err, ErrUnavailable, "--backend cpu")
