@@ -41,6 +41,9 @@ func (e *executor) Phases(n, pos int) (_ []Phase, err error) {
 	}
 	marks := make([]driver.Event, len(list)+1)
 	defer func() {
+		if err != nil {
+			_ = e.stream.Synchronize() // what was issued reads e.upload, which the next pass fills
+		}
 		for _, m := range marks {
 			if m != nil {
 				err = cmp.Or(err, m.Close())

@@ -51,3 +51,24 @@ func TestPhasesThatCannotBe(t *testing.T) {
 		t.Errorf("closed: got %v", err)
 	}
 }
+
+// Phases that fail half-way leave work in the stream that reads what the host wrote for it, ids too: the next pass must not be written
+// over it. The emulator does nothing before somebody waits.
+func TestAfterPhasesThatFailedATokenIsRight(t *testing.T) {
+	f := &failing{Device: emulator.Open(emulator.Options{Lazy: true})}
+	_, e := loaded(t, f)
+	for n := 1; ; n += 5 {
+		f.left = n
+		_, err := e.Phases(10, 0)
+		f.left = 0
+		if err == nil {
+			if n < 20 {
+				t.Errorf("phases of a prompt make %d calls", n-1)
+			}
+			return
+		}
+		if err := e.Forward(t.Context(), []int32{4, 5}, 0, nil); err != nil {
+			t.Fatalf("after call %d failed: %v", n, err)
+		}
+	}
+}
