@@ -17,6 +17,7 @@
 //	segments.go   its matrix products
 //	executor.go   Forward: upload, graph or launches, results
 //	args.go       the kernels' arguments (args.h) as Go types
+//	modules.go    the kernels to compile while loading
 //	phases.go     what each launch of a pass takes
 //	bandwidth.go  what memory gives a kernel that only reads
 //
