@@ -14,7 +14,7 @@ enum {
   PG_NORM_OUTPUTS = 6, // inputs that one normalisation writes
   PG_PARTS = 3,        // stored matrices that become one repacked matrix
   PG_DECODE_TOKENS = 8,
-  PG_FEW_TOKENS = 2,
+  PG_FEW_TOKENS = 2, // of linear_few
   PG_TILE_ROWS = 16,
   PG_TOKENS = 512, // of a pass at most
 };
@@ -68,7 +68,8 @@ typedef struct {
   pg_ptr stats;   // linear_decode, PG_ADD: f32 [tokens][items][2], of what each item is the mean and Σ (y − mean)²; 0: none
 } pg_segment;
 
-// linear_decode_F: grid (any; items are shared), an item has PG_DECODE_TILES row tiles of a segment; PG_DECODE_SHARED bytes of shared memory, tokens ≤ 8.
+// linear_decode_F: tokens ≤ 8, PG_DECODE_SHARED bytes of shared memory. Any grid: its blocks share the items, each of
+// PG_DECODE_TILES row tiles of a segment.
 // linear_few_F: the same, tokens ≤ PG_FEW_TOKENS.
 // linear_precise_F: grid (all segments' tiles, token groups of 8).
 // linear_prefill_F: grid (Σ ceil(tiles / PG_PREFILL_TILES), ceil(tokens / PG_PREFILL_TOKENS)). Its variant for compute
@@ -115,7 +116,7 @@ typedef struct {
   // norm_decode alone:
   pg_ptr stats;    // pg_segment.stats of the launch that wrote `in`
   pg_ptr ready;    // that launch's pg_segment.done
-  uint32_t blocks; // of that launch, each of PG_DECODE_TILES row tiles
+  uint32_t blocks; // items of that launch
   uint32_t reserved;
   uint32_t outputs;
   uint32_t hidden;

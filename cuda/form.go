@@ -32,7 +32,7 @@ func prefillShapeOf(form int) prefillShape {
 	return prefillShape{prefillTokens, threads, 0}
 }
 
-// shareItems says how linear_decode shares a's segments, which are complete.
+// shareItems fills in what linear_decode has to know of all of a's segments together.
 func shareItems(a *linearArgs) {
 	var items, ends int
 	several := false
@@ -62,8 +62,8 @@ type decodeShape struct {
 	blocks       int
 }
 
-// decodeShapeOf returns the kernel for matrices of a format and the tokens of a, which is complete, and the blocks that share its items: as
-// many as a device runs at once.
+// decodeShapeOf returns the kernel for a's tokens and matrices of a format, and how many blocks share a's items: as many as the
+// device runs at once. a has been through shareItems.
 func decodeShapeOf(info driver.Info, format string, a *linearArgs) decodeShape {
 	const reserved = 1 << 10 // of shared memory, a block
 	resident := max(1, min(decodeBlocks, (info.BlockShared+reserved)/(decodeShared+reserved)))

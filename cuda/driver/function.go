@@ -35,8 +35,8 @@ type function struct {
 	function cu.Function
 }
 
-// Function compiles the module at its first use: some 0.3 s, or 1 ms when the driver has it in its cache. Callers that need
-// different modules do not wait for each other.
+// Function compiles the module at its first use: some 0.3 s, or 1 ms when the driver has it in its cache. Who asks for a module
+// that is there does not wait for one that is being compiled.
 func (g *gpu) Function(module, name string) (Function, error) {
 	m := g.module(module)
 	if m.err != nil {

@@ -198,7 +198,7 @@ func TestFunctions(t *testing.T) {
 	must[Function](t)(d.Function("repack", "repack_f32"))
 }
 
-// Modules are compiled side by side, once each; whoever asks for one waits for it, and tries one that failed again.
+// Modules are compiled in the background, once each; whoever asks for one waits for it, and tries one that failed again.
 func TestCompileInTheBackground(t *testing.T) {
 	d := open(t, played)
 	fake.Fail(t, "cuModuleLoadDataEx", unsupportedPTX, 0, 1)

@@ -44,10 +44,10 @@ template <class F, bool Few, u32 Grain> struct decode_ring {
   Global<const u32x4> from = {}; // of which the next one's first row tile, the lane's part
   u32 apart = 0;                 // vectors from a row tile to the next
   pg_ptr x = 0;                  // and x, the lane's part
-  pg_ptr waited = ~pg_ptr(0); // the counter that was waited for last
+  pg_ptr waited = ~pg_ptr(0);    // the counter that was waited for last
   // Entries:
   u32 asked = 0;                                         // pair of steps to ask for next
-  u32 groups = 0, group_pairs = 1, inverse = 0;          // pairs of steps in a group, 2^32 divided by them, rounded up
+  u32 groups = 0, group_pairs = 1, inverse = 0;          // of the matrix; pairs of steps in one; 2^32 over these, rounded up
   Global<const u32x4> entry_from[S::rounds] = {};        // the lane's part of the first group's
   u32 entry_step[S::rounds] = {};                        // vectors from a group to the next; 0: the lane asks for none
 };

@@ -9,7 +9,7 @@ struct linear_block {
   u32 segment, tile;
 };
 
-// find_block gives each block `tiles` row tiles of one segment, segments one after the other.
+// find_block says which `tiles` row tiles of one segment are the block's, segments one after the other.
 DEVICE linear_block find_block(const pg_linear_args &a, u32 block, u32 tiles) {
   linear_block b = {0, block};
   while (b.segment + 1 < a.segments) {
