@@ -6,6 +6,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 
+	"peregrine/ui/cells"
 	"peregrine/ui/escape"
 )
 
@@ -58,13 +59,13 @@ func (f *field) press(key tea.KeyPressMsg) bool {
 }
 
 // view returns what fits into width cells, and the column of the cursor.
-func (f *field) view(width int) (string, int) {
+func (f *field) view(width int, c cells.Method) (string, int) {
 	before, after := escape.Line(f.before), escape.Line(f.after)
-	for ansi.StringWidth(before) >= width && before != "" {
+	for c.StringWidth(before) >= width && before != "" {
 		before = before[firstCluster(before):]
 	}
-	column := ansi.StringWidth(before)
-	return before + ansi.Truncate(after, max(width-column, 0), ""), column
+	column := c.StringWidth(before)
+	return before + c.Truncate(after, max(width-column, 0), ""), column
 }
 
 // firstCluster returns the size of the first character.

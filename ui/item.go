@@ -3,8 +3,6 @@ package ui
 import (
 	"strings"
 
-	"github.com/charmbracelet/x/ansi"
-
 	"peregrine/history"
 	"peregrine/model/generate"
 	"peregrine/ui/escape"
@@ -61,7 +59,7 @@ func (it *item) lines(width int, t *theme) []string {
 	case it.isReply():
 		lines = append(lines, it.replyLines(text, width, t)...)
 	default:
-		for _, l := range strings.Split(wrapText(escape.Visible(it.notice), text), "\n") {
+		for _, l := range strings.Split(t.cells.Wrap(escape.Visible(it.notice), text), "\n") {
 			lines = append(lines, margin(width)+t.say(it.level, l))
 		}
 	}
@@ -75,15 +73,4 @@ func margin(width int) string {
 		return ""
 	}
 	return indent
-}
-
-// wrapText wraps at words and never leaves a line too wide.
-func wrapText(s string, width int) string {
-	s = ansi.Wrap(s, width, "")
-	for l := range strings.SplitSeq(s, "\n") {
-		if ansi.StringWidth(l) > width {
-			return ansi.Hardwrap(s, width, true)
-		}
-	}
-	return s
 }

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/charmbracelet/x/ansi"
-
 	"peregrine/history"
 	"peregrine/model/generate"
 	"peregrine/ui/markdown"
@@ -65,7 +63,7 @@ func (it *item) replyLines(text, width int, t *theme) []string {
 		if it.footerWarns() {
 			colour = t.colours.warn
 		}
-		lines = append(lines, pad+paint(colour, ansi.Truncate(foot, text, "…")))
+		lines = append(lines, pad+paint(colour, t.cells.Truncate(foot, text, "…")))
 	}
 	return lines
 }

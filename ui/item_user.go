@@ -13,7 +13,7 @@ func (it *item) userLines(text, width int, t *theme) []string {
 		bar = ""
 	}
 	content := strings.ReplaceAll(escape.Visible(strings.TrimRight(it.message.Content, "\n")), "\t", "    ")
-	lines := strings.Split(wrapText(content, text), "\n")
+	lines := strings.Split(t.cells.Wrap(content, text), "\n")
 	for i, l := range lines {
 		lines[i] = bar + l
 	}

@@ -6,6 +6,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 
+	"peregrine/ui/cells"
 	"peregrine/ui/escape"
 )
 
@@ -62,7 +63,7 @@ func (p *pager) view(m *Model, width, height int) ([]string, *tea.Cursor) {
 	if p.offset+p.rows < p.total {
 		back = "↓ more · " + back
 	}
-	if room := width - ansi.StringWidth(title) - ansi.StringWidth(back) - len(indent); room > 1 {
+	if room := width - m.theme.cells.StringWidth(title) - m.theme.cells.StringWidth(back) - len(indent); room > 1 {
 		title += strings.Repeat(" ", room) + m.theme.muted(back)
 	}
 	lines := []string{title, ""}
@@ -77,26 +78,26 @@ func (p *pager) view(m *Model, width, height int) ([]string, *tea.Cursor) {
 
 // columns writes rows of two columns, the second wrapped below itself. Where the screen is narrow the second goes on a line
 // of its own.
-func columns(rows [][2]string, width int, left func(string) string) []string {
+func columns(rows [][2]string, width int, c cells.Method, left func(string) string) []string {
 	column := 0
 	for _, r := range rows {
-		column = max(column, ansi.StringWidth(r[0]))
+		column = max(column, c.StringWidth(r[0]))
 	}
 	var lines []string
 	if column > width/2 {
 		for _, r := range rows {
-			lines = append(lines, left(ansi.Truncate(r[0], width, "…")))
-			for _, l := range strings.Split(wrapText(r[1], max(width-2, 1)), "\n") {
+			lines = append(lines, left(c.Truncate(r[0], width, "…")))
+			for _, l := range strings.Split(c.Wrap(r[1], max(width-2, 1)), "\n") {
 				lines = append(lines, "  "+l)
 			}
 		}
 		return lines
 	}
 	for _, r := range rows {
-		for i, l := range strings.Split(wrapText(r[1], max(width-column-2, 1)), "\n") {
+		for i, l := range strings.Split(c.Wrap(r[1], max(width-column-2, 1)), "\n") {
 			head := strings.Repeat(" ", column)
 			if i == 0 {
-				head = left(r[0]) + strings.Repeat(" ", column-ansi.StringWidth(r[0]))
+				head = left(r[0]) + strings.Repeat(" ", column-c.StringWidth(r[0]))
 			}
 			lines = append(lines, head+"  "+l)
 		}
@@ -124,7 +125,7 @@ func (m *Model) helpLines(width int) []string {
 			}
 		}
 		lines = append(lines, strong("", title))
-		lines = append(lines, columns(rows, width, t.accent)...)
+		lines = append(lines, columns(rows, width, m.theme.cells, t.accent)...)
 		lines = append(lines, "")
 	}
 	lines = append(lines, m.keylessLines(width)...)
@@ -133,7 +134,7 @@ func (m *Model) helpLines(width int) []string {
 	for _, c := range commandTable() {
 		rows = append(rows, [2]string{strings.TrimRight("/"+c.name+" "+c.argument, " "), c.help})
 	}
-	lines = append(lines, columns(rows, width, t.accent)...)
+	lines = append(lines, columns(rows, width, m.theme.cells, t.accent)...)
 	return append(lines, "", t.muted("A message that starts with // is sent with one slash."),
 		t.muted("Keys are bound in config.toml: [keys], then for instance temperature_up = [\"f6\"]"))
 }
@@ -149,7 +150,7 @@ func (m *Model) keylessLines(width int) []string {
 	if len(rows) == 0 {
 		return nil
 	}
-	return append(append([]string{strong("", "Without a key")}, columns(rows, width, m.theme.muted)...), "")
+	return append(append([]string{strong("", "Without a key")}, columns(rows, width, m.theme.cells, m.theme.muted)...), "")
 }
 
 // showModel shows what is known of the model.
@@ -190,10 +191,10 @@ func (m *Model) modelLines(width int) []string {
 			shown = append(shown, r)
 		}
 	}
-	lines := columns(shown, width, m.theme.accent)
+	lines := columns(shown, width, m.theme.cells, m.theme.accent)
 	lines = append(lines, "")
 	note := "A program runs one model. To chat with another, quit and start: peregrine MODEL"
-	for _, l := range strings.Split(wrapText(note, width), "\n") {
+	for _, l := range strings.Split(m.theme.cells.Wrap(note, width), "\n") {
 		lines = append(lines, m.theme.muted(l))
 	}
 	return lines
@@ -250,10 +251,10 @@ func (p *prompt) paste(text string) {
 }
 
 func (p *prompt) view(m *Model, width, _ int) ([]string, *tea.Cursor) {
-	label := ansi.Truncate(p.label, max(width/2, 1), "…")
+	label := m.theme.cells.Truncate(p.label, max(width/2, 1), "…")
 	head := strong(m.theme.colours.user, label+" ❯ ")
-	used := ansi.StringWidth(label) + 3
-	text, column := p.field.view(max(width-used, 1))
+	used := m.theme.cells.StringWidth(label) + 3
+	text, column := p.field.view(max(width-used, 1), m.theme.cells)
 	if p.selected {
 		text = ansi.Style{}.Reverse(true).Styled(text)
 	}

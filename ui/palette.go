@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/charmbracelet/x/ansi"
 	"github.com/sahilm/fuzzy"
 
 	"peregrine/ui/escape"
@@ -195,14 +194,14 @@ func (p *palette) lines(t *theme, width, height int) []string {
 	first := min(max(p.selected-height/2, 0), len(p.items)-height)
 	column := 0
 	for _, s := range p.items {
-		column = max(column, ansi.StringWidth(s.title))
+		column = max(column, t.cells.StringWidth(s.title))
 	}
 	column = min(column, max(width/2, 12))
 	lines := make([]string, 0, height)
 	for i := first; i < first+height; i++ {
 		s := p.items[i]
-		title := ansi.Truncate(s.title, column, "…")
-		pad := strings.Repeat(" ", column-ansi.StringWidth(title))
+		title := t.cells.Truncate(s.title, column, "…")
+		pad := strings.Repeat(" ", column-t.cells.StringWidth(title))
 		mark, name, help := "  ", title, t.muted(s.help)
 		if i == p.selected {
 			mark, name = t.accent("❯ "), strong(t.colours.accent, title)
@@ -210,12 +209,12 @@ func (p *palette) lines(t *theme, width, height int) []string {
 		}
 		line := mark + name + pad + "  " + help
 		if s.key != "" {
-			room := width - ansi.StringWidth(line) - ansi.StringWidth(s.key) - 1
+			room := width - t.cells.StringWidth(line) - t.cells.StringWidth(s.key) - 1
 			if room >= 2 {
 				line += strings.Repeat(" ", room) + t.muted(s.key)
 			}
 		}
-		lines = append(lines, ansi.Truncate(line, width, "…"))
+		lines = append(lines, t.cells.Truncate(line, width, "…"))
 	}
 	return lines
 }

@@ -249,15 +249,15 @@ func (p *picker) view(m *Model, width, height int) ([]string, *tea.Cursor) {
 	t := &m.theme
 	pad := margin(width)
 	room := max(width-2*len(pad), 1)
-	text, column := p.filter.view(max(room-2, 1))
+	text, column := p.filter.view(max(room-2, 1), t.cells)
 	if p.filter.value() == "" {
-		text = t.muted(ansi.Truncate("type to filter", max(room-2, 1), ""))
+		text = t.muted(t.cells.Truncate("type to filter", max(room-2, 1), ""))
 	}
 	var lines []string
 	if height >= 6 {
 		lines = append(lines, pad+strong(t.colours.accent, "Conversations"), "")
 	}
-	cursor := tea.NewCursor(ansi.StringWidth(pad)+2+column, len(lines))
+	cursor := tea.NewCursor(t.cells.StringWidth(pad)+2+column, len(lines))
 	lines = append(lines, pad+strong(t.colours.user, "❯ ")+text)
 	if height >= 6 {
 		lines = append(lines, "")
@@ -268,7 +268,7 @@ func (p *picker) view(m *Model, width, height int) ([]string, *tea.Cursor) {
 	for i := first; i <= len(p.shown) && i < first+list; i++ {
 		line, at := p.row(m, i, room)
 		if at >= 0 {
-			cursor = tea.NewCursor(ansi.StringWidth(pad)+at, len(lines))
+			cursor = tea.NewCursor(t.cells.StringWidth(pad)+at, len(lines))
 		}
 		lines = append(lines, pad+line)
 	}
@@ -297,7 +297,7 @@ func (p *picker) row(m *Model, i, width int) (string, int) {
 	}
 	e := p.entries[p.shown[i-1]]
 	if p.renaming != nil && i == p.selected {
-		text, column := p.renaming.view(max(width-2, 1))
+		text, column := p.renaming.view(max(width-2, 1), t.cells)
 		return mark + text, 2 + column
 	}
 	right := fmt.Sprintf("%s  %s", plural(e.Messages, "message"), age(m.opt.Now().Sub(e.Modified)))
@@ -312,9 +312,9 @@ func (p *picker) row(m *Model, i, width int) (string, int) {
 	if width < 40 {
 		right = ""
 	}
-	left := max(width-2-ansi.StringWidth(right)-2, 1)
-	title := ansi.Truncate(escape.Line(e.Title), left, "…")
-	gap := strings.Repeat(" ", max(width-2-ansi.StringWidth(title)-ansi.StringWidth(right), 0))
+	left := max(width-2-t.cells.StringWidth(right)-2, 1)
+	title := t.cells.Truncate(escape.Line(e.Title), left, "…")
+	gap := strings.Repeat(" ", max(width-2-t.cells.StringWidth(title)-t.cells.StringWidth(right), 0))
 	switch {
 	case p.undo[e.Path] != nil:
 		title = ansi.Style{}.Strikethrough(true).Styled(title)
@@ -344,7 +344,7 @@ func (p *picker) foot(m *Model, width, height int) []string {
 		case len(p.entries) == 0:
 			preview = "nothing is saved yet"
 		}
-		wrapped := strings.Split(wrapText(preview, width), "\n")
+		wrapped := strings.Split(t.cells.Wrap(preview, width), "\n")
 		lines = append(lines, "")
 		for i := range 2 {
 			l := ""
@@ -358,7 +358,7 @@ func (p *picker) foot(m *Model, width, height int) []string {
 	if height >= 5 {
 		keys := fmt.Sprintf("%s opens · %s renames · %s deletes, and undoes · %s goes back", m.keys.label(actChoose), m.keys.label(actRename),
 			m.keys.label(actDelete), m.keys.label(actClose))
-		lines = append(lines, t.muted(ansi.Truncate(keys, width, "…")))
+		lines = append(lines, t.muted(t.cells.Truncate(keys, width, "…")))
 	}
 	return lines
 }

@@ -4,9 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/charmbracelet/x/ansi"
-
 	"peregrine/model/generate"
+	"peregrine/ui/cells"
 	"peregrine/ui/escape"
 )
 
@@ -24,30 +23,30 @@ type segment struct {
 }
 
 // statusLine fits the segments into the width: steps names, in order, the segments that give way by one form.
-func statusLine(left, right []*segment, steps []*segment, width int) string {
+func statusLine(left, right, steps []*segment, width int, c cells.Method) string {
 	const gap = 2
 	for _, s := range steps {
-		if joined(left)+joined(right)+gap <= width {
+		if joined(left, c)+joined(right, c)+gap <= width {
 			break
 		}
 		if len(s.forms) > 1 {
 			s.forms = s.forms[1:]
 		}
 	}
-	room := width - joined(right)
-	if joined(right) > 0 {
+	room := width - joined(right, c)
+	if joined(right, c) > 0 {
 		room -= gap
 	}
-	l := ansi.Truncate(render(left), max(room, 0), "…")
+	l := c.Truncate(render(left), max(room, 0), "…")
 	r := render(right)
-	line := l + strings.Repeat(" ", max(width-ansi.StringWidth(l)-ansi.StringWidth(r), 0)) + r
-	return ansi.Truncate(line, width, "…")
+	line := l + strings.Repeat(" ", max(width-c.StringWidth(l)-c.StringWidth(r), 0)) + r
+	return c.Truncate(line, width, "…")
 }
 
 const separator = " · "
 
 // joined returns the width of segments side by side.
-func joined(segments []*segment) int {
+func joined(segments []*segment, c cells.Method) int {
 	total := 0
 	for _, s := range segments {
 		if s.forms[0] == "" {
@@ -56,7 +55,7 @@ func joined(segments []*segment) int {
 		if total > 0 {
 			total += len(separator) - 1 // the dot is two bytes long
 		}
-		total += ansi.StringWidth(s.forms[0])
+		total += c.StringWidth(s.forms[0])
 	}
 	return total
 }
@@ -84,7 +83,7 @@ func (m *Model) status(width int) string {
 	if name == "" {
 		name = "no model"
 	}
-	model := &segment{forms: []string{name, ansi.Truncate(name, 14, "…")}, bold: true}
+	model := &segment{forms: []string{name, m.theme.cells.Truncate(name, 14, "…")}, bold: true}
 	load, why, template := seg(c.warn, ""), seg(c.muted, ""), seg(c.muted, "")
 	switch {
 	case info.Err != nil:
@@ -97,7 +96,7 @@ func (m *Model) status(width int) string {
 	short, _, _ := strings.Cut(whole, " (")
 	backend := seg(c.muted, whole, short, "")
 	if w := escape.Line(info.BackendWhy); w != "" {
-		why = seg(c.muted, w, ansi.Truncate(w, 32, "…"), ansi.Truncate(w, 20, "…"), "")
+		why = seg(c.muted, w, m.theme.cells.Truncate(w, 32, "…"), m.theme.cells.Truncate(w, 20, "…"), "")
 	}
 	if t := m.templateName(); t != "" {
 		template = seg(c.muted, "template "+t, "")
@@ -123,7 +122,7 @@ func (m *Model) status(width int) string {
 	steps := []*segment{
 		why, template, why, why, backend, rate, quant, backend, temperature, topK, rate, context, model, load, context, topK, temperature,
 	}
-	return statusLine(left, right, steps, width)
+	return statusLine(left, right, steps, width, m.theme.cells)
 }
 
 // templateName returns the template when it is worth a word: when it is not the model's own.

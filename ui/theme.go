@@ -4,6 +4,7 @@ import (
 	"charm.land/lipgloss/v2"
 	"github.com/charmbracelet/x/ansi"
 
+	"peregrine/ui/cells"
 	"peregrine/ui/markdown"
 )
 
@@ -36,7 +37,8 @@ type theme struct {
 	choice  string // what the user wants: "auto", "light", "dark"
 	light   bool   // what it is
 	colours colours
-	plain   bool // the screen has no colours: what they tell must be told otherwise
+	plain   bool         // the screen has no colours: what they tell must be told otherwise
+	cells   cells.Method // how the terminal measures text
 }
 
 // newTheme returns the theme for a choice. "auto" is dark until the terminal has told its background.
@@ -63,7 +65,7 @@ func (t *theme) markdown() markdown.Style {
 	return markdown.Style{
 		Heading: c.accent, Code: c.code, Link: c.link, Quote: c.muted, Muted: c.muted,
 		Keyword: c.keyword, String: c.text, Comment: c.comment, Number: c.number, Function: c.function, Type: c.typ,
-		Inserted: c.ins, Deleted: c.del, Marks: t.plain,
+		Inserted: c.ins, Deleted: c.del, Marks: t.plain, Cells: t.cells,
 	}
 }
 

@@ -80,10 +80,20 @@ func (tr *transcript) setSize(width, height int, t *theme) {
 	if width == tr.width {
 		return
 	}
+	tr.hold(t)
+	tr.width = width
+	tr.release(t)
+}
+
+// hold remembers what stands at the top, before lines change in another way than by the width.
+func (tr *transcript) hold(t *theme) {
 	if !tr.follow && !tr.anchor.set && tr.width > 0 {
 		tr.anchor = tr.anchorOf(tr.top, t)
 	}
-	tr.width = width
+}
+
+// release finds again what hold remembered.
+func (tr *transcript) release(t *theme) {
 	if !tr.follow && tr.anchor.set {
 		tr.top = tr.placeOf(tr.anchor, t)
 	}

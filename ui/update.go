@@ -3,6 +3,9 @@ package ui
 import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/colorprofile"
+	"github.com/charmbracelet/x/ansi"
+
+	"peregrine/ui/cells"
 )
 
 // Update routes a message to what it is for.
@@ -37,6 +40,10 @@ func (m *Model) route(msg tea.Msg) tea.Cmd {
 		}
 	case tea.ColorProfileMsg:
 		m.setProfile(msg.Profile)
+	case tea.ModeReportMsg:
+		if method, ok := cells.Of(msg.Value); ok && msg.Mode == ansi.ModeUnicodeCore {
+			m.setCells(method)
+		}
 	case tea.KeyboardEnhancementsMsg:
 		m.keys.distinct = msg.SupportsKeyDisambiguation()
 	case tea.KeyReleaseMsg, tea.MouseMsg, tea.FocusMsg, tea.BlurMsg, tea.EnvMsg, nil:

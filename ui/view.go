@@ -7,6 +7,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 
+	"peregrine/ui/cells"
 	"peregrine/ui/escape"
 )
 
@@ -74,16 +75,6 @@ func (m *Model) View() tea.View {
 	return v
 }
 
-// clip cuts lines that are too wide. The transcript's never are.
-func clip(lines []string, w int) []string {
-	for i, l := range lines {
-		if ansi.StringWidth(l) > w {
-			lines[i] = ansi.Truncate(l, w, "")
-		}
-	}
-	return lines
-}
-
 // screen returns the lines of the screen and where the cursor is.
 func (m *Model) screen(w, h int) ([]string, *tea.Cursor) {
 	var lines []string
@@ -94,7 +85,7 @@ func (m *Model) screen(w, h int) ([]string, *tea.Cursor) {
 			room--
 		}
 		lines, cursor := m.overlay.view(m, w, room)
-		lines = clip(lines[:min(len(lines), room)], w)
+		lines = m.theme.cells.Clip(lines[:min(len(lines), room)], w)
 		for len(lines) < room {
 			lines = append(lines, "")
 		}
@@ -108,17 +99,17 @@ func (m *Model) screen(w, h int) ([]string, *tea.Cursor) {
 	} else {
 		lines = m.transcript.view(&m.theme)
 	}
-	lines = append(lines, clip(m.palette.lines(&m.theme, w, m.popup()), w)...)
+	lines = append(lines, m.theme.cells.Clip(m.palette.lines(&m.theme, w, m.popup()), w)...)
 	if !m.size.tight() {
-		lines = append(lines, clip([]string{m.rule(w)}, w)...)
+		lines = append(lines, m.theme.cells.Clip([]string{m.rule(w)}, w)...)
 	}
 	at := len(lines)
 	var cursor *tea.Cursor
 	if asking {
 		asked, c := p.view(m, w, 1)
-		lines, cursor = append(lines, clip(asked, w)...), c
+		lines, cursor = append(lines, m.theme.cells.Clip(asked, w)...), c
 	} else {
-		lines, cursor = append(lines, clip(m.composer.view(), w)...), m.composer.cursor()
+		lines, cursor = append(lines, m.theme.cells.Clip(m.composer.view(), w)...), m.composer.cursor()
 	}
 	if cursor != nil {
 		cursor.Y += at
@@ -134,7 +125,7 @@ func (m *Model) lastLine(w int) string {
 	_, asking := m.overlay.(*prompt)
 	covered := m.size.tight() || m.overlay != nil && !asking
 	if covered && m.notice.text != "" {
-		return m.theme.say(m.notice.level, ansi.Truncate(m.notice.text, w, "…"))
+		return m.theme.say(m.notice.level, m.theme.cells.Truncate(m.notice.text, w, "…"))
 	}
 	return m.status(w)
 }
@@ -155,9 +146,9 @@ func (m *Model) rule(w int) string {
 			right = t.accent(" ↓ more below · " + m.keys.label(actBottom) + " ")
 		}
 	}
-	room := w - ansi.StringWidth(right) - 3
-	left = ansi.Truncate(left, max(room, 0), "…")
-	fill := max(w-2-ansi.StringWidth(left)-ansi.StringWidth(right)-1, 0)
+	room := w - t.cells.StringWidth(right) - 3
+	left = t.cells.Truncate(left, max(room, 0), "…")
+	fill := max(w-2-t.cells.StringWidth(left)-t.cells.StringWidth(right)-1, 0)
 	if right == "" {
 		return t.muted("──") + left + t.muted(strings.Repeat("─", fill+1))
 	}
@@ -200,7 +191,7 @@ func (m *Model) welcome(w, h int) []string {
 		state = fmt.Sprintf("loading, %.0f %%", 100*m.info.Progress)
 	}
 	block := []string{t.muted(title), "", strong(t.colours.accent, name)}
-	for _, l := range strings.Split(wrapText(state, max(w-4, 1)), "\n") {
+	for _, l := range strings.Split(t.cells.Wrap(state, max(w-4, 1)), "\n") {
 		block = append(block, t.muted(l))
 	}
 	block = append(block, "")
@@ -208,7 +199,7 @@ func (m *Model) welcome(w, h int) []string {
 	if len(block) > h {
 		block = block[2:]
 	}
-	return centred(block[:min(len(block), h)], w, h)
+	return centred(block[:min(len(block), h)], w, h, t.cells)
 }
 
 // hints are the keys worth knowing at first.
@@ -226,8 +217,8 @@ func (m *Model) hints(w int) []string {
 	}
 	const keyWidth, nameWidth = 13, 16
 	cell := func(p [2]string) string {
-		key := ansi.Truncate(p[0], keyWidth-1, "…")
-		return m.theme.accent(key) + strings.Repeat(" ", keyWidth-ansi.StringWidth(key)) +
+		key := m.theme.cells.Truncate(p[0], keyWidth-1, "…")
+		return m.theme.accent(key) + strings.Repeat(" ", keyWidth-m.theme.cells.StringWidth(key)) +
 			m.theme.muted(p[1]) + strings.Repeat(" ", nameWidth-len(p[1]))
 	}
 	var lines []string
@@ -247,18 +238,18 @@ func (m *Model) hints(w int) []string {
 }
 
 // centred puts a block into the middle of w×h cells. Its lines keep their common left edge when they are a table.
-func centred(block []string, w, h int) []string {
+func centred(block []string, w, h int, c cells.Method) []string {
 	lines := make([]string, 0, h)
 	for range max((h-len(block))/2, 0) {
 		lines = append(lines, "")
 	}
 	for _, l := range block {
-		l = ansi.Truncate(l, w, "…")
+		l = c.Truncate(l, w, "…")
 		if l == "" {
 			lines = append(lines, l)
 			continue
 		}
-		lines = append(lines, strings.Repeat(" ", max((w-ansi.StringWidth(l))/2, 0))+l)
+		lines = append(lines, strings.Repeat(" ", max((w-c.StringWidth(l))/2, 0))+l)
 	}
 	for len(lines) < h {
 		lines = append(lines, "")

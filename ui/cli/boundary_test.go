@@ -31,8 +31,9 @@ func TestRoomsKnowOnlyWhatTheyMay(t *testing.T) {
 		pkg string
 		may []string // rooms, without the module's name
 	}{
-		{"ui", []string{"ui/markdown", "ui/escape", "history", "model/generate"}},
-		{"ui/markdown", []string{"ui/escape"}},
+		{"ui", []string{"ui/markdown", "ui/escape", "ui/cells", "history", "model/generate"}},
+		{"ui/markdown", []string{"ui/escape", "ui/cells"}},
+		{"ui/cells", nil},
 		{"ui/plain", []string{"ui/escape", "history", "model/generate"}},
 		{"history", []string{"model/generate"}},
 		{"model/generate", nil},

@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/charmbracelet/x/ansi"
+
+	"peregrine/ui/cells"
 )
 
 // codeIndent sets code apart from text, on screens that are wide enough.
@@ -51,7 +53,7 @@ func (c *codeBlock) add(line string) {
 	for ; c.blanks > 0; c.blanks-- {
 		c.lines = append(c.lines, "")
 	}
-	c.lines = c.draw(c.lines, c.lex.line(expandTabs(line)))
+	c.lines = c.draw(c.lines, c.lex.line(expandTabs(line, c.style.Cells)))
 }
 
 // preview returns what add would append for a line that is still being written.
@@ -60,7 +62,7 @@ func (c *codeBlock) preview(line string) []string {
 		return nil
 	}
 	lex := c.lex
-	return c.draw(make([]string, c.blanks), lex.line(expandTabs(line)))
+	return c.draw(make([]string, c.blanks), lex.line(expandTabs(line, c.style.Cells)))
 }
 
 // draw appends a line to dst, broken where it reaches the width.
@@ -75,7 +77,7 @@ func (c *codeBlock) draw(dst []string, spans []span) []string {
 		}
 		b.WriteString(on)
 		for text := s.text; text != ""; {
-			fit, cells := fitting(text, c.width-column, column == 0)
+			fit, cells := fitting(text, c.width-column, column == 0, c.style.Cells)
 			b.WriteString(text[:fit])
 			column += cells
 			text = text[fit:]
@@ -120,26 +122,24 @@ func (c *codeBlock) color(k class) string {
 	return c.style.Code
 }
 
-// fitting returns how many bytes of s fit into room cells, and how many cells they take. With force at least one character
+// fitting returns how many bytes of s fit into room cells, and the cells that they take. With force at least one character
 // fits.
-func fitting(s string, room int, force bool) (size, cells int) {
+func fitting(s string, room int, force bool, method cells.Method) (size, width int) {
 	for size < len(s) {
 		n, w := 1, 1
 		if c := s[size]; c < 0x20 || c >= 0x7f || size+1 < len(s) && s[size+1] >= 0x80 {
-			var cluster string
-			cluster, w = ansi.FirstGraphemeCluster(s[size:], ansi.GraphemeWidth)
-			n = len(cluster)
+			n, w = method.First(s[size:])
 		}
-		if cells+w > room && (!force || size > 0) {
-			return size, cells
+		if width+w > room && (!force || size > 0) {
+			return size, width
 		}
-		size, cells = size+n, cells+w
+		size, width = size+n, width+w
 	}
-	return size, cells
+	return size, width
 }
 
 // expandTabs replaces tabs by spaces up to the next multiple of four cells.
-func expandTabs(s string) string {
+func expandTabs(s string, method cells.Method) string {
 	if strings.IndexByte(s, '\t') < 0 {
 		return s
 	}
@@ -152,7 +152,7 @@ func expandTabs(s string) string {
 			column += n
 		}
 		b.WriteString(part)
-		column += ansi.StringWidth(part)
+		column += method.StringWidth(part)
 	}
 	return b.String()
 }

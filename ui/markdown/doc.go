@@ -11,7 +11,7 @@
 //
 // goldmark parses; Glamour styles running text, headings and cells; the layout of blocks is this package's. Nothing but
 // text, colours, attributes and hyperlinks comes out: control characters become symbols on the way in. It knows nothing of
-// the screen.
+// the screen but how the terminal measures text, see package cells.
 package markdown
 
 import (

@@ -9,6 +9,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 	"github.com/yuin/goldmark/parser"
 
+	"peregrine/ui/cells"
 	"peregrine/ui/escape"
 )
 
@@ -177,9 +178,13 @@ func FuzzStreamingEndsWithTheLinesOfOneRendering(f *testing.F) {
 func TestLinesFitTheWidth(t *testing.T) {
 	for name, text := range corpus {
 		for _, width := range []int{2, 7, 12, 33, 80} {
-			for _, line := range Render(text, width, testStyle) {
-				if w := ansi.StringWidth(line); w > width {
-					t.Errorf("%s at %d: line %q is %d wide", name, width, line, w)
+			for _, method := range []cells.Method{{Method: ansi.WcWidth}, {Method: ansi.GraphemeWidth}} {
+				style := testStyle
+				style.Cells = method
+				for _, line := range Render(text, width, style) {
+					if w := method.StringWidth(line); w > width {
+						t.Errorf("%s at %d: line %q is %d wide (method %d)", name, width, line, w, method.Method)
+					}
 				}
 			}
 		}
@@ -197,7 +202,7 @@ func TestOnlyTextAndStylingComesOut(t *testing.T) {
 // checkLine makes sure that a line holds nothing but printable text, SGR sequences and hyperlinks, all closed at its end.
 func checkLine(t *testing.T, line string, width int) {
 	t.Helper()
-	if w := ansi.StringWidth(line); w > width {
+	if w := testStyle.Cells.StringWidth(line); w > width {
 		t.Errorf("line %q is %d cells wide, want at most %d", line, w, width)
 	}
 	rest := line

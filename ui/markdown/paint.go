@@ -29,7 +29,7 @@ func (p *painter) document(markdown string, before listEnd, ctx parser.Context) 
 		// What a model writes must never end the program, whatever a parser makes of it: it is shown as it is then.
 		if recover() != nil {
 			p.reset()
-			lines, end, joined = literal(markdown, p.width), listEnd{}, false
+			lines, end, joined = p.style.literal(markdown, p.width), listEnd{}, false
 		}
 	}()
 	doc, src := p.parsed(markdown, ctx)
@@ -135,7 +135,7 @@ func (p *painter) html(n *ast.HTMLBlock, src *source, width int) []string {
 		closing := n.ClosureLine
 		raw += string(closing.Value(src.text))
 	}
-	lines := literal(strings.Trim(raw, "\n"), width)
+	lines := p.style.literal(strings.Trim(raw, "\n"), width)
 	for i, line := range lines {
 		lines[i] = paint(p.style.Muted, line)
 	}
@@ -182,6 +182,6 @@ func rawLines(s *text.Segments, src *source) []string {
 }
 
 // literal wraps text as it is written, blank lines and indentation kept.
-func literal(s string, width int) []string {
-	return wrap(strings.ReplaceAll(s, "\t", "    "), width)
+func (s Style) literal(text string, width int) []string {
+	return s.wrap(strings.ReplaceAll(text, "\t", "    "), width)
 }

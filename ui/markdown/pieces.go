@@ -139,7 +139,7 @@ func (d *Doc) openLines(p *piece, text string) []string {
 	p.joined = p.long.joined
 	lines := p.long.lines
 	if rest := strings.TrimRight(text[p.long.size:], "\n"); rest != "" {
-		lines = append(lines[:len(lines):len(lines)], literal(rest, d.painter.width)...)
+		lines = append(lines[:len(lines):len(lines)], d.painter.style.literal(rest, d.painter.width)...)
 	}
 	return lines
 }

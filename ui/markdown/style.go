@@ -1,9 +1,13 @@
 package markdown
 
 import (
+	"strings"
+
 	"charm.land/glamour/v2/ansi"
 	"charm.land/lipgloss/v2"
 	xansi "github.com/charmbracelet/x/ansi"
+
+	"peregrine/ui/cells"
 )
 
 // Style holds the colours of rendered Markdown: "#rrggbb", a palette index such as "110", or "" for the terminal's own. Text
@@ -20,6 +24,18 @@ type Style struct {
 
 	// Marks keeps the signs of headings and code, for screens without colours.
 	Marks bool
+
+	// Cells is how the terminal measures text; unless it says otherwise, by code points.
+	Cells cells.Method
+}
+
+// wrap breaks styled text into lines of at most width cells, each with its own styling.
+func (s Style) wrap(text string, width int) []string {
+	var b strings.Builder
+	w := lipgloss.NewWrapWriter(&b) // carries styling over the ends of lines
+	_, _ = w.Write([]byte(s.Cells.Wrap(text, width)))
+	_ = w.Close() // a strings.Builder takes everything
+	return strings.Split(b.String(), "\n")
 }
 
 // glamour returns the style sheet for what Glamour renders: one paragraph, heading or cell at a time, without margins.

@@ -50,7 +50,7 @@ func (g *grid) add(cells []string) {
 	row := make([]string, len(g.align))
 	copy(row, cells)
 	for i, c := range row {
-		g.natural[i] = max(g.natural[i], ansi.StringWidth(c))
+		g.natural[i] = max(g.natural[i], g.style.Cells.StringWidth(c))
 	}
 	g.rows = append(g.rows, row)
 }
@@ -121,8 +121,8 @@ func (g *grid) row(dst []string, cells []string, head bool) []string {
 	height := 1
 	for i, c := range cells {
 		wrapped[i] = []string{c}
-		if ansi.StringWidth(c) > g.columns[i] {
-			wrapped[i] = wrap(c, g.columns[i])
+		if g.style.Cells.StringWidth(c) > g.columns[i] {
+			wrapped[i] = g.style.wrap(c, g.columns[i])
 		}
 		height = max(height, len(wrapped[i]))
 	}
@@ -137,7 +137,7 @@ func (g *grid) row(dst []string, cells []string, head bool) []string {
 			if y < len(wrapped[i]) {
 				text = wrapped[i][y]
 			}
-			left, right := g.padding(i, ansi.StringWidth(text))
+			left, right := g.padding(i, g.style.Cells.StringWidth(text))
 			if head && text != "" {
 				text = bold(text)
 			}
@@ -183,7 +183,7 @@ func (g *grid) records() []string {
 			if i > 0 && g.rows[0][j] != "" {
 				text = bold(g.rows[0][j]+":") + " " + c
 			}
-			lines = append(lines, wrap(text, g.width)...)
+			lines = append(lines, g.style.wrap(text, g.width)...)
 		}
 		if i < len(g.rows)-1 {
 			lines = append(lines, paint(g.style.Muted, strings.Repeat("─", min(g.width, 8))))

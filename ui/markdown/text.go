@@ -6,8 +6,6 @@ import (
 	"strings"
 
 	"charm.land/glamour/v2/ansi"
-	"charm.land/lipgloss/v2"
-	xansi "github.com/charmbracelet/x/ansi"
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
 	"github.com/yuin/goldmark/extension"
@@ -55,7 +53,7 @@ func (t *typesetter) lines(n ast.Node, src *source, width int) []string {
 	if s == "" {
 		return nil
 	}
-	return wrap(s, width)
+	return t.style.wrap(s, width)
 }
 
 // inline renders what n holds without wrapping: lines are those that the text itself has.
@@ -199,18 +197,6 @@ func plainLinks(s string) string {
 		b.WriteByte('\a')
 		s = s[i+end+1:]
 	}
-}
-
-// wrap breaks styled text into lines of at most width cells, each with its own styling.
-func wrap(s string, width int) []string {
-	width = max(width, 1)
-	lines := strings.Split(lipgloss.Wrap(s, width, ""), "\n")
-	for _, line := range lines {
-		if xansi.StringWidth(line) > width { // hyphens that stand where a line ends go past it
-			return strings.Split(lipgloss.Wrap(xansi.Hardwrap(s, width, true), width, ""), "\n")
-		}
-	}
-	return lines
 }
 
 // isLoose reports whether a blank line belongs before n. Headings always have one: goldmark does not know it of those whose
