@@ -9,7 +9,7 @@ func (m *Model) setCells(method cells.Method) {
 	}
 	m.transcript.hold(&m.theme)
 	m.theme.cells = method
-	m.composer.setTheme(&m.theme)
+	m.composer.changed()
 	m.transcript.restyle()
 	m.transcript.release(&m.theme)
 }

@@ -39,7 +39,7 @@ func TestAPasteIsOneMessageAndNeverSent(t *testing.T) {
 	if b.m.turn != nil {
 		t.Fatal("a paste was sent")
 	}
-	if got := b.m.composer.text(); got != "one\ntwo\nthree\n" {
+	if got := textOf(b.m.composer.text); got != "one\ntwo\nthree\n" {
 		t.Errorf("got %q, want the lines", got)
 	}
 	b.say("")

@@ -38,6 +38,11 @@ func slash(draft string) (name, argument string, ok bool) {
 	return strings.ToLower(name), argument, true
 }
 
+// known reports whether there is a command of that name.
+func known(name string) bool {
+	return slices.ContainsFunc(commandTable(), func(c command) bool { return c.name == name })
+}
+
 // obey runs a slash command. What is no command is never sent to the model.
 func (m *Model) obey(name, argument string) tea.Cmd {
 	for _, c := range commandTable() {
@@ -50,6 +55,6 @@ func (m *Model) obey(name, argument string) tea.Cmd {
 		}
 		return c.run(m, argument)
 	}
-	m.tell(levelWarn, fmt.Sprintf("there is no command /%s; /help lists them, // sends a slash", name))
+	m.tell(levelWarn, fmt.Sprintf("there is no command /%s (up brings the text back); /help lists them, // sends a slash", name))
 	return nil
 }

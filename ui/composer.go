@@ -5,194 +5,248 @@ import (
 	"slices"
 	"strings"
 
-	"charm.land/bubbles/v2/textarea"
 	tea "charm.land/bubbletea/v2"
-	"charm.land/lipgloss/v2"
-	"github.com/atotto/clipboard"
 
-	"peregrine/ui/escape"
-)
-
-// A paste beyond these sizes is shown as one short mark in the draft and put back, byte for byte, when the draft is sent:
-// the text field would take seconds for thousands of lines, turns tabs into spaces and ends at 10,000 lines.
-const (
-	foldLines = 60
-	foldBytes = 8 << 10
+	"peregrine/ui/cells"
 )
 
 // promptWidth is the width of the sign before the draft.
 const promptWidth = 2
 
-// composer is where one types.
+// composer is where one types: the draft, and how it is shown.
 type composer struct {
-	area   textarea.Model
-	pastes map[string]string // mark → what was pasted
-	marks  int               // how many marks there were, so that each is different
+	*editor
+	kept   []*editor // drafts that were cleared, the last at the end
+	known  []*paste  // large pastes since the last message
+	theme  *theme
+	hint   string // what the empty field says
 	width  int
-	most   int      // rows that it may have
+	most   int // rows that it may have
+	top    int // the first row in sight
+	wish   int // the column that going up and down keeps; -1: the cursor's
+	layout []row
 	drawn  []string // as it was drawn last; nil when it has changed
-	at     *tea.Cursor
 }
 
 func newComposer(t *theme) composer {
-	c := composer{area: textarea.New()}
-	c.area.ShowLineNumbers = false
-	c.area.DynamicHeight = true
-	c.area.MinHeight = 1
-	c.area.MaxHeight = 8
-	c.area.CharLimit = 0
-	c.area.SetVirtualCursor(false)
-	c.area.KeyMap.InsertNewline.SetEnabled(false) // newlines are the key table's affair
-	c.area.KeyMap.Paste.SetEnabled(false)         // see readClipboard
-	c.area.KeyMap.PageUp.SetEnabled(false)
-	c.area.KeyMap.PageDown.SetEnabled(false)
-	c.setTheme(t)
-	c.area.Focus()
-	return c
+	return composer{editor: newEditor(), theme: t, wish: -1, most: 1}
 }
 
-func (c *composer) setTheme(t *theme) {
-	plain := lipgloss.NewStyle()
-	state := textarea.StyleState{
-		Base: plain, Text: plain, LineNumber: plain, CursorLineNumber: plain, CursorLine: plain, EndOfBuffer: plain,
-		Placeholder: lipgloss.NewStyle().Foreground(lipgloss.Color(t.colours.muted)),
-		Prompt:      lipgloss.NewStyle().Foreground(lipgloss.Color(t.colours.user)).Bold(true),
-		Selection:   lipgloss.NewStyle().Reverse(true),
-	}
-	c.drawn = nil
-	c.area.SetStyles(textarea.Styles{Focused: state, Blurred: state, Cursor: textarea.CursorStyle{Blink: true}})
-	c.area.SetPromptFunc(promptWidth, func(p textarea.PromptInfo) string {
-		if p.LineNumber == 0 {
-			return "❯ "
-		}
-		return "  "
-	})
-}
+// changed forgets how the draft was shown.
+func (c *composer) changed() { c.layout, c.drawn = nil, nil }
 
 // setSize makes the composer width cells wide and at most rows high.
 func (c *composer) setSize(width, rows int) {
 	if width == c.width && rows == c.most {
 		return
 	}
-	c.width, c.most, c.drawn = width, rows, nil
-	c.area.MaxHeight = max(rows, 1)
-	c.area.MaxWidth = 0
-	c.area.SetWidth(width)
-	c.area.SetHeight(c.area.Height())
+	c.width, c.most = width, max(rows, 1)
+	c.changed()
 }
 
-// setHint says what the empty field shows.
+// setHint says what the empty field shows, where there is room.
 func (c *composer) setHint(hint string) {
-	if len(hint) >= c.area.Width() {
-		hint = ""
-	}
-	if hint != c.area.Placeholder {
-		c.area.Placeholder, c.drawn = hint, nil
+	if c.hint != hint {
+		c.hint = hint
+		c.changed()
 	}
 }
 
-// press passes an editing key on.
-func (c *composer) press(key tea.KeyPressMsg) tea.Cmd {
-	var cmd tea.Cmd
-	c.drawn = nil
-	c.area, cmd = c.area.Update(key)
-	return cmd
+// measure returns the cells of a row of text, the one for the cursor behind it left out, and how they are counted.
+func (c *composer) measure() (int, cells.Method) { return max(c.width-promptWidth-1, 1), c.theme.cells }
+
+// press does what an editing key is for, and returns the large pastes that it has erased.
+func (c *composer) press(key tea.KeyPressMsg) (tea.Cmd, []*paste) {
+	defer c.changed()
+	name, before := key.Keystroke(), c.pastes()
+	wish := c.wish
+	c.wish = -1
+	switch name {
+	case "up", "ctrl+p", "shift+up":
+		if c.empty() {
+			c.recall()
+			return nil, nil
+		}
+		c.climb(-1, wish, strings.HasPrefix(name, "shift"))
+	case "down", "ctrl+n", "shift+down":
+		c.climb(1, wish, strings.HasPrefix(name, "shift"))
+	case "ctrl+shift+c":
+		if lo, hi := c.selection(); lo < hi {
+			return writeClipboard(textOf(c.text[lo:hi])), nil
+		}
+	default:
+		if !c.editor.press(name) && key.Text != "" {
+			c.write(units(key.Text, false)...)
+		}
+	}
+	return nil, slices.DeleteFunc(before, func(p *paste) bool { return slices.Contains(c.pastes(), p) })
 }
 
-// update passes on the text field's own messages.
-func (c *composer) update(msg tea.Msg) tea.Cmd {
-	var cmd tea.Cmd
-	c.drawn = nil
-	c.area, cmd = c.area.Update(msg)
-	return cmd
+// climb moves the cursor by rows, at the column where the first of such moves began.
+func (c *composer) climb(rows, wish int, selects bool) {
+	width, method := c.measure()
+	if wish < 0 {
+		all := c.rowsOf()
+		r := all[c.rowOf(all)]
+		wish = c.columnOf(r, c.editor.cursor, width, method)
+	}
+	c.wish, c.typing = wish, false
+	move := func(e *editor) { e.vertical(rows, wish, width, method) }
+	if selects {
+		move = selecting(move)
+	}
+	move(c.editor)
 }
 
 // paste inserts pasted text. It is never sent by itself, whatever newlines it has.
 func (c *composer) paste(text string) {
-	c.drawn = nil
-	text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n")
-	lines := strings.Count(text, "\n") + 1
-	if lines <= foldLines && len(text) <= foldBytes {
-		c.area.InsertString(escape.Visible(text))
+	defer c.changed()
+	text = pasted(text)
+	if !large(text) {
+		c.write(units(text, true)...)
 		return
 	}
-	c.marks++
-	mark := fmt.Sprintf("⟦paste %d: %s⟧", c.marks, plural(lines, "line"))
-	if lines == 1 {
-		mark = fmt.Sprintf("⟦paste %d: %s⟧", c.marks, plural(len([]rune(text)), "character"))
+	at := slices.IndexFunc(c.known, func(p *paste) bool { return p.text == text })
+	if at < 0 {
+		at = len(c.known)
+		c.known = append(c.known, newPaste(text, at+1))
 	}
-	if c.pastes == nil {
-		c.pastes = map[string]string{}
-	}
-	c.pastes[mark] = text
-	c.area.InsertString(mark)
-}
-
-// readClipboard pastes from the clipboard of the machine that the program runs on. The text field's own way to do that would
-// not know of large pastes.
-func readClipboard() tea.Msg {
-	text, err := clipboard.ReadAll()
-	if err != nil {
-		return noticeMsg{levelWarn, "no clipboard here: " + err.Error() + "; paste with the terminal's own key"}
-	}
-	return tea.PasteMsg{Content: text}
+	p := c.known[at]
+	c.write(unit{text: p.text, paste: p, pasted: true})
 }
 
 // newline starts a new line at the cursor.
 func (c *composer) newline() {
-	c.drawn = nil
-	c.area.InsertRune('\n')
+	c.write(unit{text: "\n"})
+	c.changed()
 }
-
-// text returns the draft with pastes in place of their marks.
-func (c *composer) text() string {
-	s := c.area.Value()
-	for mark, paste := range c.pastes {
-		s = strings.Replace(s, mark, paste, 1)
-	}
-	return s
-}
-
-// draft returns what stands in the field.
-func (c *composer) draft() string { return c.area.Value() }
 
 // empty reports whether there is nothing to lose.
-func (c *composer) empty() bool { return c.area.Value() == "" }
+func (c *composer) empty() bool { return len(c.text) == 0 }
 
-// set replaces what stands in the field.
+// set replaces what stands in the field, without a way back.
 func (c *composer) set(draft string) {
-	c.drawn = nil
-	c.area.SetValue(draft)
-	c.area.MoveToEnd()
+	c.editor = newEditor()
+	c.write(units(draft, false)...)
+	c.done = nil
+	c.changed()
 }
 
-// clear empties the field.
-func (c *composer) clear() {
-	c.drawn = nil
-	c.area.Reset()
-	c.pastes = nil
+// take empties the field and returns what stood there, with its cursor and its way back.
+func (c *composer) take() *editor {
+	e := c.editor
+	c.put(nil)
+	return e
+}
+
+// put shows a draft that was taken; nil: none.
+func (c *composer) put(e *editor) {
+	if e == nil {
+		e = newEditor()
+	}
+	c.editor, c.top, c.wish = e, 0, -1
+	c.changed()
+}
+
+// maxKept is how many cleared drafts can be had again.
+const maxKept = 100
+
+// keep clears the field; recall brings back what stood there.
+func (c *composer) keep() {
+	if !c.empty() {
+		c.kept = append(c.kept, c.take())
+		c.kept = c.kept[max(len(c.kept)-maxKept, 0):]
+	}
+}
+
+// recall brings back the draft that was cleared last, and reports whether there is one.
+func (c *composer) recall() bool {
+	n := len(c.kept)
+	if n == 0 {
+		return false
+	}
+	c.put(c.kept[n-1])
+	c.kept = c.kept[:n-1]
+	return true
+}
+
+// undoEdit takes the last change of the draft back. That of an empty draft without any is that it was cleared.
+func (c *composer) undoEdit() bool {
+	defer c.changed()
+	return c.undo() || c.empty() && c.recall()
+}
+
+// redoEdit makes a change once more that was taken back.
+func (c *composer) redoEdit() bool {
+	defer c.changed()
+	return c.redo()
+}
+
+// sent notes that the draft has become a message: pastes are counted anew.
+func (c *composer) sent() *editor {
+	c.known = nil
+	return c.take()
+}
+
+// rowsOf returns the rows of the draft.
+func (c *composer) rowsOf() []row {
+	if c.layout == nil {
+		width, method := c.measure()
+		c.layout = c.editor.rows(width, method)
+	}
+	return c.layout
 }
 
 // rows returns how high the composer is now.
-func (c *composer) rows() int { return c.area.Height() }
+func (c *composer) rows() int { return min(len(c.rowsOf()), c.most) }
 
-// view returns the lines of the composer. Drawing it costs more than all the rest of a screen, so it is done when something
-// has changed.
+// view returns the lines of the composer. It is done when something has changed.
 func (c *composer) view() []string {
 	if c.drawn == nil {
-		c.drawn, c.at = strings.Split(c.area.View(), "\n"), c.area.Cursor()
+		c.drawn = c.draw()
 	}
 	return slices.Clone(c.drawn)
 }
 
+func (c *composer) draw() []string {
+	sign := strong(c.theme.colours.user, "❯ ")
+	room := max(c.width-promptWidth, 1)
+	width, method := c.measure()
+	if c.empty() {
+		hint := c.hint
+		if method.StringWidth(hint) >= room {
+			hint = ""
+		}
+		return []string{sign + c.theme.muted(hint) + strings.Repeat(" ", room-method.StringWidth(hint))}
+	}
+	all := c.rowsOf()
+	c.scroll(all)
+	var lines []string
+	for i, r := range all[c.top : c.top+c.rows()] {
+		if i+c.top > 0 {
+			sign = "  "
+		}
+		lines = append(lines, sign+c.line(r, width, room, method))
+	}
+	return lines
+}
+
+// scroll brings the cursor's row in sight.
+func (c *composer) scroll(all []row) {
+	at := c.rowOf(all)
+	c.top = min(max(c.top, at-c.rows()+1), at, len(all)-c.rows())
+}
+
 // cursor returns where the terminal's cursor is, relative to the composer.
 func (c *composer) cursor() *tea.Cursor {
-	c.view()
-	if c.at == nil {
-		return nil
-	}
-	at := *c.at
-	return &at
+	all := c.rowsOf()
+	c.scroll(all)
+	width, method := c.measure()
+	at := c.rowOf(all)
+	column := c.columnOf(all[at], c.editor.cursor, width, method)
+	cursor := tea.NewCursor(promptWidth+min(column, width), at-c.top)
+	cursor.Blink = true
+	return cursor
 }
 
 // plural writes a number with a noun.

@@ -23,12 +23,19 @@ type terminal struct {
 	master *os.File
 	done   chan error
 
-	mu  sync.Mutex
-	emu *vt.Emulator
-	raw []byte // everything that the program sent
+	mu    sync.Mutex
+	emu   *vt.Emulator
+	raw   []byte  // everything that the program sent
+	other *filter // what makes another terminal of the emulator; nil: nothing
 }
 
 func startTerminal(t testing.TB, opt Options, w, h int) *terminal {
+	t.Helper()
+	return startTerminalOf(t, opt, w, h, func(*terminal) {})
+}
+
+// startTerminalOf starts the program in a terminal that prepare has changed.
+func startTerminalOf(t testing.TB, opt Options, w, h int, prepare func(*terminal)) *terminal {
 	t.Helper()
 	master, tty, err := pty.Open()
 	if err != nil {
@@ -38,13 +45,18 @@ func startTerminal(t testing.TB, opt Options, w, h int) *terminal {
 		t.Fatal(err)
 	}
 	term := &terminal{t: t, master: master, emu: vt.NewEmulator(w, h), done: make(chan error, 1)}
+	prepare(term)
 	go func() { // what the program sends
 		buf := make([]byte, 1<<16)
 		for {
 			n, err := master.Read(buf)
 			term.mu.Lock()
 			term.raw = append(term.raw, buf[:n]...)
-			_, _ = term.emu.Write(buf[:n])
+			said := buf[:n]
+			if term.other != nil {
+				said = term.other.pass(said)
+			}
+			_, _ = term.emu.Write(said)
 			term.mu.Unlock()
 			if err != nil {
 				return

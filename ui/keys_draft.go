@@ -11,6 +11,8 @@ const (
 	actNewline   action = "newline"
 	actStop      action = "stop"
 	actInterrupt action = "interrupt"
+	actUndo      action = "undo"
+	actRedo      action = "redo"
 	actQuit      action = "quit"
 )
 
@@ -20,7 +22,9 @@ func draftKeys() []binding {
 		{inChat, actSend, []string{"enter"}, "send the message", func(m *Model, _ tea.KeyPressMsg) tea.Cmd { return m.send() }},
 		{inChat, actNewline, []string{"shift+enter", "ctrl+j", "alt+enter"}, "start a new line", (*Model).newlineKey},
 		{inChat, actStop, []string{"esc"}, "stop the reply; its text stays", (*Model).stopKey},
-		{inChat, actInterrupt, []string{"ctrl+c"}, "clear the draft, else stop the reply; twice quits", (*Model).interruptKey},
+		{inChat, actInterrupt, []string{"ctrl+c"}, "clear the draft (up brings it back), else stop the reply; twice quits", (*Model).interruptKey},
+		{inChat, actUndo, []string{"ctrl+/", "ctrl+_"}, "take back the last change of the draft", (*Model).undoKey},
+		{inChat, actRedo, []string{"ctrl+y"}, "make that change once more", (*Model).redoKey},
 		{inChat, actQuit, []string{"ctrl+d"}, "quit, when the draft is empty", (*Model).quitKey},
 	}
 }
@@ -34,6 +38,38 @@ func (m *Model) newlineKey(tea.KeyPressMsg) tea.Cmd {
 func (m *Model) stopKey(tea.KeyPressMsg) tea.Cmd {
 	m.stop()
 	return nil
+}
+
+func (m *Model) undoKey(tea.KeyPressMsg) tea.Cmd {
+	if !m.composer.undoEdit() {
+		m.tell(levelInfo, "nothing of the draft to take back")
+	}
+	m.refresh()
+	return nil
+}
+
+func (m *Model) redoKey(tea.KeyPressMsg) tea.Cmd {
+	if !m.composer.redoEdit() {
+		m.tell(levelInfo, "nothing was taken back")
+	}
+	m.refresh()
+	return nil
+}
+
+// sayErased says which large pastes have just been erased with a key, and what brings them back.
+func (m *Model) sayErased(gone []*paste) {
+	if len(gone) == 0 {
+		return
+	}
+	what := gone[0].name
+	if len(gone) > 1 {
+		what = plural(len(gone), "paste")
+	}
+	text := what + " erased; pasting it again brings it back"
+	if key := m.keys.label(actUndo); key != "" {
+		text = what + " erased; " + key + " brings it back"
+	}
+	m.tell(levelInfo, text)
 }
 
 // quitKey quits when there is no draft; else the key edits it.
@@ -50,7 +86,11 @@ func (m *Model) interruptKey(tea.KeyPressMsg) tea.Cmd {
 	m.armed = true
 	switch {
 	case !m.composer.empty():
+		m.composer.keep()
 		m.closePalette() // what it had put aside is no part of the command that is given up
+		if m.composer.empty() {
+			m.tell(levelInfo, "up brings the draft back")
+		}
 	case m.turn != nil && !m.turn.stopped:
 		m.stop()
 	case armed:
@@ -75,19 +115,21 @@ func (m *Model) leaveProgram() tea.Cmd {
 
 // send sends the draft, or obeys it.
 func (m *Model) send() tea.Cmd {
-	if name, argument, ok := slash(m.composer.draft()); ok {
-		m.composer.clear()
-		m.composer.set(m.palette.stash)
-		m.palette = palette{}
+	quoted := m.composer.quoted()
+	if name, argument, ok := slash(m.composer.draft()); ok && !quoted {
+		if !known(name) {
+			m.composer.keep() // it may be a message that begins with a slash
+		}
+		m.closePalette()
 		return m.obey(name, argument)
 	}
-	text := strings.TrimRight(m.composer.text(), " \n")
+	text := m.composer.message()
 	if strings.TrimSpace(text) == "" || !m.ready() {
 		return nil
 	}
-	if strings.HasPrefix(text, "//") {
+	if strings.HasPrefix(text, "//") && !quoted {
 		text = text[1:]
 	}
-	m.composer.clear()
+	m.composer.sent()
 	return m.say(text)
 }

@@ -118,6 +118,6 @@ func (m *Model) hint() {
 // setTheme changes the colours.
 func (m *Model) setTheme(light bool) {
 	m.theme.set(light)
-	m.composer.setTheme(&m.theme)
+	m.composer.changed()
 	m.transcript.restyle()
 }

@@ -26,17 +26,19 @@ type palette struct {
 	open      bool
 	items     []suggestion
 	selected  int
-	stash     string // the draft that was there before, put back afterwards
-	dismissed bool   // closed by the user until the draft is no command any more
+	stash     *editor // the draft that was there before, put back afterwards; nil: none
+	dismissed bool    // closed by the user until the draft is no command any more
 }
 
 // refresh finds the suggestions for the draft.
 func (m *Model) refresh() {
 	p := &m.palette
 	draft := m.composer.draft()
-	if p.stash != "" && !strings.HasPrefix(draft, "/") { // no command any more: what was put aside comes back
-		m.composer.set(p.stash + draft)
-		draft, p.stash = m.composer.draft(), ""
+	if p.stash != nil && !strings.HasPrefix(draft, "/") { // no command any more: what was put aside comes back
+		typed := m.composer.take().text
+		m.composer.put(p.stash)
+		m.composer.write(typed...)
+		draft, p.stash = m.composer.draft(), nil
 	}
 	if !strings.HasPrefix(draft, "/") || strings.HasPrefix(draft, "//") || strings.Contains(draft, "\n") {
 		p.open, p.dismissed, p.items = false, false, nil
@@ -170,7 +172,10 @@ func (m *Model) openPalette() {
 		m.closePalette()
 		return
 	}
-	m.palette.stash = m.composer.draft()
+	m.palette.stash = nil
+	if !m.composer.empty() {
+		m.palette.stash = m.composer.take()
+	}
 	m.palette.dismissed = false
 	m.composer.set("/")
 	m.refresh()
@@ -178,7 +183,7 @@ func (m *Model) openPalette() {
 
 // closePalette puts the draft back.
 func (m *Model) closePalette() {
-	m.composer.set(m.palette.stash)
+	m.composer.put(m.palette.stash)
 	m.palette = palette{}
 }
 

@@ -46,9 +46,6 @@ func (m *Model) route(msg tea.Msg) tea.Cmd {
 		}
 	case tea.KeyboardEnhancementsMsg:
 		m.keys.distinct = msg.SupportsKeyDisambiguation()
-	case tea.KeyReleaseMsg, tea.MouseMsg, tea.FocusMsg, tea.BlurMsg, tea.EnvMsg, nil:
-	default:
-		return m.composer.update(msg)
 	}
 	return nil
 }
@@ -88,7 +85,8 @@ func (m *Model) edit(key tea.KeyPressMsg) tea.Cmd {
 	if key.Keystroke() == "ctrl+v" {
 		return readClipboard
 	}
-	cmd := m.composer.press(key)
+	cmd, gone := m.composer.press(key)
+	m.sayErased(gone)
 	m.refresh()
 	return cmd
 }
