@@ -130,6 +130,5 @@ func (m *Model) send() tea.Cmd {
 	if strings.HasPrefix(text, "//") && !quoted {
 		text = text[1:]
 	}
-	m.composer.sent()
-	return m.say(text)
+	return m.say(text, m.composer.sent())
 }

@@ -55,6 +55,16 @@ func (tr *transcript) remove(it *item) {
 	}
 }
 
+// removeMessage takes out the item of a message.
+func (tr *transcript) removeMessage(id string) {
+	for _, it := range tr.items {
+		if it.message.ID == id && id != "" {
+			tr.remove(it)
+			return
+		}
+	}
+}
+
 // replace puts another item in the place of one.
 func (tr *transcript) replace(old, it *item) {
 	for i, other := range tr.items {

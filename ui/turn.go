@@ -27,8 +27,9 @@ type turn struct {
 	phase    generate.Phase
 	read     int // prompt tokens read
 	toRead   int
-	stopped  bool // the user wants it to end
-	leftOut  int  // messages that the plan leaves out
+	draft    *editor // what the user has just written, to be put back if it cannot be sent; nil: it asks again
+	stopped  bool    // the user wants it to end
+	leftOut  int     // messages that the plan leaves out
 	finished bool
 }
 
@@ -59,8 +60,8 @@ func (m *Model) request(n int) generate.Request {
 	}
 }
 
-// say sends what the user has written: it is saved first, then asked.
-func (m *Model) say(text string) tea.Cmd {
+// say sends what the user has written, as draft: it is saved first, then asked.
+func (m *Model) say(text string, draft *editor) tea.Cmd {
 	parent := ""
 	if last, ok := m.chat.last(); ok {
 		parent = last.ID
@@ -70,6 +71,7 @@ func (m *Model) say(text string) tea.Cmd {
 	m.transcript.add(newMessage(msg))
 	m.transcript.toEnd()
 	m.prepare(m.request(len(m.chat.path)), history.Message{})
+	m.turn.draft = draft
 	return m.saveUser(msg)
 }
 
@@ -134,7 +136,7 @@ func (msg plannedMsg) handle(m *Model) tea.Cmd {
 	}
 	if msg.err == nil {
 		m.meters.used, m.meters.limit = msg.plan.Tokens, msg.plan.Limit
-		if t.leftOut = msg.plan.Dropped; t.leftOut > 0 {
+		if t.leftOut = msg.plan.Dropped; t.leftOut > 0 && msg.plan.Tokens < msg.plan.Limit {
 			m.transcript.remove(t.item)
 			m.transcript.add(newNotice(levelWarn, leftOut(t.leftOut, msg.plan.Limit)))
 			m.transcript.add(t.item)
@@ -281,6 +283,9 @@ func (m *Model) finish(r generate.Result) tea.Cmd {
 	if r.Dropped > 0 && r.Dropped != t.leftOut {
 		m.transcript.add(newNotice(levelWarn, fmt.Sprintf("%s left out of this turn: the context is full",
 			plural(r.Dropped, "message"))))
+	}
+	if errors.Is(r.Err, generate.ErrPromptTooLong) && t.draft != nil {
+		return m.takeBack(t)
 	}
 	if r.Err != nil {
 		m.opt.Log.Error("reply", "error", r.Err)
