@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 )
 
@@ -69,6 +70,26 @@ func TestEveryWordIsOnTheScreen(t *testing.T) {
 				term.ended()
 			})
 		}
+	}
+}
+
+func TestReadingPositionStaysWhenTheTerminalSaysHowItMeasures(t *testing.T) {
+	b := newBench(t, Options{})
+	b.gen.says(strings.Repeat("A paragraph with 👩‍👩‍👧 and 👨‍👩‍👧‍👦 in it that wraps in another place then. And more of it. ", 60))
+	b.say("x")
+	b.keys("pgup", "pgup")
+	top := func() string { return strings.Split(b.screen(), "\n")[0] }
+	word, before := strings.Fields(top())[0], len(b.m.transcript.items[1].lines(80, &b.m.theme))
+	chars := b.m.transcript.anchorOf(b.m.transcript.top, &b.m.theme).at
+	b.send(tea.ModeReportMsg{Mode: ansi.ModeUnicodeCore, Value: ansi.ModeReset})
+	if after := len(b.m.transcript.items[1].lines(80, &b.m.theme)); after >= before {
+		t.Fatalf("got %d lines of %d before: nothing was measured anew", after, before)
+	}
+	if got := b.m.transcript.anchorOf(b.m.transcript.top, &b.m.theme).at; got.Piece != chars.Piece || got.Chars > chars.Chars || chars.Chars-got.Chars > 80 {
+		t.Errorf("the top line starts at %+v, was %+v", got, chars)
+	}
+	if !strings.Contains(top(), word) {
+		t.Errorf("the top line is %q, which does not hold %q any more", top(), word)
 	}
 }
 

@@ -10,6 +10,6 @@
 // see event in update.go. So a new feature is a file of its own, and a word where the tables are joined.
 //
 // Everything that a model, a file or a paste says passes package escape before it is displayed. How text becomes lines is
-// package markdown's affair. Who answers is a [Generator] and where conversations lie is a [Store]: neither models nor
+// package markdown's affair, how many cells it takes package cells's: nothing is measured in another way. Who answers is a [Generator] and where conversations lie is a [Store]: neither models nor
 // tokens nor file formats are known here.
 package ui
