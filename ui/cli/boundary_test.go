@@ -36,6 +36,7 @@ func TestRoomsKnowOnlyWhatTheyMay(t *testing.T) {
 		{"ui/cells", nil},
 		{"ui/plain", []string{"ui/escape", "history", "model/generate"}},
 		{"history", []string{"model/generate"}},
+		{"history/exchange", []string{"history", "model/generate"}},
 		{"model/generate", nil},
 		{"model/sample", []string{"model/generate"}},
 		{"model/prompt/jinja", nil},

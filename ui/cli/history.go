@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	stdio "io"
 	"path/filepath"
 	"strings"
 	"text/tabwriter"
@@ -9,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"peregrine/history"
-	"peregrine/model/generate"
+	"peregrine/history/exchange"
 	"peregrine/ui/escape"
 )
 
@@ -23,7 +24,7 @@ func (s *settings) store() (*history.Store, error) {
 }
 
 func newHistory(s *settings, io streams) *cobra.Command {
-	parent := group("history", "List and show saved conversations")
+	parent := group("history", "List, show, import and export conversations")
 	parent.AddCommand(
 		&cobra.Command{
 			Use: "list", Short: "List all conversations, the newest first", Args: cobra.NoArgs,
@@ -31,8 +32,9 @@ func newHistory(s *settings, io streams) *cobra.Command {
 		},
 		&cobra.Command{
 			Use: "show [NAME|ID|FILE]", Short: "Print a conversation as Markdown (the last one when none is named)",
-			Args: cobra.MaximumNArgs(1),
-			RunE: func(_ *cobra.Command, args []string) error { return s.showHistory(args, io) },
+			Args:              cobra.MaximumNArgs(1),
+			ValidArgsFunction: s.completeConversations,
+			RunE:              func(_ *cobra.Command, args []string) error { return s.showHistory(args, io) },
 		},
 		&cobra.Command{
 			Use: "path", Short: "Print the folder of conversations", Args: cobra.NoArgs,
@@ -45,6 +47,7 @@ func newHistory(s *settings, io streams) *cobra.Command {
 				return nil
 			},
 		},
+		newImport(s, io), newExport(s, io),
 	)
 	return parent
 }
@@ -84,15 +87,12 @@ func (s *settings) showHistory(args []string, io streams) error {
 	if err != nil {
 		return err
 	}
-	if c.Header.System != "" {
-		fmt.Fprintf(io.out, "**System**\n\n%s\n\n", escape.Visible(c.Header.System))
-	}
-	for _, m := range c.Path(c.Leaf()) {
-		who := "You"
-		if m.Role == generate.Assistant {
-			who = "Assistant"
-		}
-		fmt.Fprintf(io.out, "**%s**\n\n%s\n\n", who, escape.Visible(strings.TrimSpace(m.Content)))
+	err = writeVisible(io.out, func(w stdio.Writer) error {
+		_, err := exchange.Export(w, c, exchange.Markdown, false)
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	for _, warning := range c.Warnings {
 		fmt.Fprintln(io.err, "peregrine:", escape.Line(warning))
