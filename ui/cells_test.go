@@ -59,10 +59,10 @@ func TestEveryWordIsOnTheScreen(t *testing.T) {
 				term.quiet(50 * time.Millisecond)
 				term.paste(text)
 				term.wantWords("w", want)
+				term.quiet(50 * time.Millisecond)
 				term.cursorIsWhereOneTypes()
 				term.send(enterKey)
 				term.wait("tokens · 20.0 tok/s", "mend")
-				term.quiet(100 * time.Millisecond)
 				term.wantWords("w", want)
 				slices.Sort(wantReply)
 				term.wantWords("r", wantReply)
@@ -103,15 +103,19 @@ func numbered(letter, script string, n int) (text string, words []string) {
 	return strings.TrimSpace(b.String()), words
 }
 
-// wantWords says which words that start with a letter are not on the screen.
+// wantWords waits until the words on the screen that start with a letter are these, and says which are not.
 func (term *terminal) wantWords(letter string, want []string) {
 	term.t.Helper()
-	joined := strings.Join(strings.Fields(term.screen()), "") // code breaks inside words
-	shown := regexp.MustCompile(letter+`[a-z]?\d\d`).FindAllString(joined, -1)
-	if letter == "r" {
-		slices.Sort(shown)
-	}
-	if !slices.Equal(shown, want) {
+	word := regexp.MustCompile(letter + `[a-z]?\d\d`)
+	var shown []string
+	if !term.until(func() bool {
+		joined := strings.Join(strings.Fields(term.screen()), "") // code breaks inside words
+		shown = word.FindAllString(joined, -1)
+		if letter == "r" {
+			slices.Sort(shown)
+		}
+		return slices.Equal(shown, want)
+	}) {
 		term.t.Errorf("got words %v, want %v, on the screen:\n%s", shown, want, term.screen())
 	}
 }
@@ -119,27 +123,31 @@ func (term *terminal) wantWords(letter string, want []string) {
 // cursorIsWhereOneTypes types a letter and looks whether it came to stand under the cursor.
 func (term *terminal) cursorIsWhereOneTypes() {
 	term.t.Helper()
-	term.quiet(50 * time.Millisecond)
-	term.mu.Lock()
-	at := term.emu.CursorPosition()
-	term.mu.Unlock()
+	place := func() [2]int {
+		term.mu.Lock()
+		defer term.mu.Unlock()
+		at := term.emu.CursorPosition()
+		return [2]int{at.X, at.Y}
+	}
+	at := place()
 	term.send("Q")
-	term.wait("Q")
-	term.quiet(50 * time.Millisecond)
-	term.mu.Lock()
-	cell, now := term.emu.CellAt(at.X, at.Y), term.emu.CursorPosition()
-	term.mu.Unlock()
-	if cell == nil || cell.Content != "Q" || now.X != at.X+1 {
-		term.t.Errorf("the cursor was at %v, where there is %q after Q was typed, it is at %v now:\n%s", at, cell, now, term.screen())
+	if !term.until(func() bool {
+		term.mu.Lock()
+		defer term.mu.Unlock()
+		cell, now := term.emu.CellAt(at[0], at[1]), term.emu.CursorPosition()
+		return cell != nil && cell.Content == "Q" && now.X == at[0]+1
+	}) {
+		term.t.Errorf("the cursor was at %v, where there is no Q after one was typed, it is at %v now:\n%s", at, place(), term.screen())
 	}
 	term.send("\x7f")
-	term.quiet(50 * time.Millisecond)
+	if !term.until(func() bool { return place() == at }) {
+		term.t.Errorf("the cursor is at %v, was at %v before a Q was typed and taken away", place(), at)
+	}
 }
 
 // paste pastes text as a terminal does.
 func (term *terminal) paste(text string) {
 	term.send(ansi.BracketedPasteStart + text + ansi.BracketedPasteEnd)
-	term.quiet(50 * time.Millisecond)
 }
 
 // filter makes another terminal of the emulator. It leaves out titles, which the emulator takes to end at a byte 0x9C, as lamed

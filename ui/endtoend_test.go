@@ -107,16 +107,22 @@ func (term *terminal) quiet(long time.Duration) {
 	}
 }
 
+// until waits for something that comes true sooner or later, and says whether it did.
+func (term *terminal) until(ok func() bool) bool {
+	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			return false
+		}
+	}
+	return true
+}
+
 // wait waits until the screen holds all of these.
 func (term *terminal) wait(parts ...string) {
 	term.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
 	for _, p := range parts {
-		for !strings.Contains(term.screen(), p) {
-			if time.Now().After(deadline) {
-				term.t.Fatalf("the screen never showed %q:\n%s", p, term.screen())
-			}
-			time.Sleep(5 * time.Millisecond)
+		if !term.until(func() bool { return strings.Contains(term.screen(), p) }) {
+			term.t.Fatalf("the screen never showed %q:\n%s", p, term.screen())
 		}
 	}
 }
