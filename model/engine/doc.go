@@ -12,5 +12,8 @@
 // would, the cache is good up to that word. Putting the generated ids back instead would keep more, but then a conversation
 // would continue differently after a restart, when those ids are not at hand.
 //
+// What could have stood at a place of a reply is not kept: [Engine.Explain] computes it anew, from the ids before that place
+// and by the filters that sampled. It waits in the same queue.
+//
 // The screen, the files of a model and the device are left to others: the engine sees a [Decoder] and a [Tokenizer].
 package engine

@@ -14,6 +14,7 @@ type job struct {
 	ctx     context.Context
 	request generate.Request
 	writer  *generate.Writer
+	inquiry *inquiry  // what is asked instead of a reply; nil: nothing
 	begun   time.Time // of Start
 	release func()    // ends ctx and all that hangs on it
 }
@@ -49,6 +50,14 @@ func (e *Engine) withdraw(j *job) {
 
 // end closes a reply that never began: cancelled, or refused with err.
 func (j *job) end(err error) {
+	if j.inquiry != nil {
+		if err == nil {
+			err = context.Canceled
+		}
+		j.inquiry.answer <- answer{err: err}
+		j.release()
+		return
+	}
 	result := &generate.Result{Finish: generate.FinishCancelled, Err: err, Sampling: j.request.Sampling}
 	if err != nil {
 		result.Finish = generate.FinishError
@@ -86,6 +95,12 @@ func (e *Engine) pop() *job {
 // serve makes replies until the engine closes or breaks.
 func (e *Engine) serve(w *worker) {
 	for j := e.next(); j != nil; j = e.next() {
+		if j.inquiry != nil {
+			if e.reply(w, j) {
+				return
+			}
+			continue
+		}
 		last := w.run(j.ctx, j.request, j.writer, j.begun)
 		broken := errors.Is(last.Result.Err, ErrBroken)
 		if broken { // before the reader sees the result and asks again

@@ -137,7 +137,8 @@ func (t *turn) prepare(ctx context.Context) error {
 		return err
 	}
 	t.prompt = p.ids
-	t.text = newReplyText(t.model.Detokenizer(), t.request.Continue, t.splitStops(p.stops))
+	ends, stops := t.splitStops(p.stops)
+	t.ends, t.text = ends, newReplyText(t.model.Detokenizer(), t.request.Continue, stops)
 	t.reseed()
 	return nil
 }
@@ -153,45 +154,51 @@ func (t *turn) checkContinue() error {
 	return nil
 }
 
-// splitStops sets t.ends and returns the stop strings to look for in text. A stop string that is a control token never
-// appears in the text: it ends the reply by its id.
-func (t *turn) splitStops(stops []string) []string {
-	t.ends = map[int32]bool{}
-	for _, id := range t.model.EOS {
-		t.ends[id] = true
+// splitStops returns the ids that end a reply and the stop strings to look for in its text. A stop string that is a control
+// token never appears in the text: it ends the reply by its id.
+func (w *worker) splitStops(stops []string) (ends map[int32]bool, text []string) {
+	ends = map[int32]bool{}
+	for _, id := range w.model.EOS {
+		ends[id] = true
 	}
-	var text []string
 	for _, s := range stops {
-		if id, ok := t.model.Tokenizer.ID(s); ok && t.model.Tokenizer.IsSpecial(id) {
-			t.ends[id] = true
+		if id, ok := w.model.Tokenizer.ID(s); ok && w.model.Tokenizer.IsSpecial(id) {
+			ends[id] = true
 			continue
 		}
 		text = append(text, s)
 	}
-	return text
+	return ends, text
 }
 
 // prefill forwards what of the prompt the KV cache does not hold, in chunks.
 func (t *turn) prefill(ctx context.Context) error {
 	begun := time.Now()
-	at := t.kv.common(t.prompt)
-	t.timings.CachedTokens = at
-	for {
+	t.timings.CachedTokens = t.kv.common(t.prompt)
+	return t.read(ctx, t.prompt, t.want(), func(at int) {
+		if fresh := at - t.timings.CachedTokens; fresh > 0 {
+			t.timings.Prefill = time.Since(begun)
+			t.timings.PrefillPerSecond = perSecond(fresh, t.timings.Prefill)
+		}
 		t.writer.Update(generate.Update{Phase: generate.Prefill, PrefillDone: at, PrefillTotal: len(t.prompt)})
-		if at == len(t.prompt) {
-			return nil
+	})
+}
+
+// read forwards what of ids the KV cache does not hold, in chunks, the last of which fills out. It tells said before the first
+// and after each how many are done.
+func (w *worker) read(ctx context.Context, ids []int32, out *sample.Output, said func(done int)) error {
+	at := w.kv.common(ids)
+	for said(at); at < len(ids); said(at) {
+		end, wanted := min(at+w.chunk, len(ids)), &sample.Output{}
+		if end == len(ids) {
+			wanted = out
 		}
-		end, out := min(at+t.chunk, len(t.prompt)), &sample.Output{}
-		if end == len(t.prompt) {
-			out = t.want()
-		}
-		if err := t.kv.forward(ctx, t.prompt[at:end], at, out); err != nil {
+		if err := w.kv.forward(ctx, ids[at:end], at, wanted); err != nil {
 			return err
 		}
 		at = end
-		t.timings.Prefill = time.Since(begun)
-		t.timings.PrefillPerSecond = perSecond(at-t.timings.CachedTokens, t.timings.Prefill)
 	}
+	return nil
 }
 
 // want chooses what the next forward pass has to bring: all logits only where the sampling values look at all of them.
