@@ -18,7 +18,7 @@ func conversationCommands() []command {
 		{"save", "NAME|PATH", "name the conversation, or write a copy to a file", actNone, (*Model).saveCommand, nil},
 		{"rename", "NAME", "name the conversation", actNone, (*Model).renameCommand, nil},
 		{"delete", "", "delete this conversation", actNone, (*Model).deleteCommand, nil},
-		{"undo", "", "take /delete back", actNone, (*Model).undoCommand, nil},
+		{"undo", "", "take the last /delete or /delete-branch back", actNone, (*Model).undoCommand, nil},
 	}
 }
 

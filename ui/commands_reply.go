@@ -3,14 +3,13 @@ package ui
 import (
 	tea "charm.land/bubbletea/v2"
 
-	"peregrine/history"
 	"peregrine/model/generate"
 )
 
 // replyCommands are those that ask for a reply or end one.
 func replyCommands() []command {
 	return []command{
-		{"regenerate", "", "answer the last message again, as another version", actNone, (*Model).regenerate, nil},
+		{"regenerate", "[N]", "answer again, as another version: the last message, or the N-th reply from the end", actAgain, (*Model).regenerate, nil},
 		{"continue", "", "go on with a reply that was cut or stopped", actNone, (*Model).goOn, nil},
 		{"stop", "", "stop the reply", actStop, (*Model).stopCommand, nil},
 	}
@@ -21,8 +20,9 @@ func (m *Model) ready() bool {
 	switch {
 	case m.turn != nil:
 		m.tell(levelWarn, "still answering; "+m.keys.label(actStop)+" stops it")
-	case m.chat.readOnly != "":
-		m.tell(levelWarn, "read-only: "+m.chat.readOnly+"; /save FILE.jsonl goes on in a copy")
+	case m.chat.busy:
+		m.tell(levelWarn, "the disk is at work; try again")
+	case m.protected():
 	case m.info.Err != nil:
 		m.tell(levelBad, "there is no model: "+m.info.Err.Error())
 	default:
@@ -31,29 +31,18 @@ func (m *Model) ready() bool {
 	return false
 }
 
-func (m *Model) regenerate(string) tea.Cmd {
-	last, ok := m.chat.last()
-	if !ok || !m.ready() {
-		if !ok {
-			m.tell(levelWarn, "nothing to answer yet")
+func (m *Model) regenerate(argument string) tea.Cmd {
+	if argument != "" {
+		if i, ok := m.nth(argument, "replies", isReply); ok {
+			return m.again(i)
 		}
 		return nil
 	}
-	path := m.chat.path
-	var old *item
-	if last.Role == generate.Assistant {
-		if len(path) < 2 {
-			m.tell(levelWarn, "there is no message to answer")
-			return nil
-		}
-		old = m.transcript.lastReply()
-		m.transcript.remove(old)
-		m.chat.path = path[: len(path)-1 : len(path)-1]
+	if len(m.chat.path) == 0 {
+		m.tell(levelWarn, "nothing to answer yet")
+		return nil
 	}
-	m.prepare(m.request(len(m.chat.path)), history.Message{})
-	m.turn.old, m.turn.oldPath = old, path
-	m.transcript.toEnd()
-	return m.begin()
+	return m.again(len(m.chat.path) - 1)
 }
 
 // goOn continues a reply as the same message: its text and its tokens grow.

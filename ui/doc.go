@@ -9,6 +9,10 @@
 // that begin with keys_ and commands_; help and palette are printed from them. A message of our own says itself what it does,
 // see event in update.go. So a new feature is a file of its own, and a word where the tables are joined.
 //
+// The conversation is a tree, and on the screen is one branch of it (session.path). To read another version, to edit an earlier
+// message, to answer again or from another token is to show another path; see branch.go. Nothing is taken out of the tree but by
+// a deletion, which can be taken back.
+//
 // Everything that a model, a file or a paste says passes package escape before it is displayed. How text becomes lines is
 // package markdown's affair, how many cells it takes package cells's: nothing is measured in another way. Who answers is a [Generator] and where conversations lie is a [Store]: neither models nor
 // tokens nor file formats are known here.

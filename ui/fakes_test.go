@@ -26,6 +26,7 @@ type script struct {
 	loaded   chan struct{} // closed: replies may start
 	requests []generate.Request
 	reply    func(ctx context.Context, r generate.Request, w *generate.Writer)
+	explain  func(ctx context.Context, q generate.Inquiry) (generate.Explanation, error)
 }
 
 // newScript returns a loaded model that answers with text, word by word.
@@ -42,6 +43,7 @@ func newScript(text string) *script {
 	}
 	close(s.loaded)
 	s.says(text)
+	s.explain = explainWords
 	return s
 }
 

@@ -60,6 +60,25 @@ var scenes = map[string]func(b *bench){
 		b.say("hi")
 		b.keys("/te")
 	},
+	"versions": func(b *bench) {
+		b.gen.says("The peregrine falcon dives at 320 km/h.")
+		b.say("What is the fastest bird?")
+		b.gen.says("It is the peregrine falcon, in a dive.")
+		b.keys("/regenerate", "enter")
+		b.ended()
+		b.gen.says("Pigeons, ducks and parrots.")
+		b.say("What does it hunt?")
+		b.keys("shift+tab", "up", "up")
+	},
+	"inspector": func(b *bench) {
+		b.gen.says("The peregrine falcon 漢字 dives at over 320 km/h, which makes it the fastest animal on Earth.\n\nIt hunts birds.")
+		b.say("What is the fastest bird?")
+		b.keys("alt+w")
+		b.idle()
+		b.keys("right", "right", "right")
+		b.idle()
+		b.keys("up")
+	},
 	"prompt": func(b *bench) { b.keys("shift+f5") },
 	"help":   func(b *bench) { b.keys("f1") },
 	"model":  func(b *bench) { b.keys("f4") },

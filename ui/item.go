@@ -14,6 +14,7 @@ import (
 type item struct {
 	message history.Message // of role User or Assistant; no role: a notice
 	version string          // "2/3" when there are several versions
+	chosen  bool            // by the user, to do something with it
 	waiting string          // what a reply without text does
 	notice  string
 	level   level
@@ -65,6 +66,19 @@ func (it *item) lines(width int, t *theme) []string {
 	}
 	it.cached = lines
 	return lines
+}
+
+// edge returns the two cells at the left of the item's lines, nothing on very narrow screens.
+func (it *item) edge(width int, t *theme) string {
+	switch {
+	case width < 12:
+		return ""
+	case it.chosen:
+		return strong(t.colours.accent, "▌ ")
+	case it.message.Role == generate.User:
+		return paint(t.colours.user, "┃ ")
+	}
+	return margin(width)
 }
 
 // margin returns the indentation of replies, none on very narrow screens.

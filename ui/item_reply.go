@@ -43,11 +43,11 @@ func (it *item) replyLines(text, width int, t *theme) []string {
 		}
 	}
 	it.doc.SetWidth(text)
-	pad := margin(width)
+	pad := it.edge(width, t)
 	body := it.doc.Lines()
 	lines := make([]string, 0, len(body)+2)
 	for _, l := range body {
-		if l != "" {
+		if l != "" || it.chosen {
 			l = pad + l
 		}
 		lines = append(lines, l)

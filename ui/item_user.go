@@ -8,14 +8,14 @@ import (
 
 // userLines shows what the user said as it was typed.
 func (it *item) userLines(text, width int, t *theme) []string {
-	bar := paint(t.colours.user, "┃ ")
-	if width < 12 {
-		bar = ""
-	}
+	bar := it.edge(width, t)
 	content := strings.ReplaceAll(escape.Visible(strings.TrimRight(it.message.Content, "\n")), "\t", "    ")
 	lines := strings.Split(t.cells.Wrap(content, text), "\n")
 	for i, l := range lines {
 		lines[i] = bar + l
+	}
+	if it.version != "" {
+		lines = append(lines, bar+t.muted(t.cells.Truncate("version "+it.version, text, "…")))
 	}
 	return lines
 }

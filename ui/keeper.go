@@ -3,6 +3,7 @@ package ui
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"peregrine/history"
 )
@@ -10,7 +11,8 @@ import (
 // keeper writes one conversation to its file. It is used by commands, one after the other, and once more when the
 // conversation is left: whatever commands were still to run then, close saves all that was said.
 type keeper struct {
-	store Store // nil: nothing is kept
+	store Store        // nil: nothing is kept
+	turns atomic.Int64 // counts how often another branch was turned to
 
 	mu     sync.Mutex
 	file   *history.File // nil until something is saved

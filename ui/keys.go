@@ -21,6 +21,8 @@ const (
 	inChat scope = iota
 	inList       // a list that one chooses from: the palette, the conversations
 	inPicker
+	inMessage   // a message is chosen
+	inInspector // the tokens of a reply
 )
 
 // binding is one line of the key table.
@@ -36,7 +38,7 @@ type binding struct {
 // keyTable joins the tables of the topics, in the order of the help. None of the chat's default keys is one that the text
 // field, tmux, screen or Zellij uses; see the test.
 func keyTable() []binding {
-	return slices.Concat(draftKeys(), samplingKeys(), windowKeys(), scrollKeys(), listKeys(), pickerKeys())
+	return slices.Concat(draftKeys(), samplingKeys(), windowKeys(), scrollKeys(), branchKeys(), listKeys(), pickerKeys(), messageKeys(), inspectorKeys())
 }
 
 // keymap finds actions by key.
@@ -58,7 +60,7 @@ func newKeymap(overrides map[string][]string) (keymap, []string) {
 		if keys, ok := overrides[string(b.action)]; ok {
 			b.keys = nil
 			for _, key := range keys {
-				name, err := keyName(key)
+				name, err := keyNameIn(b.scope, key)
 				if err != nil {
 					problems = append(problems, fmt.Sprintf("keys: %s: %v", b.action, err))
 					continue
@@ -101,16 +103,20 @@ func (k *keymap) index(overrides map[string][]string) []string {
 }
 
 // claim returns who has a key already where it would be pressed. A list is shown over the chat and may reuse its keys; the
-// keys of the conversations are those of a list and a few more.
+// keys of the conversations, of a message and of the inspector are those of a list and a few more.
 func (k *keymap) claim(s scope, key string) action {
-	if a := k.byKey[s][key]; a != actNone {
-		return a
-	}
+	scopes := []scope{s}
 	switch s {
-	case inPicker:
-		return k.byKey[inList][key]
+	case inChat:
 	case inList:
-		return k.byKey[inPicker][key]
+		scopes = append(scopes, inPicker, inMessage, inInspector)
+	default:
+		scopes = append(scopes, inList)
+	}
+	for _, s := range scopes {
+		if a := k.byKey[s][key]; a != actNone {
+			return a
+		}
 	}
 	return actNone
 }
@@ -146,6 +152,19 @@ func (k *keymap) label(a action) string {
 		return ""
 	}
 	return labels[0]
+}
+
+// route returns how an action is reached from the chat: its key, behind the one that chooses a message where it is about one.
+func (k *keymap) route(a action) string {
+	label, about := k.label(a), k.label(actSelect)
+	i := slices.IndexFunc(k.bindings, func(b binding) bool { return b.action == a })
+	switch {
+	case i < 0 || label == "" || k.bindings[i].scope != inMessage:
+		return label
+	case about == "":
+		return ""
+	}
+	return about + " " + label
 }
 
 // labels returns the keys of an action. Left out are those that this terminal cannot send, and the names that some terminals
@@ -188,6 +207,14 @@ var modifiers = []string{"ctrl", "alt", "shift", "meta", "hyper", "super"}
 var namedKeys = []string{
 	"enter", "tab", "space", "esc", "backspace", "delete", "insert", "up", "down", "left", "right", "home", "end", "pgup",
 	"pgdown",
+}
+
+// keyNameIn is keyName where a key has its meaning: a character is one where nothing is typed.
+func keyNameIn(s scope, key string) (string, error) {
+	if (s == inMessage || s == inInspector) && len([]rune(key)) == 1 && key != "+" {
+		return strings.ToLower(key), nil
+	}
+	return keyName(key)
 }
 
 // keyName returns a key as Bubble Tea names it, whatever the case and the order of the modifiers.

@@ -36,7 +36,9 @@ func (m *Model) newlineKey(tea.KeyPressMsg) tea.Cmd {
 }
 
 func (m *Model) stopKey(tea.KeyPressMsg) tea.Cmd {
-	m.stop()
+	if !m.stop() && m.leaveRevision() {
+		m.tell(levelInfo, "not edited")
+	}
 	return nil
 }
 
@@ -129,6 +131,9 @@ func (m *Model) send() tea.Cmd {
 	}
 	if strings.HasPrefix(text, "//") && !quoted {
 		text = text[1:]
+	}
+	if m.chat.revising.id != "" {
+		return m.sayRevised(text, m.composer.sent())
 	}
 	return m.say(text, m.composer.sent())
 }

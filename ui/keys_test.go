@@ -84,6 +84,7 @@ func TestProblemsOfOverridesAreSaid(t *testing.T) {
 		"unknown action":            {map[string][]string{"fly": {"f9"}}, `there is no action "fly"`},
 		"unknown key":               {map[string][]string{"help": {"f99x"}}, `"f99x" is no key`},
 		"unknown modifier":          {map[string][]string{"help": {"hyperspace+f9"}}, `no modifier "hyperspace"`},
+		"conflict on a message":     {map[string][]string{"revise": {"r"}}, "r is wanted by revise and regenerate; revise has it"},
 		"plain character":           {map[string][]string{"help": {"h"}}, "a character one types"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -98,7 +99,7 @@ func TestProblemsOfOverridesAreSaid(t *testing.T) {
 func TestEveryDefaultKeyIsNamedAsBubbleTeaDoes(t *testing.T) {
 	for _, b := range keyTable() {
 		for _, k := range b.keys {
-			if got, err := keyName(k); err != nil || got != k {
+			if got, err := keyNameIn(b.scope, k); err != nil || got != k {
 				t.Errorf("%s: got %q, %v", k, got, err)
 			}
 		}
@@ -165,6 +166,7 @@ func TestEveryActionHasACommand(t *testing.T) {
 	without := []action{
 		actSend, actNewline, actInterrupt, actUndo, actRedo, actPalette, actColder, actWarmer, actFewer, actMore, actPageUp, actPageDown, actTop,
 		actBottom, actUp, actDown, actChoose, actComplete, actClose, actRename, actDelete,
+		actOlder, actWhy, actUnprune, actTokenBack, actTokenOn, actTokenFirst, actTokenLast,
 	}
 	for _, b := range keyTable() {
 		has := slices.ContainsFunc(commandTable(), func(c command) bool { return c.action == b.action })

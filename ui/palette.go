@@ -87,7 +87,7 @@ func (m *Model) suggestCommands(name string) []suggestion {
 			s.title += " " + c.argument
 		}
 		if c.action != actNone {
-			s.key = m.keys.label(c.action)
+			s.key = m.keys.route(c.action)
 		}
 		out = append(out, s)
 	}

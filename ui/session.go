@@ -28,7 +28,9 @@ type session struct {
 	limit    int     // of new tokens in a reply
 	lost     error   // why the last message could not be saved
 	warned   bool    // the user wanted to quit and was told of lost
-	undo     tea.Cmd // brings the conversation back that was deleted before this one
+	undo     tea.Cmd // brings back what was deleted last: the conversation before this one, or a branch of it
+	busy     bool    // the tree is being changed on disk: nothing may be said until it is known how
+	revising revision
 }
 
 // unsaved reports whether something waits for the disk, or has nowhere to go.

@@ -4,8 +4,6 @@ import (
 	"fmt"
 
 	tea "charm.land/bubbletea/v2"
-
-	"peregrine/history"
 )
 
 // takeBack ends a turn whose message the model cannot hold: the message goes back into the composer, before what has been
@@ -26,11 +24,15 @@ func (m *Model) takeBack(t *turn) tea.Cmd {
 	m.transcript.add(newNotice(levelBad, tooLong(m.meters, m.chat.system != "")))
 	m.transcript.toEnd()
 	m.meters.used = 0
-	tip := ""
-	if n > 0 {
-		tip = m.chat.path[n-1].ID
+	if t.oldPath != nil {
+		m.show(t.oldPath)
+		m.chat.revising = revision{id: t.revised}
 	}
-	return tea.Batch(m.onFile("", func(f *history.File) error { return f.SetLeaf(tip) }), m.measure())
+	tip := ""
+	if last, ok := m.chat.last(); ok {
+		tip = last.ID
+	}
+	return tea.Batch(m.setLeaf(tip), m.measure())
 }
 
 // tooLong says that a message does not fit, and what to do about it. m.used is what a prompt of it alone would be.

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"slices"
 	"strings"
 
 	"peregrine/ui/markdown"
@@ -65,13 +66,71 @@ func (tr *transcript) removeMessage(id string) {
 	}
 }
 
-// replace puts another item in the place of one.
-func (tr *transcript) replace(old, it *item) {
-	for i, other := range tr.items {
-		if other == old {
-			tr.items[i] = it
+// replaceFrom keeps the first n messages with the notices around them, and puts more in the place of what follows. What stands
+// at the top stays there unless it goes.
+func (tr *transcript) replaceFrom(n int, more []*item) {
+	keep := 0
+	for _, it := range tr.items {
+		if it.message.ID != "" {
+			if n == 0 {
+				break
+			}
+			n--
+		}
+		keep++
+	}
+	gone := !tr.follow && tr.top.item >= keep
+	tr.items = append(tr.items[:keep:keep], more...)
+	if gone || tr.anchor.set && !slices.Contains(tr.items, tr.anchor.item) {
+		tr.toEnd()
+	}
+}
+
+// versionOf says which version the message on the screen is, "" when it is the only one.
+func (tr *transcript) versionOf(id string) string {
+	for _, it := range tr.items {
+		if it.message.ID == id {
+			return it.version
 		}
 	}
+	return ""
+}
+
+// choose marks the message that is chosen, and no other; "": none.
+func (tr *transcript) choose(id string) {
+	for _, it := range tr.items {
+		if chosen := id != "" && it.message.ID == id; chosen != it.chosen {
+			it.chosen = chosen
+			it.changed()
+		}
+	}
+}
+
+// reveal brings a message in sight: all of it, or its first lines where it is longer than the screen.
+func (tr *transcript) reveal(id string, t *theme) {
+	i := slices.IndexFunc(tr.items, func(it *item) bool { return it.message.ID == id })
+	if i < 0 || tr.width == 0 {
+		return
+	}
+	end := tr.bottom(t)
+	now := tr.top
+	if tr.follow || end.before(now) {
+		now = end
+	}
+	first, last := place{i, 1}, tr.above(i, t) // the lowest and the highest place to look from
+	if first.before(last) {
+		last = first
+	}
+	switch {
+	case first.before(now):
+		now = first
+	case now.before(last):
+		now = last
+	default:
+		return
+	}
+	tr.top, tr.anchor = now, anchor{}
+	tr.follow = !now.before(end)
 }
 
 // lastReply returns the last item that is a reply, or nil.
@@ -153,9 +212,12 @@ func (tr *transcript) placeOf(a anchor, t *theme) place {
 func (tr *transcript) count(i int, t *theme) int { return len(tr.items[i].lines(tr.width, t)) }
 
 // bottom returns the top line that has the end in sight.
-func (tr *transcript) bottom(t *theme) place {
+func (tr *transcript) bottom(t *theme) place { return tr.above(len(tr.items)-1, t) }
+
+// above returns the top line that has the end of an item in sight, as the last line.
+func (tr *transcript) above(last int, t *theme) place {
 	room := tr.height
-	for i := len(tr.items) - 1; i >= 0; i-- {
+	for i := last; i >= 0; i-- {
 		n := tr.count(i, t)
 		if i == 0 {
 			n-- // nothing sets the first item apart from

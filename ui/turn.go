@@ -20,10 +20,10 @@ type turn struct {
 	request  generate.Request
 	feed     *feed // nil until the stream has begun
 	item     *item
-	reply    history.Message // so far
-	base     history.Message // what it continues
-	old      *item           // what it replaces on the screen, put back when nothing comes
-	oldPath  []history.Message
+	reply    history.Message   // so far
+	base     history.Message   // what it continues
+	oldPath  []history.Message // the branch that was left for it, shown again when nothing comes; nil: it goes on with the same one
+	revised  string            // the message of which the user's is another version
 	phase    generate.Phase
 	read     int // prompt tokens read
 	toRead   int
@@ -78,6 +78,9 @@ func (m *Model) say(text string, draft *editor) tea.Cmd {
 // handle goes on once what the user said is safe, or known not to be.
 func (msg userSavedMsg) handle(m *Model) tea.Cmd {
 	cmds := []tea.Cmd{savedMsg{keep: msg.keep, err: msg.err}.handle(m)}
+	if msg.keep == m.chat.keep {
+		m.markVersions()
+	}
 	if t := m.turn; t != nil && t.feed == nil && t.reply.ParentID == msg.id {
 		cmds = append(cmds, m.begin())
 	}
@@ -105,6 +108,7 @@ func (m *Model) prepare(r generate.Request, base history.Message) {
 		}
 		t.item = newMessage(t.reply)
 		m.transcript.add(t.item)
+		m.chat.keep.turns.Add(1) // it will be where the branch ends
 	}
 	t.id = t.reply.ID
 	t.item.waiting = "…"
@@ -305,11 +309,11 @@ func (m *Model) finish(r generate.Result) tea.Cmd {
 // unsaid ends a turn of which no word came: the screen is as before, the question stays.
 func (m *Model) unsaid(t *turn, r generate.Result) {
 	switch {
+	case t.oldPath != nil && t.draft == nil:
+		m.transcript.remove(t.item)
+		m.show(t.oldPath)
 	case t.base.ID != "":
 		t.item.finish(t.base)
-	case t.old != nil:
-		m.transcript.replace(t.item, t.old)
-		m.chat.path = t.oldPath
 	default:
 		m.transcript.remove(t.item)
 		if r.Finish == generate.FinishCancelled {

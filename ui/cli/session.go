@@ -43,7 +43,7 @@ func (x *session) current() *engine.Engine {
 	return x.engine
 }
 
-// Start, Plan and Info are those of the engine in force.
+// Start is the engine's in force.
 func (x *session) Start(ctx context.Context, r generate.Request) (*generate.Stream, error) {
 	return x.current().Start(ctx, r)
 }
@@ -51,6 +51,11 @@ func (x *session) Start(ctx context.Context, r generate.Request) (*generate.Stre
 // Plan is the engine's.
 func (x *session) Plan(ctx context.Context, r generate.Request) (generate.Plan, error) {
 	return x.current().Plan(ctx, r)
+}
+
+// Explain is the engine's.
+func (x *session) Explain(ctx context.Context, q generate.Inquiry) (generate.Explanation, error) {
+	return x.current().Explain(ctx, q)
 }
 
 // Info is the engine's.
