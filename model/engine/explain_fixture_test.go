@@ -4,11 +4,14 @@ import (
 	"errors"
 	"io"
 	"math"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"peregrine/model/engine"
 	"peregrine/model/generate"
+	"peregrine/model/tokenizer"
 )
 
 // TestExplainShowsWhatTheSamplerSaw compares the candidates that were reported while a tiny model wrote with those that are
@@ -64,6 +67,52 @@ func TestExplainShowsWhatTheSamplerSaw(t *testing.T) {
 			}
 			if !slices.ContainsFunc(x.Choices, func(c generate.Choice) bool { return c.ID == reply.TokenIDs[at] && c.Chance > 0 }) {
 				t.Errorf("token %d: the choices %+v lack the token that was drawn", at, x.Choices)
+			}
+		}
+	}
+}
+
+// TestContinueFromAnotherTokenIsWhatTheTokenizerDecodes goes on from each candidate of a reply with characters of several
+// tokens; what is shown must be what the ids decode to as a whole.
+func TestContinueFromAnotherTokenIsWhatTheTokenizerDecodes(t *testing.T) {
+	e := openEngine(t, engine.Options{})
+	tok, err := tokenizer.FromFile(filepath.Join(fixture, "tokenizer.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = tok.Close() })
+	text := "ab 漢字 😀é!"
+	r := generate.Request{Messages: []generate.Message{{Role: generate.User, Content: "Say " + text}}}
+	first, err := e.Explain(t.Context(), generate.Inquiry{Request: r, Text: text, Candidates: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !first.Encoded || strings.Join(first.Pieces, "") != text {
+		t.Fatalf("got pieces %q, want those of the encoded text", first.Pieces)
+	}
+	r.Continue = first.IDs
+	for at := range first.IDs {
+		x, err := e.Explain(t.Context(), generate.Inquiry{Request: r, Text: text, At: at, Candidates: 4})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range x.Choices {
+			if c.Ends {
+				continue
+			}
+			branch := r
+			branch.Continue = append(slices.Clone(x.IDs[:at]), c.ID)
+			branch.MaxTokens = 4
+			rest := answer(t, e, branch)
+			ids := append(branch.Continue, rest.TokenIDs...)
+			want, err := tok.Decode(ids, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			shown := strings.Join(x.Pieces[:at], "") + c.Piece + rest.Text
+			open := strings.TrimSuffix(want, "\uFFFD") // a reply that was cut leaves an open character out
+			if shown != want && shown != open {
+				t.Errorf("token %d, candidate %q: shows %q, the ids decode to %q", at, c.Text, shown, want)
 			}
 		}
 	}
