@@ -75,6 +75,12 @@ func (m *Model) show(path []history.Message) {
 	for same < len(path) && same < len(m.chat.path) && path[same].ID == m.chat.path[same].ID {
 		same++
 	}
+	if same < len(m.chat.path) {
+		if m.chat.ends == nil {
+			m.chat.ends = map[string]string{}
+		}
+		m.chat.ends[m.chat.path[same].ID] = m.chat.path[len(m.chat.path)-1].ID
+	}
 	var more []*item
 	for _, msg := range path[same:] {
 		more = append(more, newMessage(msg))
@@ -135,10 +141,15 @@ func (m *Model) version(i, steps int) tea.Cmd {
 	return nil
 }
 
-// goTo shows the branch that a message is on, down to its newest end.
+// goTo shows the branch that a message is on, down to where it was read before, or else to its newest end.
 func (m *Model) goTo(c *history.Conversation, id string) tea.Cmd {
-	tip := c.Tip(id)
-	m.show(c.Path(tip))
+	tip := m.chat.ends[id]
+	path := c.Path(tip)
+	if !slices.ContainsFunc(path, func(msg history.Message) bool { return msg.ID == id }) {
+		tip = c.Tip(id)
+		path = c.Path(tip)
+	}
+	m.show(path)
 	m.tell(levelInfo, "version "+versionOf(c, id))
 	return tea.Batch(m.setLeaf(tip), m.measure())
 }

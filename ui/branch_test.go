@@ -129,6 +129,33 @@ func TestAnyReplyIsRegenerated(t *testing.T) {
 	b.wantSpoken("ask one | reply one | ask two | another two")
 }
 
+func TestAVersionIsReadOnWhereItWasLeft(t *testing.T) {
+	b := told(t)
+	b.gen.says("newer three")
+	b.keys("/regenerate", "enter")
+	b.ended()
+	b.keys("/version left", "enter") // the older of two replies at the end
+	b.wantSpoken(threeTurns)
+	b.gen.says("another one")
+	b.keys("/regenerate 3", "enter")
+	b.ended()
+	b.wantSpoken("ask one | another one")
+	b.keys("/version left", "enter")
+	b.wantSpoken(threeTurns)
+	b.keys("/version right", "enter")
+	b.wantSpoken(strings.TrimSuffix(threeTurns, "reply three") + "newer three")
+}
+
+func TestCtrlCLeavesAnEditBeforeAnythingElse(t *testing.T) {
+	b := told(t)
+	b.keys("draft", "shift+tab", "up", "e", "ctrl+c")
+	b.wantScreen("❯ draft", "not edited")
+	b.gen.says("fine")
+	b.keys("ctrl+c")
+	b.say("a new message")
+	b.wantSpoken(threeTurns + " | a new message | fine")
+}
+
 func TestARegenerationWithoutAWordShowsTheBranchFromBefore(t *testing.T) {
 	b := told(t)
 	b.gen.drip()

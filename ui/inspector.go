@@ -42,8 +42,8 @@ type explainedMsg struct {
 	err         error
 }
 
-// candidates is how many tokens are shown for a place.
-const candidates = 10
+// shownChoices is how many tokens are shown for a place.
+const shownChoices = 10
 
 // inspect opens the inspector on message i of the branch, a reply.
 func (m *Model) inspect(i int) tea.Cmd {
@@ -65,7 +65,7 @@ func (m *Model) inspect(i int) tea.Cmd {
 	if !x.borrow {
 		r.Sampling = *reply.Sampling
 	}
-	x.inquiry = generate.Inquiry{Request: r, Text: reply.Content, Candidates: candidates}
+	x.inquiry = generate.Inquiry{Request: r, Text: reply.Content, Candidates: shownChoices}
 	m.overlay = x
 	return x.ask(m)
 }
@@ -132,8 +132,8 @@ func (x *inspector) stand(choices []generate.Choice) {
 	x.row = max(slices.IndexFunc(choices, func(c generate.Choice) bool { return c.ID == id }), 0)
 }
 
-// page is how many tokens the keys that turn pages go over.
-const page = 10
+// tokenPage is how many tokens the keys that turn pages go over.
+const tokenPage = 10
 
 func (x *inspector) press(m *Model, key tea.KeyPressMsg) tea.Cmd {
 	switch a := m.keys.find(key, inInspector, inList, inChat); a {
@@ -142,9 +142,9 @@ func (x *inspector) press(m *Model, key tea.KeyPressMsg) tea.Cmd {
 	case actTokenOn:
 		return x.walk(m, x.inquiry.At+1)
 	case actPageUp:
-		return x.walk(m, x.inquiry.At-page)
+		return x.walk(m, x.inquiry.At-tokenPage)
 	case actPageDown:
-		return x.walk(m, x.inquiry.At+page)
+		return x.walk(m, x.inquiry.At+tokenPage)
 	case actTokenFirst, actTop:
 		return x.walk(m, 0)
 	case actTokenLast, actBottom:

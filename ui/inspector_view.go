@@ -31,7 +31,7 @@ func (x *inspector) view(m *Model, width, height int) ([]string, *tea.Cursor) {
 		lines = append(lines, "")
 		over += 3
 	}
-	text := max(height-over-candidates-1, min(3, height-over-3), 0)
+	text := max(height-over-shownChoices-1, min(3, height-over-3), 0)
 	lines = append(lines, x.text(m, room, text)...)
 	if spread {
 		lines = append(lines, "")
@@ -180,7 +180,7 @@ func (x *inspector) table(m *Model, width, rows int) []string {
 		return []string{t.muted("computing …")}
 	}
 	token := min(max(width/3, leastToken), mostToken)
-	head := pad("", markWidth, t.cells) + pad("token", token, t.cells) + fmt.Sprintf("%*s%*s", percentWidth, "model", percentWidth+1, "drawn")
+	head := filled("", markWidth, t.cells) + filled("token", token, t.cells) + fmt.Sprintf("%*s%*s", percentWidth, "model", percentWidth+1, "drawn")
 	lines := []string{t.muted(t.cells.Truncate(head, width, ""))}
 	first := max(min(x.row-rows/2, len(choices)-rows), 0)
 	for i := first; i < min(first+rows, len(choices)); i++ {
@@ -199,8 +199,8 @@ func (x *inspector) choiceLine(t *theme, c generate.Choice, selected bool, token
 	if c.ID == x.ids[x.inquiry.At] {
 		stands = t.accent("●")
 	}
-	name := pad(t.cells.Truncate(choiceName(c), token-1, "…"), token, t.cells)
-	drawn := percent(c.Chance)
+	name := filled(t.cells.Truncate(choiceName(c), token-1, "…"), token, t.cells)
+	drawn := probability(c.Chance)
 	if !c.Kept {
 		drawn = "cut"
 		if c.Cut != generate.FilterNone {
@@ -210,7 +210,7 @@ func (x *inspector) choiceLine(t *theme, c generate.Choice, selected bool, token
 			drawn = "greedy"
 		}
 	}
-	numbers := fmt.Sprintf("%*s%*s ", percentWidth, percent(c.Prob), percentWidth+1, t.cells.Truncate(drawn, percentWidth, "…"))
+	numbers := fmt.Sprintf("%*s%*s ", percentWidth, probability(c.Prob), percentWidth+1, t.cells.Truncate(drawn, percentWidth, "…"))
 	room := width - markWidth - token - 2*percentWidth - 2
 	switch {
 	case selected:
@@ -219,13 +219,13 @@ func (x *inspector) choiceLine(t *theme, c generate.Choice, selected bool, token
 		name, numbers = t.muted(name), t.muted(numbers)
 	}
 	rank := ""
-	if c.Rank > candidates {
+	if c.Rank > shownChoices {
 		rank = "rank " + thousands(c.Rank)
 	}
 	if rank != "" && room >= t.cells.StringWidth(rank) {
 		return mark + stands + " " + name + numbers + t.muted(rank)
 	}
-	return mark + stands + " " + name + numbers + chart(t, c, room)
+	return mark + stands + " " + name + numbers + probBar(t, c, room)
 }
 
 // choiceName writes a token so that its spaces and line ends are seen.
@@ -240,8 +240,8 @@ func choiceName(c generate.Choice) string {
 	return escape.Line(strings.NewReplacer(" ", "␣", "\n", "↵", "\t", "⇥").Replace(text))
 }
 
-// chart draws a probability as a bar: full blocks for what was kept, shaded ones for what was cut off.
-func chart(t *theme, c generate.Choice, width int) string {
+// probBar draws a probability as a bar: full blocks for what was kept, shaded ones for what was cut off.
+func probBar(t *theme, c generate.Choice, width int) string {
 	if width <= 0 {
 		return ""
 	}
@@ -256,8 +256,8 @@ func chart(t *theme, c generate.Choice, width int) string {
 	return t.accent(bar)
 }
 
-// percent writes a probability in at most percentWidth cells.
-func percent(p float64) string {
+// probability writes a probability in at most percentWidth cells.
+func probability(p float64) string {
 	switch {
 	case p >= 0.01 || p == 0:
 		return fmt.Sprintf("%.1f %%", 100*p)
@@ -267,7 +267,7 @@ func percent(p float64) string {
 	return "<0.01 %"
 }
 
-// pad fills a text up to so many cells.
-func pad(s string, width int, c cells.Method) string {
+// filled fills a text up to so many cells.
+func filled(s string, width int, c cells.Method) string {
 	return s + strings.Repeat(" ", max(width-c.StringWidth(s), 0))
 }

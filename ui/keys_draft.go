@@ -87,6 +87,8 @@ func (m *Model) interruptKey(tea.KeyPressMsg) tea.Cmd {
 	armed := m.armed
 	m.armed = true
 	switch {
+	case m.leaveRevision():
+		m.tell(levelInfo, "not edited")
 	case !m.composer.empty():
 		m.composer.keep()
 		m.closePalette() // what it had put aside is no part of the command that is given up

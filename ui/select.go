@@ -10,8 +10,8 @@ import (
 	"peregrine/ui/cells"
 )
 
-// bar is an overlay that takes the composer's place and leaves the conversation in sight.
-type bar interface {
+// inlay is an overlay that takes the composer's place and leaves the conversation in sight.
+type inlay interface {
 	overlay
 	inline()
 }

@@ -31,6 +31,7 @@ type session struct {
 	undo     tea.Cmd // brings back what was deleted last: the conversation before this one, or a branch of it
 	busy     bool    // the tree is being changed on disk: nothing may be said until it is known how
 	revising revision
+	ends     map[string]string // where the branch ended that was read below a version, by the version's id
 }
 
 // unsaved reports whether something waits for the disk, or has nowhere to go.

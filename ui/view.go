@@ -25,7 +25,7 @@ func (m *Model) layout() {
 // below returns how many lines stand below the transcript and the palette.
 func (m *Model) below() int {
 	n := m.composer.rows()
-	if _, ok := m.overlay.(bar); ok {
+	if _, ok := m.overlay.(inlay); ok {
 		n = 1
 	}
 	if m.size.height > 1 {
@@ -78,7 +78,7 @@ func (m *Model) View() tea.View {
 // screen returns the lines of the screen and where the cursor is.
 func (m *Model) screen(w, h int) ([]string, *tea.Cursor) {
 	var lines []string
-	p, asking := m.overlay.(bar)
+	p, asking := m.overlay.(inlay)
 	if m.overlay != nil && !asking {
 		room := h
 		if h > 1 {
@@ -122,7 +122,7 @@ func (m *Model) screen(w, h int) ([]string, *tea.Cursor) {
 
 // lastLine is the status line. Where nothing else has room for it, a notice takes its place.
 func (m *Model) lastLine(w int) string {
-	_, asking := m.overlay.(bar)
+	_, asking := m.overlay.(inlay)
 	covered := m.size.tight() || m.overlay != nil && !asking
 	if covered && m.notice.text != "" {
 		return m.theme.say(m.notice.level, m.theme.cells.Truncate(m.notice.text, w, "…"))
