@@ -33,5 +33,10 @@
 // Lines in the middle that are no JSON stay where they are and are reported in Warnings. A file is repaired and written only
 // under its lock, which ends with the process; everyone else reads.
 //
+// # What is typed
+//
+// Beside the conversations lie the drafts, a file each in the folder "drafts", and "inputs", a line for each text that was
+// typed: see Draft and Store.AddInput. Neither has the name of a conversation, so that no list takes it for one.
+//
 // Prompts, models and the screen are none of this package's business: token ids are numbers to it.
 package history
