@@ -191,7 +191,9 @@ func (m *Model) revise(i int) tea.Cmd {
 	}
 	m.leaveRevision()
 	m.chat.revising = revision{id: m.chat.path[i].ID, draft: !m.composer.empty()}
-	m.composer.keep()
+	if !m.composer.empty() {
+		m.composer.keep()
+	}
 	text := m.chat.path[i].Content
 	if text != "" && text[0] == '/' {
 		text = "/" + text // a message, not a command

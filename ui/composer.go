@@ -16,16 +16,19 @@ const promptWidth = 2
 // composer is where one types: the draft, and how it is shown.
 type composer struct {
 	*editor
-	kept   []*editor // drafts that were cleared, the last at the end
-	known  []*paste  // large pastes since the last message
-	theme  *theme
-	hint   string // what the empty field says
-	width  int
-	most   int // rows that it may have
-	top    int // the first row in sight
-	wish   int // the column that going up and down keeps; -1: the cursor's
-	layout []row
-	drawn  []string // as it was drawn last; nil when it has changed
+	inputs
+	kept    []*editor // drafts that were cleared, the last at the end
+	given   *editor   // the one that the last key has cleared; nil: none
+	sending []unit    // a message that is not saved yet
+	known   []*paste  // large pastes since the last message
+	theme   *theme
+	hint    string // what the empty field says
+	width   int
+	most    int // rows that it may have
+	top     int // the first row in sight
+	wish    int // the column that going up and down keeps; -1: the cursor's
+	layout  []row
+	drawn   []string // as it was drawn last; nil when it has changed
 }
 
 func newComposer(t *theme) composer {
@@ -63,10 +66,6 @@ func (c *composer) press(key tea.KeyPressMsg) (tea.Cmd, []*paste) {
 	c.wish = -1
 	switch name {
 	case "up", "ctrl+p", "shift+up":
-		if c.empty() {
-			c.recall()
-			return nil, nil
-		}
 		c.climb(-1, wish, strings.HasPrefix(name, "shift"))
 	case "down", "ctrl+n", "shift+down":
 		c.climb(1, wish, strings.HasPrefix(name, "shift"))
@@ -106,13 +105,17 @@ func (c *composer) paste(text string) {
 		c.write(units(text, true)...)
 		return
 	}
+	c.write(c.fold(text))
+}
+
+// fold returns the mark of a large paste, the same for the same text.
+func (c *composer) fold(text string) unit {
 	at := slices.IndexFunc(c.known, func(p *paste) bool { return p.text == text })
 	if at < 0 {
 		at = len(c.known)
 		c.known = append(c.known, newPaste(text, at+1))
 	}
-	p := c.known[at]
-	c.write(unit{text: p.text, paste: p, pasted: true})
+	return unit{text: text, paste: c.known[at], pasted: true}
 }
 
 // newline starts a new line at the cursor.
@@ -148,15 +151,26 @@ func (c *composer) put(e *editor) {
 	c.changed()
 }
 
+// putBefore shows a draft that was taken, with what stands in the field on a line behind it.
+func (c *composer) putBefore(e *editor) {
+	since := c.take()
+	if c.put(e); len(since.text) > 0 {
+		c.toEnd()
+		c.write(append([]unit{{text: "\n"}}, since.text...)...)
+		c.changed()
+	}
+}
+
 // maxKept is how many cleared drafts can be had again.
 const maxKept = 100
 
-// keep clears the field; recall brings back what stood there.
-func (c *composer) keep() {
-	if !c.empty() {
-		c.kept = append(c.kept, c.take())
-		c.kept = c.kept[max(len(c.kept)-maxKept, 0):]
-	}
+// keep clears the field and returns what stood there; recall brings it back.
+func (c *composer) keep() *editor {
+	e := c.take()
+	c.typed(e.text)
+	c.kept = append(c.kept, e)
+	c.kept = c.kept[max(len(c.kept)-maxKept, 0):]
+	return e
 }
 
 // recall brings back the draft that was cleared last, and reports whether there is one.
@@ -182,10 +196,17 @@ func (c *composer) redoEdit() bool {
 	return c.redo()
 }
 
-// sent notes that the draft has become a message: pastes are counted anew.
+// sent notes that the draft has become a message: pastes are counted anew. A draft that waited behind it comes back.
 func (c *composer) sent() *editor {
 	c.known = nil
-	return c.take()
+	e := c.take()
+	c.typed(e.text)
+	c.sending = e.text
+	if w := c.walk; w != nil {
+		c.walk = nil
+		c.put(w.draft)
+	}
+	return e
 }
 
 // rowsOf returns the rows of the draft.

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,10 +16,18 @@ import (
 
 // open opens another conversation with what get returns. The present one is closed afterwards.
 func (m *Model) open(get func() (*history.File, error)) tea.Cmd {
-	return func() tea.Msg {
-		f, err := get()
-		return openedMsg{file: f, err: err}
+	store := m.opt.Store
+	return func() tea.Msg { return opened(store, get) }
+}
+
+// opened opens a conversation and finds what was left of its draft.
+func opened(store Store, get func() (*history.File, error)) openedMsg {
+	f, err := get()
+	msg := openedMsg{file: f, err: err}
+	if err == nil && store != nil {
+		msg.draft.place, msg.draft.text, msg.draft.err = store.Draft(f.Path())
 	}
+	return msg
 }
 
 // openFile opens a file anywhere on disk, whether conversations are kept or not.
@@ -38,18 +47,18 @@ func (m *Model) openAtStart() tea.Cmd {
 		return m.openFile(m.opt.Open)
 	case store == nil:
 		return nil
+	case !m.opt.Resume && m.opt.Name == "":
+		return m.findDraft()
 	case m.opt.Name != "":
 		return m.open(func() (*history.File, error) { return store.OpenID(m.opt.Name) })
-	case m.opt.Resume:
-		return m.open(func() (*history.File, error) {
-			path, err := store.Latest()
-			if err != nil {
-				return nil, err
-			}
-			return store.Open(path)
-		})
 	}
-	return nil
+	return m.open(func() (*history.File, error) {
+		path, err := store.Latest()
+		if err != nil {
+			return nil, err
+		}
+		return store.Open(path)
+	})
 }
 
 // handle shows a conversation that was opened.
@@ -57,13 +66,16 @@ func (msg openedMsg) handle(m *Model) tea.Cmd {
 	if msg.err != nil {
 		m.transcript.add(newNotice(levelBad, msg.err.Error()))
 		m.transcript.toEnd()
+		if m.chat.draft.place == nil && m.chat.file == nil {
+			return m.findDraft() // at the start; else it is found already
+		}
 		return nil
 	}
 	if m.chat.file != nil && samePath(m.chat.file.Path(), msg.file.Path()) {
 		m.tell(levelInfo, "this conversation is open already")
-		return closeFile(msg.file)
+		return tea.Batch(closeFile(msg.file), closeDraft(msg.draft.place))
 	}
-	leave := m.leave()
+	leave := m.leave(msg.moves || m.draftMoves(msg.draft.text))
 	c := msg.file.Conversation()
 	m.chat = session{
 		keep: &keeper{store: m.opt.Store, file: msg.file}, leaving: m.chat.leaving, file: msg.file, path: c.Path(c.Leaf()), name: c.Header.Name, readOnly: msg.file.ReadOnly(),
@@ -89,6 +101,7 @@ func (msg openedMsg) handle(m *Model) tea.Cmd {
 	}
 	m.transcript.reset(items)
 	m.meters = meters{limit: m.meters.limit}
+	m.restoreDraft(msg.draft.place, msg.draft.text, msg.draft.err)
 	if msg.said != "" {
 		m.tell(levelInfo, msg.said)
 	}
@@ -102,13 +115,23 @@ func samePath(a, b string) bool {
 	return errX == nil && errY == nil && x == y
 }
 
-// leave ends what goes on in the conversation and saves it to its file.
-func (m *Model) leave() tea.Cmd {
+// leave ends what goes on in the conversation and saves it to its file, and the draft beside it, unless that moves to the
+// conversation that is shown next.
+func (m *Model) leave(draftMoves bool) tea.Cmd {
 	save, leaving := m.parting(), m.chat.leaving
+	text, moving := m.unsent(), m.draftEditor()
+	if draftMoves {
+		text.text = nil
+	} else {
+		moving = nil
+	}
+	saveDraft := m.partDraft(text)
+	m.leaveComposer(moving)
 	leaving.Add(1)
 	return func() tea.Msg {
 		defer leaving.Done()
-		if err := save(); err != nil {
+		err := save()
+		if err = errors.Join(err, saveDraft(err == nil)); err != nil {
 			return noticeMsg{levelBad, err.Error()}
 		}
 		return nil
@@ -157,9 +180,9 @@ func closeFile(file *history.File) tea.Cmd {
 
 // fresh starts a new conversation.
 func (m *Model) fresh() tea.Cmd {
-	leave := m.leave()
+	leave := m.leave(m.draftMoves(history.Text{}))
 	m.blank()
-	return leave
+	return tea.Batch(leave, m.findDraft())
 }
 
 // blank shows a conversation in which nothing was said. What was there must have been taken care of.
@@ -198,24 +221,32 @@ func part(l *history.Listing, n int) listedMsg {
 func (m *Model) remove(path string) tea.Cmd {
 	store := m.opt.Store
 	release := func() error { return nil }
+	var find tea.Cmd
 	if m.chat.file != nil && m.chat.file.Path() == path {
-		keep, t := m.chat.keep, m.turn
+		keep, t, place := m.chat.keep, m.turn, m.chat.draft.place
 		m.turn = nil
+		m.leaveComposer(m.draftEditor())
 		m.blank()
+		find = m.findDraft()
 		release = func() error {
 			if t != nil {
 				t.settle()
 			}
-			return keep.discard()
+			var err error
+			if place != nil { // what is typed goes along
+				_ = place.Set(unsent{}.kept) // Close says what is wrong
+				err = place.Close()
+			}
+			return errors.Join(keep.discard(), err)
 		}
 	}
-	return func() tea.Msg {
+	return tea.Batch(find, func() tea.Msg {
 		if err := release(); err != nil {
 			return deletedMsg{path: path, err: err}
 		}
 		undo, err := store.Delete(path)
 		return deletedMsg{path, undo, err}
-	}
+	})
 }
 
 // rename names a conversation, the open one or another.
@@ -234,7 +265,7 @@ func (m *Model) rename(path, name string) tea.Cmd {
 
 // copyTo writes a copy of the conversation. From a read-only one the chat goes on in the copy.
 func (m *Model) copyTo(path string) tea.Cmd {
-	file, move := m.chat.file, m.chat.readOnly != ""
+	file, store, move := m.chat.file, m.opt.Store, m.chat.readOnly != ""
 	path = expandHome(path)
 	if file == nil {
 		return m.saveAt(path)
@@ -247,8 +278,9 @@ func (m *Model) copyTo(path string) tea.Cmd {
 		if !move {
 			return noticeMsg{levelInfo, said}
 		}
-		f, err := history.Open(path)
-		return openedMsg{file: f, err: err, said: "this is the copy " + escape.Line(path)}
+		msg := opened(store, func() (*history.File, error) { return history.Open(path) })
+		msg.said, msg.moves = "this is the copy "+escape.Line(path), true
+		return msg
 	}
 }
 

@@ -3,7 +3,8 @@
 // There is one Bubble Tea model, [Model]. What it consists of (composer, transcript, session, turn …) are plain structs with
 // methods; Update only routes a message to one of them, View only reads. Whatever waits or touches a disk is a command:
 // reading the reply's stream, appending to the conversation's file, listing conversations. Two exceptions are allowed in
-// Update because they never wait: history's Partial, which only notes the reply so far, and generate's Tune and Cancel.
+// Update because they never wait: history's Partial and Set, which only note the reply and the draft so far, and generate's
+// Tune and Cancel.
 //
 // What a key does and what a slash command does are two tables, keys.go and commands.go, joined from one a topic in the files
 // that begin with keys_ and commands_; help and palette are printed from them. A message of our own says itself what it does,

@@ -38,7 +38,7 @@ type binding struct {
 // keyTable joins the tables of the topics, in the order of the help. None of the chat's default keys is one that the text
 // field, tmux, screen or Zellij uses; see the test.
 func keyTable() []binding {
-	return slices.Concat(draftKeys(), samplingKeys(), windowKeys(), scrollKeys(), branchKeys(), listKeys(), pickerKeys(), messageKeys(), inspectorKeys())
+	return slices.Concat(draftKeys(), inputKeys(), samplingKeys(), windowKeys(), scrollKeys(), branchKeys(), listKeys(), pickerKeys(), messageKeys(), inspectorKeys())
 }
 
 // keymap finds actions by key.

@@ -87,12 +87,15 @@ func (m *Model) interruptKey(tea.KeyPressMsg) tea.Cmd {
 	armed := m.armed
 	m.armed = true
 	switch {
+	case m.composer.walk != nil:
+		m.walkBack()
 	case m.leaveRevision():
 		m.tell(levelInfo, "not edited")
 	case !m.composer.empty():
-		m.composer.keep()
+		given := m.composer.keep()
 		m.closePalette() // what it had put aside is no part of the command that is given up
 		if m.composer.empty() {
+			m.composer.given = given // until another key: to quit with this one loses no draft
 			m.tell(levelInfo, "up brings the draft back")
 		}
 	case m.turn != nil && !m.turn.stopped:

@@ -40,6 +40,7 @@ func New(opt Options) *Model {
 	keys, problems := newKeymap(opt.Keys)
 	m := &Model{opt: opt, keys: keys, theme: newTheme(opt.Theme), sampling: newSampling(opt.Sampling), transcript: newTranscript()}
 	m.composer = newComposer(&m.theme)
+	m.composer.log = &inputLog{store: opt.Store}
 	m.chat = session{keep: &keeper{store: opt.Store}, leaving: &sync.WaitGroup{}, system: opt.System, template: opt.Template, limit: opt.MaxTokens}
 	m.info = opt.Generator.Info()
 	if m.info.Ready {
@@ -60,7 +61,7 @@ const pollEvery = 100 * time.Millisecond
 
 // Init starts what goes on in the background.
 func (m *Model) Init() tea.Cmd {
-	cmds := []tea.Cmd{m.look(0), m.openAtStart()}
+	cmds := []tea.Cmd{m.look(0), m.openAtStart(), m.readInputs()}
 	if m.theme.choice == "auto" {
 		cmds = append(cmds, tea.RequestBackgroundColor)
 	}

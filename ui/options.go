@@ -28,6 +28,10 @@ type Store interface {
 	Listing() (*history.Listing, error)
 	Rename(path, name string) error
 	Delete(path string) (undo func() error, err error)
+	Draft(conversation string) (*history.Draft, history.Text, error)
+	NewDraft(conversation string) *history.Draft
+	Inputs() ([]history.Text, error)
+	AddInput(texts ...history.Text) error
 }
 
 // Options are the choices of a chat. Generator is needed, everything else has a useful zero.

@@ -19,6 +19,12 @@ type overlay interface {
 	view(m *Model, width, height int) ([]string, *tea.Cursor)
 }
 
+// inline is an overlay in the place of the composer: the conversation stays in sight above it.
+type inline interface {
+	overlay
+	rows(m *Model) int
+}
+
 // pager shows text to read.
 type pager struct {
 	title  string
@@ -242,6 +248,8 @@ func (p *prompt) replace() {
 		p.field.set("")
 	}
 }
+
+func (p *prompt) rows(*Model) int { return 1 }
 
 func (p *prompt) wheel(m *Model, lines int) { m.transcript.scroll(lines, &m.theme) }
 

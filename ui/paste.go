@@ -36,11 +36,15 @@ func large(text string) bool {
 
 // newPaste returns the paste with a number.
 func newPaste(text string, number int) *paste {
-	size := plural(strings.Count(text, "\n")+1, "line")
+	return &paste{text: text, name: fmt.Sprintf("paste %d: %s", number, pasteSize(text))}
+}
+
+// pasteSize says how large a pasted text is.
+func pasteSize(text string) string {
 	if !strings.Contains(text, "\n") {
-		size = plural(utf8.RuneCountInString(text), "character")
+		return plural(utf8.RuneCountInString(text), "character")
 	}
-	return &paste{text: text, name: fmt.Sprintf("paste %d: %s", number, size)}
+	return plural(strings.Count(text, "\n")+1, "line")
 }
 
 // readClipboard pastes from the clipboard of the machine that the program runs on.

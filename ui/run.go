@@ -31,7 +31,11 @@ func Run(ctx context.Context, opt Options, more ...tea.ProgramOption) error {
 
 // close ends the reply that is being written, saves it and closes the conversation.
 func (m *Model) close() error {
-	keep, err := m.chat.keep, m.parting()()
+	saveDraft, keep, err := m.partDraft(m.unsent()), m.chat.keep, m.parting()()
+	draftErr := saveDraft(err == nil)
+	if err := m.composer.log.flush(); err != nil {
+		m.opt.Log.Error("inputs", "error", err)
+	}
 	left := make(chan struct{})
 	go func() {
 		m.chat.leaving.Wait()
@@ -41,12 +45,15 @@ func (m *Model) close() error {
 	case <-left:
 	case <-time.After(settleWithin): // a disk that hangs
 	}
+	if draftErr != nil {
+		draftErr = fmt.Errorf("the draft is not saved: %w", draftErr)
+	}
 	if err != nil {
 		where := ""
 		if file := keep.current(); file != nil {
 			where = file.Path() + ": "
 		}
-		return fmt.Errorf("the end of the conversation is not saved: %s%s", where, reason(err)) // nobody will try again
+		err = fmt.Errorf("the end of the conversation is not saved: %s%s", where, reason(err)) // nobody will try again
 	}
-	return nil
+	return errors.Join(err, draftErr)
 }

@@ -10,15 +10,6 @@ import (
 	"peregrine/ui/cells"
 )
 
-// inlay is an overlay that takes the composer's place and leaves the conversation in sight.
-type inlay interface {
-	overlay
-	inline()
-}
-
-func (p *prompt) inline()   {}
-func (s *selector) inline() {}
-
 // selector lets the user choose a message of the branch and do something with it.
 type selector struct {
 	id string // of the message
@@ -137,6 +128,8 @@ func (s *selector) inspect(m *Model) tea.Cmd {
 func (s *selector) wheel(m *Model, lines int) { m.transcript.scroll(lines, &m.theme) }
 
 func (s *selector) paste(string) {}
+
+func (s *selector) rows(*Model) int { return 1 }
 
 // view says which message is chosen and what can be done with it.
 func (s *selector) view(m *Model, width, _ int) ([]string, *tea.Cursor) {

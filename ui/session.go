@@ -20,6 +20,7 @@ type session struct {
 	keep     *keeper
 	leaving  *sync.WaitGroup // conversations that are still being saved and closed; every session has the same one
 	file     *history.File   // nil until the first message is saved
+	draft    draft
 	path     []history.Message
 	name     string
 	readOnly string // why nothing can be written
@@ -95,9 +96,11 @@ type (
 		said string // what to say when it worked
 	}
 	openedMsg struct {
-		file *history.File
-		err  error
-		said string
+		file  *history.File
+		err   error
+		said  string
+		draft draftMsg // its place, and what was left there
+		moves bool     // what is typed goes along
 	}
 	listedMsg struct {
 		listing *history.Listing
@@ -159,7 +162,9 @@ func (msg savedMsg) handle(m *Model) tea.Cmd {
 		return nil
 	}
 	if m.chat.file == nil {
-		m.chat.file = msg.keep.current()
+		if m.chat.file = msg.keep.current(); m.chat.file != nil && m.chat.draft.place != nil {
+			m.chat.draft.place.Belong(m.chat.file.Path())
+		}
 	}
 	was := m.chat.lost
 	m.chat.lost = msg.err
@@ -171,7 +176,7 @@ func (msg savedMsg) handle(m *Model) tea.Cmd {
 		if msg.said != "" {
 			m.tell(levelInfo, msg.said)
 		}
-		return nil
+		return m.sentIsSafe()
 	}
 	m.opt.Log.Error("save", "error", msg.err)
 	if errors.Is(msg.err, history.ErrReadOnly) && m.chat.file != nil {

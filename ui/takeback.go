@@ -14,13 +14,7 @@ func (m *Model) takeBack(t *turn) tea.Cmd {
 	n := len(m.chat.path) - 1
 	m.transcript.removeMessage(m.chat.path[n].ID)
 	m.chat.path = m.chat.path[:n:n]
-	since := m.composer.take()
-	m.composer.put(t.draft)
-	if len(since.text) > 0 {
-		m.composer.toEnd()
-		m.composer.write(append([]unit{{text: "\n"}}, since.text...)...)
-		m.composer.changed()
-	}
+	m.composer.putBefore(t.draft)
 	m.transcript.add(newNotice(levelBad, tooLong(m.meters, m.chat.system != "")))
 	m.transcript.toEnd()
 	m.meters.used = 0

@@ -11,6 +11,7 @@ import (
 // Update routes a message to what it is for.
 func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	cmd := m.route(msg)
+	cmd = tea.Batch(cmd, m.afterUpdate())
 	m.layout()
 	return m, cmd
 }
@@ -54,6 +55,9 @@ func (m *Model) route(msg tea.Msg) tea.Cmd {
 func (m *Model) press(key tea.KeyPressMsg) tea.Cmd {
 	armed := m.armed
 	m.notice, m.armed = notice{}, false
+	if m.keys.find(key, inChat) != actInterrupt {
+		m.composer.given = nil
+	}
 	if m.overlay != nil {
 		return m.overlay.press(m, key)
 	}
@@ -85,6 +89,9 @@ func (m *Model) edit(key tea.KeyPressMsg) tea.Cmd {
 	if key.Keystroke() == "ctrl+v" {
 		return readClipboard
 	}
+	if m.walks(key.Keystroke()) {
+		return nil
+	}
 	cmd, gone := m.composer.press(key)
 	m.sayErased(gone)
 	m.refresh()
@@ -93,7 +100,7 @@ func (m *Model) edit(key tea.KeyPressMsg) tea.Cmd {
 
 // paste puts pasted text where text goes.
 func (m *Model) paste(text string) {
-	m.notice, m.armed = notice{}, false
+	m.notice, m.armed, m.composer.given = notice{}, false, nil
 	if m.overlay != nil {
 		m.overlay.paste(text)
 		return

@@ -25,8 +25,8 @@ func (m *Model) layout() {
 // below returns how many lines stand below the transcript and the palette.
 func (m *Model) below() int {
 	n := m.composer.rows()
-	if _, ok := m.overlay.(inlay); ok {
-		n = 1
+	if p, ok := m.overlay.(inline); ok {
+		n = p.rows(m)
 	}
 	if m.size.height > 1 {
 		n++ // the status line
@@ -78,7 +78,7 @@ func (m *Model) View() tea.View {
 // screen returns the lines of the screen and where the cursor is.
 func (m *Model) screen(w, h int) ([]string, *tea.Cursor) {
 	var lines []string
-	p, asking := m.overlay.(inlay)
+	p, asking := m.overlay.(inline)
 	if m.overlay != nil && !asking {
 		room := h
 		if h > 1 {
@@ -106,7 +106,7 @@ func (m *Model) screen(w, h int) ([]string, *tea.Cursor) {
 	at := len(lines)
 	var cursor *tea.Cursor
 	if asking {
-		asked, c := p.view(m, w, 1)
+		asked, c := p.view(m, w, p.rows(m))
 		lines, cursor = append(lines, m.theme.cells.Clip(asked, w)...), c
 	} else {
 		lines, cursor = append(lines, m.theme.cells.Clip(m.composer.view(), w)...), m.composer.cursor()
@@ -122,7 +122,7 @@ func (m *Model) screen(w, h int) ([]string, *tea.Cursor) {
 
 // lastLine is the status line. Where nothing else has room for it, a notice takes its place.
 func (m *Model) lastLine(w int) string {
-	_, asking := m.overlay.(inlay)
+	_, asking := m.overlay.(inline)
 	covered := m.size.tight() || m.overlay != nil && !asking
 	if covered && m.notice.text != "" {
 		return m.theme.say(m.notice.level, m.theme.cells.Truncate(m.notice.text, w, "…"))

@@ -1,0 +1,14 @@
+package ui
+
+import tea "charm.land/bubbletea/v2"
+
+const (
+	actRecall action = "input_search"
+)
+
+// inputKeys are those about what was typed before, and about typing elsewhere.
+func inputKeys() []binding {
+	return []binding{
+		{inChat, actRecall, []string{"ctrl+r"}, "search what was typed before; up in the first line walks there", func(m *Model, _ tea.KeyPressMsg) tea.Cmd { return m.showRecall() }},
+	}
+}
