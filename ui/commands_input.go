@@ -6,6 +6,7 @@ import tea "charm.land/bubbletea/v2"
 func inputCommands() []command {
 	return []command{
 		{"recall", "[TEXT]", "search what was typed before", actRecall, (*Model).recallCommand, nil},
+		{"editor", "", "write the draft in $VISUAL or $EDITOR", actEditor, func(m *Model, _ string) tea.Cmd { return m.editElsewhere() }, nil},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -53,6 +54,23 @@ func (f *feed) take() []generate.Update {
 	u := f.updates
 	f.updates = nil
 	return u
+}
+
+// peek returns what was read since take was called last, and what can be read without waiting, and leaves it there.
+func (f *feed) peek() []generate.Update {
+	if !f.mu.TryLock() {
+		return nil // wait is reading: what it gets is seen the next time
+	}
+	defer f.mu.Unlock()
+	if !f.ended {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		if u, err := f.stream.Next(ctx); err == nil {
+			f.updates = append(f.updates, u)
+			f.ended = u.Result != nil
+		}
+	}
+	return slices.Clone(f.updates)
 }
 
 // wait returns the command that waits for the next piece of a stream.
