@@ -191,9 +191,30 @@ func BenchmarkPaste(b *testing.B) {
 		m.Update(tea.KeyPressMsg{Code: tea.KeyEnter})
 		m.View()
 		sent := time.Now()
-		if said, ok := m.chat.last(); !ok || strings.Count(said.Content, "\n") != 9999 {
+		if said, ok := m.chat.last(); !ok || strings.Count(said.Content, "\n") != 10_000 {
 			b.Fatal("the message is not what was pasted")
 		}
 		return []float64{measure.Milliseconds(pasted.Sub(start)), measure.Milliseconds(sent.Sub(pasted))}
+	})
+}
+
+// BenchmarkBracketedPaste measures 10,000 pasted lines from the terminal's first byte until their mark is on the screen: the
+// parser of the toolkit, Update, View and the drawing.
+func BenchmarkBracketedPaste(b *testing.B) {
+	text := strings.Repeat("a line of some text that is pasted\n", 10_000)
+	measure.Medians(b, []measure.Quantity{{Name: "paste_10000_lines_ms", Unit: "ms", Goal: "<= 100"}}, func() []float64 {
+		gen := newScript("")
+		term := startTerminal(b, Options{Generator: gen}, 120, 40)
+		term.wait("Write a message")
+		start := time.Now()
+		pasteInto(term, text)
+		term.wait("⟦paste 1: 10,001 lines⟧")
+		took := time.Since(start)
+		term.send(ctrlC, ctrlC)
+		term.ended()
+		if len(gen.requests) > 0 {
+			b.Fatal("the paste was sent")
+		}
+		return []float64{measure.Milliseconds(took)}
 	})
 }
