@@ -15,8 +15,20 @@ import (
 
 // revision is a message of the user's that is being written anew.
 type revision struct {
-	id    string // of the message; "": none
-	draft bool   // there was a draft, which comes back afterwards
+	id    string  // of the message; "": none
+	shown []unit  // its text as it stood in the field at first
+	draft *editor // the draft from before, which comes back afterwards; nil: none
+}
+
+// untouched reports whether text is that of the message as it was.
+func (r revision) untouched(text []unit) bool { return r.id != "" && same(r.shown, text) }
+
+// before returns the draft from before, an empty one where there was none.
+func (r revision) before() *editor {
+	if r.draft == nil {
+		return newEditor()
+	}
+	return r.draft
 }
 
 // Messages about branches.
@@ -190,9 +202,10 @@ func (m *Model) revise(i int) tea.Cmd {
 		return nil
 	}
 	m.leaveRevision()
-	m.chat.revising = revision{id: m.chat.path[i].ID, draft: !m.composer.empty()}
+	m.walkBack()
+	r := revision{id: m.chat.path[i].ID}
 	if !m.composer.empty() {
-		m.composer.keep()
+		r.draft = m.composer.keep()
 	}
 	text := m.chat.path[i].Content
 	if text != "" && text[0] == '/' {
@@ -203,6 +216,8 @@ func (m *Model) revise(i int) tea.Cmd {
 	} else {
 		m.composer.set(text)
 	}
+	r.shown = m.composer.text
+	m.chat.revising = r
 	m.refresh()
 	return nil
 }
@@ -213,34 +228,39 @@ const foldRevised = 64 << 10
 // leaveRevision gives up writing a message anew, and reports whether one was. What stands in the field can be had again, and
 // the draft from before comes back.
 func (m *Model) leaveRevision() bool {
-	r := m.chat.revising
-	if r.id == "" {
+	if m.chat.revising.id == "" {
 		return false
 	}
-	m.chat.revising = revision{}
-	text := m.composer.take()
-	if r.draft {
-		m.composer.recall()
-	}
-	if len(text.text) > 0 {
-		m.composer.kept = append(m.composer.kept, text)
-	}
+	m.walkBack()
+	m.endRevision()
 	m.refresh()
 	return true
 }
 
+// endRevision puts the draft from before a revision back into the field. What stands there can be had again.
+func (m *Model) endRevision() {
+	r, c := m.chat.revising, &m.composer
+	m.chat.revising = revision{}
+	text := c.take()
+	if r.draft != nil {
+		c.recall()
+	}
+	if len(text.text) > 0 {
+		if !same(text.text, r.shown) {
+			c.typed(text.text)
+		}
+		c.kept = append(c.kept, text)
+	}
+}
+
 // sayRevised sends what the user has made of an earlier message, as another version of it.
-func (m *Model) sayRevised(text string, draft *editor) tea.Cmd {
-	r := m.chat.revising
+func (m *Model) sayRevised(text string) tea.Cmd {
 	c, ok := m.tree()
 	if !ok {
-		m.composer.put(draft)
 		return nil
 	}
-	m.chat.revising = revision{}
-	if r.draft {
-		m.composer.recall()
-	}
+	r, draft := m.chat.revising, m.composer.sent()
+	m.endRevision()
 	msg, there := c.Message(r.id)
 	if !there { // deleted meanwhile
 		return m.say(text, draft)

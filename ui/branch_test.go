@@ -104,6 +104,47 @@ func TestLeavingAnEditBringsTheDraftBack(t *testing.T) {
 	}
 }
 
+func TestTheDraftBehindAnEditIsTheOneOnDisk(t *testing.T) {
+	b := told(t)
+	opt := b.m.opt
+	b.keys("my draft")
+	b.keys("shift+tab", "up", "e")
+	if got := textOf(b.m.unsent().text); got != "my draft" {
+		t.Errorf("of an edit without a change %q is kept, want the draft", got)
+	}
+	b.keys("!")
+	message := b.m.composer.message()
+	if got := textOf(b.m.unsent().text); got != message || got == "my draft" {
+		t.Errorf("of an edit %q is kept, want %q", got, message)
+	}
+	next := b.restart(opt)
+	next.wantDraft("")
+	next.keys("ctrl+r")
+	next.keys("my draft")
+	next.keys("enter")
+	next.wantScreen("❯ my draft")
+}
+
+func TestAWalkFromAnEditLosesNeitherText(t *testing.T) {
+	b := told(t)
+	b.keys("my draft")
+	b.keys("shift+tab", "up", "e")
+	b.keys(" half done")
+	half := b.m.composer.message()
+	b.keys("ctrl+r")
+	b.keys("enter")
+	if b.m.composer.walk == nil {
+		t.Fatal("the search does not show what was typed")
+	}
+	b.keys("enter")
+	b.idle()
+	b.wantDraft("my draft")
+	b.keys("ctrl+r")
+	b.keys("half done")
+	b.keys("enter")
+	b.wantScreen("❯ " + half)
+}
+
 func TestAnEditedMessageThatLooksLikeACommandIsOne(t *testing.T) {
 	b := newBench(t, Options{Store: openStore(t)})
 	b.say("//help me")

@@ -77,6 +77,8 @@ func (m *Model) draftEditor() *editor {
 		return c.given
 	case c.walk != nil:
 		return c.walk.draft
+	case m.chat.revising.untouched(c.text):
+		return m.chat.revising.before()
 	default:
 		return c.editor
 	}

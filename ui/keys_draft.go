@@ -138,7 +138,7 @@ func (m *Model) send() tea.Cmd {
 		text = text[1:]
 	}
 	if m.chat.revising.id != "" {
-		return m.sayRevised(text, m.composer.sent())
+		return m.sayRevised(text)
 	}
 	return m.say(text, m.composer.sent())
 }
