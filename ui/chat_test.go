@@ -199,24 +199,24 @@ func TestTypingReplacesTheValueOfAPrompt(t *testing.T) {
 func TestSamplingKeysStopAtTheEnds(t *testing.T) {
 	s := newSampling(&generate.Sampling{Temperature: 0.1, TopK: 2})
 	for range 5 {
-		s.warm(-1)
-		s.widen(false)
+		s.nudge(parameterOf("temp"), false)
+		s.nudge(parameterOf("top-k"), false)
 	}
 	if s.now.Temperature != 0 || s.now.TopK != 1 {
 		t.Errorf("got %+v, want 0 and 1", s.now)
 	}
 	for range 40 {
-		s.widen(true)
+		s.nudge(parameterOf("top-k"), true)
 	}
 	if s.now.TopK != 0 {
 		t.Errorf("got top-k %d, want 0: all", s.now.TopK)
 	}
-	s.widen(false)
+	s.nudge(parameterOf("top-k"), false)
 	if s.now.TopK != 1000 {
 		t.Errorf("got top-k %d, want 1000 below all", s.now.TopK)
 	}
 	if s = newSampling(&generate.Sampling{TopK: 45}); true {
-		s.widen(true)
+		s.nudge(parameterOf("top-k"), true)
 		if s.now.TopK != 50 {
 			t.Errorf("got top-k %d after 45, want 50", s.now.TopK)
 		}
@@ -225,7 +225,7 @@ func TestSamplingKeysStopAtTheEnds(t *testing.T) {
 
 func TestDefaultsLeaveWhatTheUserChose(t *testing.T) {
 	s := newSampling(nil)
-	s.widen(true)
+	s.nudge(parameterOf("top-k"), true)
 	s.defaults(generate.Sampling{Temperature: 0.2, TopK: 5, TopP: 0.9})
 	if s.now.TopK != 60 || s.now.Temperature != 0.2 || s.now.TopP != 0.9 {
 		t.Errorf("got %+v, want the model's but for top-k", s.now)

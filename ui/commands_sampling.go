@@ -3,21 +3,51 @@ package ui
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	tea "charm.land/bubbletea/v2"
 )
 
 // samplingCommands are those about the values with which tokens are chosen, and how many.
 func samplingCommands() []command {
-	table := []command{{"max-tokens", "[N]", "limit of a reply in tokens; 0: none", actNone, (*Model).limitCommand, nil}}
-	keys := map[string]action{"temp": actTemperature, "top-k": actTopK}
+	table := []command{
+		{"sampling", "", "all sampling values", actSampling, func(m *Model, _ string) tea.Cmd { m.showSampling(); return nil }, nil},
+		{"reset", "[VALUE]", "reset a sampling value, or all", actResetAll, (*Model).resetCommand, parameterNames},
+		{"max-tokens", "[N]", "limit of a reply in tokens; 0: none", actNone, (*Model).limitCommand, nil},
+	}
 	for _, p := range parameters() {
+		argument, zero := "[VALUE]", "0"
+		if p.name == "seed" {
+			argument, zero = "[N]", seedOff
+		}
 		table = append(table, command{
-			p.name, "[VALUE]", "set the " + p.label + "; 0: " + p.off, keys[p.name],
-			func(m *Model, argument string) tea.Cmd { return m.parameterCommand(p, argument) }, nil,
+			p.name, argument, "set the " + p.label + "; " + zero + ": " + p.off, p.action("set"),
+			func(m *Model, argument string) tea.Cmd { return m.parameterCommand(p, argument) },
+			func(*Model) []string { return []string{"up", "down", "reset"} },
 		})
 	}
-	return append(table, command{"seed", "[N|off]", "repeat the same random choices", actNone, (*Model).seedCommand, nil})
+	return table
+}
+
+func parameterNames(*Model) []string {
+	var names []string
+	for _, p := range parameters() {
+		names = append(names, p.name)
+	}
+	return names
+}
+
+func (m *Model) resetCommand(argument string) tea.Cmd {
+	if argument == "" {
+		return m.resetAllKey(tea.KeyPressMsg{})
+	}
+	for _, p := range parameters() {
+		if p.name == argument {
+			return m.sampled(m.sampling.reset(p))
+		}
+	}
+	m.tell(levelWarn, fmt.Sprintf("reset: there is no value %q; there are %s", argument, strings.Join(parameterNames(m), ", ")))
+	return nil
 }
 
 func (m *Model) limitCommand(argument string) tea.Cmd {
@@ -41,37 +71,19 @@ func (m *Model) limitCommand(argument string) tea.Cmd {
 }
 
 func (m *Model) parameterCommand(p parameter, argument string) tea.Cmd {
-	if argument == "" {
-		m.tell(levelInfo, p.say(p.get(&m.sampling.now)))
+	switch argument {
+	case "":
+		m.tell(levelInfo, p.say(&m.sampling.now))
 		return nil
+	case "up", "down":
+		return m.sampled(m.sampling.nudge(p, argument == "up"))
+	case "reset":
+		return m.sampled(m.sampling.reset(p))
 	}
 	said, err := m.sampling.change(p, argument)
 	if err != nil {
 		m.tell(levelWarn, err.Error())
 		return nil
 	}
-	m.tune()
-	m.tell(levelInfo, said)
-	return nil
-}
-
-func (m *Model) seedCommand(argument string) tea.Cmd {
-	switch argument {
-	case "":
-	case "off":
-		m.sampling.now.Seed = nil
-	default:
-		seed, err := strconv.ParseUint(argument, 10, 64)
-		if err != nil {
-			m.tell(levelWarn, fmt.Sprintf("seed: %q is no number from 0 up", argument))
-			return nil
-		}
-		m.sampling.now.Seed = &seed
-	}
-	if seed := m.sampling.now.Seed; seed != nil {
-		m.tell(levelInfo, fmt.Sprintf("seed %d: the same messages and values give the same reply", *seed))
-	} else {
-		m.tell(levelInfo, "a new seed for each reply")
-	}
-	return nil
+	return m.sampled(said)
 }

@@ -285,7 +285,8 @@ func keyNamed(name string) (tea.KeyPressMsg, bool) {
 		"enter": tea.KeyEnter, "tab": tea.KeyTab, "esc": tea.KeyEscape, "backspace": tea.KeyBackspace, "delete": tea.KeyDelete,
 		"up": tea.KeyUp, "down": tea.KeyDown, "left": tea.KeyLeft, "right": tea.KeyRight, "home": tea.KeyHome, "end": tea.KeyEnd,
 		"pgup": tea.KeyPgUp, "pgdown": tea.KeyPgDown, "f1": tea.KeyF1, "f2": tea.KeyF2, "f3": tea.KeyF3, "f4": tea.KeyF4,
-		"f5": tea.KeyF5, "f6": tea.KeyF6, "f7": tea.KeyF7, "f8": tea.KeyF8,
+		"f5": tea.KeyF5, "f6": tea.KeyF6, "f7": tea.KeyF7, "f8": tea.KeyF8, "f9": tea.KeyF9, "f10": tea.KeyF10,
+		"f11": tea.KeyF11, "f12": tea.KeyF12,
 	}
 	var key tea.KeyPressMsg
 	parts := strings.Split(name, "+")
@@ -387,3 +388,6 @@ func readBack(t testing.TB, path string) []history.Message {
 	c := f.Conversation()
 	return c.Path(c.Leaf())
 }
+
+// sized is the message of a terminal of this size.
+func sized(w, h int) tea.WindowSizeMsg { return tea.WindowSizeMsg{Width: w, Height: h} }

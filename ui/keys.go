@@ -23,6 +23,7 @@ const (
 	inPicker
 	inMessage   // a message is chosen
 	inInspector // the tokens of a reply
+	inPanel
 )
 
 // binding is one line of the key table.
@@ -38,7 +39,8 @@ type binding struct {
 // keyTable joins the tables of the topics, in the order of the help. None of the chat's default keys is one that the text
 // field, tmux, screen or Zellij uses; see the test.
 func keyTable() []binding {
-	return slices.Concat(draftKeys(), inputKeys(), samplingKeys(), windowKeys(), scrollKeys(), branchKeys(), listKeys(), pickerKeys(), messageKeys(), inspectorKeys())
+	return slices.Concat(draftKeys(), inputKeys(), windowKeys(), scrollKeys(), branchKeys(), samplingKeys(), listKeys(), pickerKeys(), messageKeys(),
+		inspectorKeys(), panelKeys())
 }
 
 // keymap finds actions by key.
@@ -103,13 +105,13 @@ func (k *keymap) index(overrides map[string][]string) []string {
 }
 
 // claim returns who has a key already where it would be pressed. A list is shown over the chat and may reuse its keys; the
-// keys of the conversations, of a message and of the inspector are those of a list and a few more.
+// keys of the conversations, of a message, of the inspector and of the sampling values are those of a list and a few more.
 func (k *keymap) claim(s scope, key string) action {
 	scopes := []scope{s}
 	switch s {
 	case inChat:
 	case inList:
-		scopes = append(scopes, inPicker, inMessage, inInspector)
+		scopes = append(scopes, inPicker, inMessage, inInspector, inPanel)
 	default:
 		scopes = append(scopes, inList)
 	}
@@ -176,7 +178,7 @@ func (k *keymap) labels(a action) []string {
 			continue
 		}
 		for _, key := range b.keys {
-			if key == "f17" || key == "f19" || !k.distinct && (key == "shift+enter" || key == "ctrl+enter") {
+			if nameless(key) || !k.distinct && (key == "shift+enter" || key == "ctrl+enter") {
 				continue
 			}
 			labels = append(labels, keyLabel(key))

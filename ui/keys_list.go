@@ -8,6 +8,9 @@ const (
 	actClose    action = "close"
 	actRename   action = "rename"
 	actDelete   action = "delete"
+	actLess     action = "value_down"
+	actGreater  action = "value_up"
+	actReset    action = "value_reset"
 )
 
 // listKeys are those of every list. Each list finds out itself what they mean to it.
@@ -26,5 +29,14 @@ func pickerKeys() []binding {
 	return []binding{
 		{scope: inPicker, action: actRename, keys: []string{"f2"}, help: "rename the conversation"},
 		{scope: inPicker, action: actDelete, keys: []string{"delete", "ctrl+x"}, help: "delete it; again takes it back"},
+	}
+}
+
+// panelKeys are those that the list of sampling values has besides.
+func panelKeys() []binding {
+	return []binding{
+		{scope: inPanel, action: actLess, keys: []string{"left"}, help: "a step down"},
+		{scope: inPanel, action: actGreater, keys: []string{"right"}, help: "a step up"},
+		{scope: inPanel, action: actReset, keys: []string{"delete", "backspace"}, help: "reset the value"},
 	}
 }

@@ -164,9 +164,12 @@ func TestShiftEnterIsShownWhereItWorks(t *testing.T) {
 func TestEveryActionHasACommand(t *testing.T) {
 	// Actions that are about the place where one is, and those that commands do with a value.
 	without := []action{
-		actSend, actNewline, actInterrupt, actUndo, actRedo, actPalette, actColder, actWarmer, actFewer, actMore, actPageUp, actPageDown, actTop,
-		actBottom, actUp, actDown, actChoose, actComplete, actClose, actRename, actDelete,
+		actSend, actNewline, actInterrupt, actUndo, actRedo, actPalette, actPageUp, actPageDown, actTop,
+		actBottom, actUp, actDown, actChoose, actComplete, actClose, actRename, actDelete, actLess, actGreater, actReset,
 		actOlder, actWhy, actUnprune, actTokenBack, actTokenOn, actTokenFirst, actTokenLast,
+	}
+	for _, p := range parameters() {
+		without = append(without, p.action("down"), p.action("up"), p.action("reset"))
 	}
 	for _, b := range keyTable() {
 		has := slices.ContainsFunc(commandTable(), func(c command) bool { return c.action == b.action })

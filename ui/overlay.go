@@ -119,7 +119,9 @@ func (m *Model) showHelp() {
 func (m *Model) helpLines(width int) []string {
 	t := &m.theme
 	var lines []string
-	titles := []string{"In the chat", "In a list", "In the list of conversations", "On a chosen message", "Why this word"}
+	titles := []string{
+		"In the chat", "In a list", "In the list of conversations", "On a chosen message", "Why this word", "Among the sampling values",
+	}
 	for s, title := range titles {
 		var rows [][2]string
 		for _, b := range m.keys.bindings {

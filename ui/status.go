@@ -2,7 +2,10 @@ package ui
 
 import (
 	"fmt"
+	"math"
+	"slices"
 	"strings"
+	"time"
 
 	"peregrine/model/generate"
 	"peregrine/ui/cells"
@@ -11,8 +14,9 @@ import (
 
 // meters are the numbers of the status line.
 type meters struct {
-	used, limit int     // tokens of the context
-	rate        float64 // tokens per second
+	used, limit int           // tokens of the context
+	rate        float64       // tokens per second
+	first       time.Duration // from asking to the first token of the newest reply; 0: not known
 }
 
 // segment is a part of the status line, in forms from the longest to the shortest; the last may be "".
@@ -77,52 +81,129 @@ func render(segments []*segment) string {
 
 // status returns the status line: who answers and how on the left, what it is set to and what it costs on the right.
 func (m *Model) status(width int) string {
+	model, load, quant, backend, why, template := m.whoAnswers()
+	temperature, topK, others := m.valueSegments()
+	rate, context := m.rateSegment(), m.contextSegment()
+	left := []*segment{model, load, quant, backend, why, template}
+	right := slices.Concat(m.marks(), []*segment{temperature, topK, others, rate, context})
+	steps := []*segment{
+		why, template, why, why, rate, backend, context, load, rate, quant, backend, others, temperature, topK, rate, context,
+		model, load, others, context, others, topK, temperature, context,
+	}
+	return statusLine(left, right, steps, width, m.theme.cells)
+}
+
+// whoAnswers returns the left half of the status line.
+func (m *Model) whoAnswers() (model, load, quant, backend, why, template *segment) {
 	c, info := m.theme.colours, m.info
 	seg := func(colour string, forms ...string) *segment { return &segment{forms: forms, colour: colour} }
 	name := escape.Line(info.Model)
 	if name == "" {
 		name = "no model"
 	}
-	model := &segment{forms: []string{name, m.theme.cells.Truncate(name, 14, "…")}, bold: true}
-	load, why, template := seg(c.warn, ""), seg(c.muted, ""), seg(c.muted, "")
+	model = &segment{forms: []string{name, m.theme.cells.Truncate(name, 14, "…")}, bold: true}
+	load, why, template = seg(c.warn, ""), seg(c.muted, ""), seg(c.muted, "")
 	switch {
 	case info.Err != nil:
 		load = seg(c.bad, "not loaded", "failed")
 	case !info.Ready:
-		load = seg(c.warn, fmt.Sprintf("loading %.0f %%", 100*info.Progress), fmt.Sprintf("%.0f %%", 100*info.Progress))
+		percent := fmt.Sprintf("%.0f %%", 100*info.Progress)
+		load = seg(c.warn, "loading "+bar(info.Progress, 8)+" "+percent, "loading "+percent, percent)
 	}
-	quant := seg(c.muted, escape.Line(info.Quantization), "")
+	quant = seg(c.muted, escape.Line(info.Quantization), "")
 	whole := escape.Line(info.Backend)
 	short, _, _ := strings.Cut(whole, " (")
-	backend := seg(c.muted, whole, short, "")
+	backend = seg(c.muted, whole, short, "")
 	if w := escape.Line(info.BackendWhy); w != "" {
 		why = seg(c.muted, w, m.theme.cells.Truncate(w, 32, "…"), m.theme.cells.Truncate(w, 20, "…"), "")
 	}
 	if t := m.templateName(); t != "" {
 		template = seg(c.muted, "template "+t, "")
 	}
-	marks := m.marks()
-	s := m.sampling.now
-	temperature := seg(c.accent, "temp "+number(s.Temperature), "T "+number(s.Temperature), "")
+	return model, load, quant, backend, why, template
+}
+
+// valueSegments returns the sampling values: temperature and top-k always, of the others those that are in force.
+func (m *Model) valueSegments() (temperature, topK, others *segment) {
+	accent, s := m.theme.colours.accent, m.sampling.now
+	temperature = &segment{forms: []string{"temp " + number(s.Temperature), "T " + number(s.Temperature), ""}, colour: accent}
 	if s.Temperature == 0 {
-		temperature = seg(c.accent, "greedy", "T 0", "")
+		temperature.forms[0] = "greedy"
 	}
 	k := fmt.Sprint(s.TopK)
 	if s.TopK == 0 {
 		k = "all"
 	}
-	topK := seg(c.accent, "top-k "+k, "k "+k, "")
-	rate := seg(c.muted, "")
-	if m.meters.rate > 0 {
-		rate = seg(c.muted, rateText(m.meters.rate), fmt.Sprintf("%.0f/s", m.meters.rate), "")
+	topK = &segment{forms: []string{"top-k " + k, "k " + k, ""}, colour: accent}
+	var long, brief []string
+	add := func(name, letter, value string) {
+		long, brief = append(long, strings.TrimSpace(name+" "+value)), append(brief, strings.TrimSpace(letter+" "+value))
 	}
-	context := m.contextSegment()
-	left := []*segment{model, load, quant, backend, why, template}
-	right := append(marks, temperature, topK, rate, context)
-	steps := []*segment{
-		why, template, why, why, backend, rate, quant, backend, temperature, topK, rate, context, model, load, context, topK, temperature,
+	if s.TopP > 0 && s.TopP < 1 {
+		add("top-p", "p", number(s.TopP))
 	}
-	return statusLine(left, right, steps, width, m.theme.cells)
+	if s.MinP > 0 {
+		add("min-p", "min", number(s.MinP))
+	}
+	if s.TypicalP > 0 && s.TypicalP < 1 {
+		add("typical-p", "typ", number(s.TypicalP))
+	}
+	if s.RepetitionPenalty > 0 && s.RepetitionPenalty != 1 {
+		add("penalty", "rep", number(s.RepetitionPenalty))
+	}
+	if s.Seed != nil {
+		add("seed", "seed", fmt.Sprint(*s.Seed))
+	}
+	if name := escape.Line(m.sampling.preset); name != "" {
+		add(name, name, "")
+	}
+	others = &segment{forms: []string{""}, colour: accent}
+	if len(long) > 0 {
+		others.forms = []string{strings.Join(long, separator), strings.Join(brief, separator), fmt.Sprintf("+%d", len(long)), ""}
+	}
+	return temperature, topK, others
+}
+
+// rateSegment returns how fast the model is: the time to the first token and the tokens a second since.
+func (m *Model) rateSegment() *segment {
+	rate := &segment{forms: []string{""}, colour: m.theme.colours.muted}
+	first := ""
+	if m.meters.first > 0 {
+		first = "first " + seconds(m.meters.first)
+	}
+	switch {
+	case m.meters.rate > 0:
+		text := rateText(m.meters.rate)
+		rate.forms = []string{text, fmt.Sprintf("%.0f/s", m.meters.rate), ""}
+		if first != "" {
+			rate.forms = append([]string{first + separator + text}, rate.forms...)
+		}
+	case first != "":
+		rate.forms = []string{first, ""}
+	}
+	return rate
+}
+
+// seconds writes a time that people wait.
+func seconds(d time.Duration) string {
+	if d < 10*time.Second {
+		return fmt.Sprintf("%.2f s", d.Seconds())
+	}
+	return fmt.Sprintf("%.0f s", d.Seconds())
+}
+
+// bar draws how much of a whole something is, from 0 to 1, in so many cells. Only nothing is empty and only all is full.
+func bar(part float64, cells int) string {
+	full := int(math.Round(part * float64(cells)))
+	switch {
+	case part >= 1:
+		full = cells
+	case part > 0:
+		full = min(max(full, 1), cells-1)
+	default: // NaN, too
+		full = 0
+	}
+	return strings.Repeat("█", full) + strings.Repeat("░", cells-full)
 }
 
 // templateName returns the template when it is worth a word: when it is not the model's own.
@@ -156,8 +237,10 @@ func (m *Model) contextSegment() *segment {
 	case m.meters.used*4 >= limit*3:
 		colour = m.theme.colours.warn
 	}
-	text := short(m.meters.used) + "/" + short(limit)
-	return &segment{forms: []string{text, fmt.Sprintf("%d%%", 100*m.meters.used/limit), ""}, colour: colour}
+	text, part := short(m.meters.used)+"/"+short(limit), float64(m.meters.used)/float64(limit)
+	return &segment{forms: []string{
+		bar(part, 8) + " " + text, bar(part, 5) + " " + text, text, fmt.Sprintf("%d%%", 100*m.meters.used/limit), "",
+	}, colour: colour}
 }
 
 // short writes a number of tokens in few characters.

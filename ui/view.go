@@ -37,16 +37,19 @@ func (m *Model) below() int {
 	return min(n, m.size.height)
 }
 
-// popup returns how many lines the palette has.
+// popup returns how many lines the palette has, or the panel in its place.
 func (m *Model) popup() int {
-	if !m.palette.open || m.overlay != nil {
+	wanted := min(len(m.palette.items), paletteRows)
+	if p, ok := m.overlay.(*panel); ok {
+		wanted = p.lines()
+	} else if !m.palette.open || m.overlay != nil {
 		return 0
 	}
 	room := m.size.height - m.below()
 	if room > 4 {
 		room -= 2 // some of the conversation stays in sight
 	}
-	return max(min(room, len(m.palette.items), paletteRows), 0)
+	return max(min(room, wanted), 0)
 }
 
 // View draws the screen. It changes nothing but what it remembers of lines that it has laid out.
@@ -79,7 +82,8 @@ func (m *Model) View() tea.View {
 func (m *Model) screen(w, h int) ([]string, *tea.Cursor) {
 	var lines []string
 	p, asking := m.overlay.(inline)
-	if m.overlay != nil && !asking {
+	values, inlaid := m.overlay.(*panel)
+	if m.covers() {
 		room := h
 		if h > 1 {
 			room--
@@ -99,7 +103,16 @@ func (m *Model) screen(w, h int) ([]string, *tea.Cursor) {
 	} else {
 		lines = m.transcript.view(&m.theme)
 	}
-	lines = append(lines, m.theme.cells.Clip(m.palette.lines(&m.theme, w, m.popup()), w)...)
+	var inlay *tea.Cursor
+	if inlaid {
+		rows, c := values.view(m, w, m.popup())
+		if inlay = c; c != nil {
+			c.Y += len(lines)
+		}
+		lines = append(lines, m.theme.cells.Clip(rows[:min(len(rows), m.popup())], w)...)
+	} else {
+		lines = append(lines, m.theme.cells.Clip(m.palette.lines(&m.theme, w, m.popup()), w)...)
+	}
 	if !m.size.tight() {
 		lines = append(lines, m.theme.cells.Clip([]string{m.rule(w)}, w)...)
 	}
@@ -114,6 +127,9 @@ func (m *Model) screen(w, h int) ([]string, *tea.Cursor) {
 	if cursor != nil {
 		cursor.Y += at
 	}
+	if inlaid {
+		cursor = inlay
+	}
 	if h > 1 {
 		lines = append(lines, m.lastLine(w))
 	}
@@ -122,12 +138,20 @@ func (m *Model) screen(w, h int) ([]string, *tea.Cursor) {
 
 // lastLine is the status line. Where nothing else has room for it, a notice takes its place.
 func (m *Model) lastLine(w int) string {
-	_, asking := m.overlay.(inline)
-	covered := m.size.tight() || m.overlay != nil && !asking
+	covered := m.size.tight() || m.covers()
 	if covered && m.notice.text != "" {
 		return m.theme.say(m.notice.level, m.theme.cells.Truncate(m.notice.text, w, "…"))
 	}
 	return m.status(w)
+}
+
+// covers reports whether what stands in front of the chat leaves nothing of it in sight.
+func (m *Model) covers() bool {
+	switch m.overlay.(type) {
+	case nil, inline, *panel:
+		return false
+	}
+	return true
 }
 
 // rule is the line above the composer: notices on the left, where one is on the right.
