@@ -16,6 +16,7 @@ type item struct {
 	version string          // "2/3" when there are several versions
 	chosen  bool            // by the user, to do something with it
 	waiting string          // what a reply without text does
+	mark    string          // said below a turn of the user that the context does not hold
 	notice  string
 	level   level
 
@@ -75,6 +76,8 @@ func (it *item) edge(width int, t *theme) string {
 		return ""
 	case it.chosen:
 		return strong(t.colours.accent, "▌ ")
+	case it.mark != "":
+		return t.muted("┊ ")
 	case it.message.Role == generate.User:
 		return paint(t.colours.user, "┃ ")
 	}

@@ -94,6 +94,9 @@ func (it *item) footer() string {
 		if t.DecodePerSecond > 0 {
 			parts = append(parts, rateText(t.DecodePerSecond))
 		}
+		if t.FirstToken > 0 {
+			parts = append(parts, "first "+seconds(t.FirstToken))
+		}
 	}
 	if m.Sampling != nil {
 		parts = append(parts, samplingText(*m.Sampling)...)

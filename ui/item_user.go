@@ -17,5 +17,8 @@ func (it *item) userLines(text, width int, t *theme) []string {
 	if it.version != "" {
 		lines = append(lines, bar+t.muted(t.cells.Truncate("version "+it.version, text, "…")))
 	}
+	if it.mark != "" {
+		lines = append(lines, bar+t.muted(t.cells.Truncate(it.mark, text, "…")))
+	}
 	return lines
 }

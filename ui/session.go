@@ -29,6 +29,7 @@ type session struct {
 	limit    int     // of new tokens in a reply
 	lost     error   // why the last message could not be saved
 	warned   bool    // the user wanted to quit and was told of lost
+	unsent   int     // messages at the start that the last turn left out
 	undo     tea.Cmd // brings back what was deleted last: the conversation before this one, or a branch of it
 	busy     bool    // the tree is being changed on disk: nothing may be said until it is known how
 	revising revision

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -31,6 +32,7 @@ type turn struct {
 	stopped  bool    // the user wants it to end
 	leftOut  int     // messages that the plan leaves out
 	finished bool
+	started  time.Time // when the stream was there
 }
 
 // Messages about a turn. id is the reply's.
@@ -140,10 +142,14 @@ func (msg plannedMsg) handle(m *Model) tea.Cmd {
 	}
 	if msg.err == nil {
 		m.meters.used, m.meters.limit = msg.plan.Tokens, msg.plan.Limit
-		if t.leftOut = msg.plan.Dropped; t.leftOut > 0 && msg.plan.Tokens < msg.plan.Limit {
-			m.transcript.remove(t.item)
-			m.transcript.add(newNotice(levelWarn, leftOut(t.leftOut, msg.plan.Limit)))
-			m.transcript.add(t.item)
+		t.leftOut = msg.plan.Dropped
+		if msg.plan.Tokens < msg.plan.Limit {
+			if t.leftOut > m.chat.unsent { // what was left out before is marked already
+				m.transcript.remove(t.item)
+				m.transcript.add(newNotice(levelWarn, m.leftOut(t.leftOut, msg.plan.Limit)))
+				m.transcript.add(t.item)
+			}
+			m.markOldest(t.leftOut, 0)
 		}
 	}
 	gen := m.opt.Generator
@@ -157,12 +163,6 @@ func (msg plannedMsg) handle(m *Model) tea.Cmd {
 		stream, err := gen.Start(ctx, r)
 		return startedMsg{id, stream, err}
 	}
-}
-
-// leftOut says that messages do not fit any more.
-func leftOut(n, limit int) string {
-	return fmt.Sprintf("the context of %s tokens is full: the oldest %s will be left out of this turn. %s stay in the file; "+
-		"/new starts afresh", thousands(limit), plural(n, "message"), map[bool]string{true: "It will", false: "They"}[n == 1])
 }
 
 // handle reads the stream from now on.
@@ -181,7 +181,7 @@ func (msg startedMsg) handle(m *Model) tea.Cmd {
 		}
 		return m.finish(generate.Result{Finish: finish, Err: err, Sampling: t.request.Sampling})
 	}
-	t.feed = &feed{stream: msg.stream}
+	t.feed, t.started = &feed{stream: msg.stream}, m.opt.Now()
 	if t.stopped {
 		msg.stream.Cancel()
 	}
@@ -229,6 +229,9 @@ func (m *Model) apply(t *turn, u generate.Update) {
 		t.item.write(u.Text)
 		t.reply.Content = t.item.message.Content
 	}
+	if len(u.Tokens) > 0 && len(t.reply.TokenIDs) == len(t.base.TokenIDs) {
+		m.meters.first = m.opt.Now().Sub(t.started) // the result will say it more exactly
+	}
 	for _, token := range u.Tokens {
 		t.reply.TokenIDs = append(t.reply.TokenIDs, token.ID)
 	}
@@ -236,6 +239,9 @@ func (m *Model) apply(t *turn, u generate.Update) {
 		m.meters.used = t.toRead + len(t.reply.TokenIDs) - len(t.base.TokenIDs)
 	}
 }
+
+// waitingBar is the width of the bar in the place of a reply that has no text yet.
+const waitingBar = 16
 
 // showPhase says what a reply without text is doing.
 func (m *Model) showPhase() {
@@ -248,9 +254,9 @@ func (m *Model) showPhase() {
 	case t.stopped:
 		text = "stopping …"
 	case !m.info.Ready && m.info.Err == nil:
-		text = fmt.Sprintf("waiting for the model: %.0f %% loaded", 100*m.info.Progress)
+		text = fmt.Sprintf("waiting for the model: %.0f %% loaded %s", 100*m.info.Progress, bar(m.info.Progress, waitingBar))
 	case t.phase == generate.Prefill && t.toRead > 0:
-		text = fmt.Sprintf("reading %s of %s tokens", thousands(t.read), thousands(t.toRead))
+		text = fmt.Sprintf("reading %s of %s tokens %s", thousands(t.read), thousands(t.toRead), bar(float64(t.read)/float64(t.toRead), waitingBar))
 	}
 	if t.item.waiting != text {
 		t.item.waiting = text
@@ -281,6 +287,9 @@ func (m *Model) finish(r generate.Result) tea.Cmd {
 	if timings.DecodePerSecond > 0 {
 		m.meters.rate = timings.DecodePerSecond
 	}
+	if timings.FirstToken > 0 {
+		m.meters.first = timings.FirstToken
+	}
 	if timings.PromptTokens > 0 {
 		m.meters.used = timings.PromptTokens + timings.ReplyTokens
 	}
@@ -303,7 +312,7 @@ func (m *Model) finish(r generate.Result) tea.Cmd {
 	t.item.finish(reply)
 	m.chat.set(reply)
 	m.markVersion(t.item)
-	return m.saveReply(reply)
+	return tea.Batch(m.saveReply(reply), m.foresee())
 }
 
 // unsaid ends a turn of which no word came: the screen is as before, the question stays.
@@ -378,6 +387,7 @@ func (msg measuredMsg) handle(m *Model) tea.Cmd {
 		m.tell(levelBad, msg.err.Error())
 	case m.turn == nil:
 		m.meters.used, m.meters.limit = msg.plan.Tokens, msg.plan.Limit
+		m.markOldest(msg.plan.Dropped, 0)
 	}
 	return nil
 }

@@ -214,7 +214,7 @@ func (m *Model) welcome(w, h int) []string {
 	case m.info.Err != nil:
 		state = "not loaded: " + escape.Line(m.info.Err.Error())
 	case !m.info.Ready:
-		state = fmt.Sprintf("loading, %.0f %%", 100*m.info.Progress)
+		state = fmt.Sprintf("loading, %.0f %% %s", 100*m.info.Progress, bar(m.info.Progress, waitingBar))
 	}
 	block := []string{t.muted(title), "", strong(t.colours.accent, name)}
 	for _, l := range strings.Split(t.cells.Wrap(state, max(w-4, 1)), "\n") {
