@@ -20,6 +20,7 @@ type Model struct {
 	chat       session
 	turn       *turn // nil: no reply is being made
 	sampling   sampling
+	presets    []Preset // built in, and the user's as they were read last
 	meters     meters
 	palette    palette
 	overlay    overlay // nil: the chat has the keys
@@ -61,7 +62,7 @@ const pollEvery = 100 * time.Millisecond
 
 // Init starts what goes on in the background.
 func (m *Model) Init() tea.Cmd {
-	cmds := []tea.Cmd{m.look(0), m.openAtStart(), m.readInputs()}
+	cmds := []tea.Cmd{m.look(0), m.openAtStart(), m.readInputs(), m.readPresets(presetsMsg{})}
 	if m.theme.choice == "auto" {
 		cmds = append(cmds, tea.RequestBackgroundColor)
 	}

@@ -37,7 +37,8 @@ type Store interface {
 // Options are the choices of a chat. Generator is needed, everything else has a useful zero.
 type Options struct {
 	Generator Generator
-	Store     Store // nil: conversations are not saved
+	Store     Store   // nil: conversations are not saved
+	Presets   Presets // nil: only those that are built in
 
 	Template  string             // "": the model's own
 	System    string             // system text of new conversations

@@ -54,7 +54,7 @@ func (m *Model) refresh() {
 	p.items = m.suggest(draft)
 	p.open = len(p.items) > 0
 	p.selected = max(slices.IndexFunc(p.items, func(s suggestion) bool { return s.draft == before }), 0)
-	if !strings.Contains(draft, " ") && len(draft) > 1 {
+	if draft != "/" && !strings.HasSuffix(draft, " ") {
 		p.selected = 0 // the best match, not the one that was chosen among others
 	}
 }

@@ -22,5 +22,10 @@ func (s *settings) screen(ctx context.Context, e *session) error {
 	} else {
 		opt.Store = store
 	}
+	if kept, err := s.presets(); err == nil {
+		opt.Presets = kept
+	} else {
+		s.log.Info("presets are not kept", "error", err)
+	}
 	return ui.Run(ctx, opt)
 }
