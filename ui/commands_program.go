@@ -9,7 +9,8 @@ import (
 // programCommands are those about the program: its model, its looks, its end.
 func programCommands() []command {
 	return []command{
-		{"model", "", "about the model", actModel, func(m *Model, _ string) tea.Cmd { m.showModel(); return nil }, nil},
+		{"model", "[NAME|PATH]", "open another model", actModel, (*Model).modelCommand, modelNames},
+		{"about", "", "about the model", actNone, func(m *Model, _ string) tea.Cmd { m.showModel(); return nil }, nil},
 		{"backend", "[NAME]", "load the model on another backend, or show it", actNone, (*Model).backendCommand, backends},
 		{
 			"theme", "auto|light|dark", "change the colours", actNone, (*Model).themeCommand,

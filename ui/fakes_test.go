@@ -160,6 +160,8 @@ func newBench(t testing.TB, opt Options) *bench {
 		gen = g
 	case *twoBackends:
 		gen = g.script
+	case *shelf:
+		gen = g.script
 	default:
 		gen = newScript("hello there")
 		opt.Generator = gen

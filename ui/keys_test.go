@@ -129,7 +129,7 @@ func TestHelpListsEveryActionAndCommand(t *testing.T) {
 func TestAnActionWithoutAKeyIsInTheHelpByItsName(t *testing.T) {
 	b := newBench(t, Options{Keys: map[string][]string{"model": {}}})
 	help := strings.Join(strings.Fields(ansi.Strip(strings.Join(b.m.helpLines(200), "\n"))), " ")
-	if want := "Without a key model about the model"; !strings.Contains(help, want) {
+	if want := "Without a key model models"; !strings.Contains(help, want) {
 		t.Errorf("got %q, want %q in it", help, want)
 	}
 	if got := b.m.keys.label(actModel); got != "" {

@@ -15,6 +15,6 @@ func windowKeys() []binding {
 		{inChat, actHelp, []string{"f1"}, "this help", func(m *Model, _ tea.KeyPressMsg) tea.Cmd { m.showHelp(); return nil }},
 		{inChat, actPalette, []string{"f2"}, "commands; / does it too", func(m *Model, _ tea.KeyPressMsg) tea.Cmd { m.openPalette(); return nil }},
 		{inChat, actPicker, []string{"f3"}, "conversations", func(m *Model, _ tea.KeyPressMsg) tea.Cmd { return m.showPicker() }},
-		{inChat, actModel, []string{"f4"}, "about the model", func(m *Model, _ tea.KeyPressMsg) tea.Cmd { m.showModel(); return nil }},
+		{inChat, actModel, []string{"f4"}, "models", (*Model).modelKey},
 	}
 }

@@ -20,7 +20,9 @@ type Model struct {
 	chat       session
 	turn       *turn // nil: no reply is being made
 	sampling   sampling
-	presets    []Preset // built in, and the user's as they were read last
+	presets    []Preset     // built in, and the user's as they were read last
+	models     []ModelEntry // that can be opened, as they were listed last
+	back       string       // path of the model before the one that loads, to go back to
 	meters     meters
 	palette    palette
 	overlay    overlay // nil: the chat has the keys
@@ -62,7 +64,7 @@ const pollEvery = 100 * time.Millisecond
 
 // Init starts what goes on in the background.
 func (m *Model) Init() tea.Cmd {
-	cmds := []tea.Cmd{m.look(0), m.openAtStart(), m.readInputs(), m.readPresets(presetsMsg{})}
+	cmds := []tea.Cmd{m.look(0), m.openAtStart(), m.readInputs(), m.readPresets(presetsMsg{}), m.listModels(true)}
 	if m.theme.choice == "auto" {
 		cmds = append(cmds, tea.RequestBackgroundColor)
 	}
@@ -88,8 +90,9 @@ func (msg infoMsg) handle(m *Model) tea.Cmd {
 	case info.Err != nil:
 		if was.Err == nil {
 			m.transcript.add(newNotice(levelBad, info.Err.Error()+m.wayOut(info.Err)))
+			m.transcript.toEnd()
 		}
-		return nil
+		return m.goBack()
 	case !info.Ready:
 		return m.look(pollEvery)
 	}
@@ -97,10 +100,14 @@ func (msg infoMsg) handle(m *Model) tea.Cmd {
 	if m.meters.limit == 0 {
 		m.meters.limit = info.Context
 	}
-	if m.turn == nil {
-		return m.measure()
+	var cmds []tea.Cmd
+	if m.back != "" {
+		cmds = append(cmds, m.changedModel())
 	}
-	return nil
+	if m.turn == nil {
+		cmds = append(cmds, m.measure())
+	}
+	return tea.Batch(cmds...)
 }
 
 // hint says in the empty composer what it is for.

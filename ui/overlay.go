@@ -201,7 +201,10 @@ func (m *Model) modelLines(width int) []string {
 	}
 	lines := columns(shown, width, m.theme.cells, m.theme.accent)
 	lines = append(lines, "")
-	note := "A program runs one model. To chat with another, quit and start: peregrine MODEL"
+	note := "To chat with another model, quit and start: peregrine MODEL"
+	if _, ok := m.opt.Generator.(Library); ok {
+		note = "/model opens another model; the conversation stays."
+	}
 	for _, l := range strings.Split(m.theme.cells.Wrap(note, width), "\n") {
 		lines = append(lines, m.theme.muted(l))
 	}

@@ -13,15 +13,14 @@ import (
 	"peregrine/model/generate"
 )
 
-// session is the engine of a chat, which can be exchanged for one on another backend: a GPU may be lost in the middle of a
-// conversation, and the conversation goes on.
+// session is the engine of a chat, which can be exchanged for one on another backend, since a GPU may be lost in the middle of
+// a conversation, and for one with another model. The conversation goes on.
 type session struct {
+	mu       sync.Mutex
 	settings *settings
 	path     string // of the model
-
-	mu     sync.Mutex
-	engine *engine.Engine
-	closed bool
+	engine   *engine.Engine
+	closed   bool
 }
 
 func newSession(s *settings, path string) *session {
@@ -83,14 +82,9 @@ func (x *session) UseBackend(name string) error {
 	if x.closed {
 		return engine.ErrClosed
 	}
-	err := x.engine.Close()
-	if err != nil { // a lost device cannot even free its memory; the chat goes on all the same
-		x.settings.log.Warn("closing the model", "error", err)
-	}
 	other := *x.settings
 	other.file.Backend = name
-	x.settings = &other
-	x.engine = x.start(&other)
+	x.replace(x.path, &other)
 	return nil
 }
 

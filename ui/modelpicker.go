@@ -1,0 +1,240 @@
+package ui
+
+import (
+	"slices"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/sahilm/fuzzy"
+
+	"peregrine/history"
+	"peregrine/ui/escape"
+)
+
+// modelPicker is the list of models that can be opened: filter by typing, or type a path.
+type modelPicker struct {
+	filter   field
+	entries  []ModelEntry
+	known    int // of entries, how many were described, from the front
+	read     bool
+	err      error
+	shown    []int // places in entries that fit the filter
+	selected int   // in shown
+}
+
+// listed shows what there is, the open model selected.
+func (p *modelPicker) listed(msg modelsMsg) {
+	p.entries, p.err, p.read, p.known = msg.list, msg.err, true, 0
+	p.find()
+	p.selected = max(slices.IndexFunc(p.shown, func(i int) bool { return p.entries[i].Open }), 0)
+}
+
+// describe asks about the next entry of which nothing is known yet.
+func (p *modelPicker) describe(m *Model) tea.Cmd {
+	lib, ok := m.opt.Generator.(Library)
+	if !ok || p.known >= len(p.entries) {
+		return nil
+	}
+	e := p.entries[p.known]
+	p.known++
+	return func() tea.Msg { return describedMsg{lib.Describe(e)} }
+}
+
+// described shows what an entry is.
+func (p *modelPicker) described(e ModelEntry) {
+	if i := slices.IndexFunc(p.entries, func(o ModelEntry) bool { return o.Path == e.Path }); i >= 0 {
+		p.entries[i] = e
+	}
+}
+
+// find applies the filter.
+func (p *modelPicker) find() {
+	p.shown = p.shown[:0]
+	pattern := strings.TrimSpace(p.filter.value())
+	if pattern == "" {
+		for i := range p.entries {
+			p.shown = append(p.shown, i)
+		}
+	} else {
+		names := make([]string, len(p.entries))
+		for i, e := range p.entries {
+			names[i] = e.Name
+		}
+		for _, found := range fuzzy.Find(pattern, names) {
+			p.shown = append(p.shown, found.Index)
+		}
+	}
+	p.selected = max(min(p.selected, len(p.shown)-1), 0)
+	if pattern != "" {
+		p.selected = 0
+	}
+}
+
+func (p *modelPicker) press(m *Model, key tea.KeyPressMsg) tea.Cmd {
+	rows := max(len(p.shown), 1)
+	switch m.keys.find(key, inList, inChat) {
+	case actUp:
+		p.selected = (p.selected + rows - 1) % rows
+	case actDown:
+		p.selected = (p.selected + 1) % rows
+	case actPageUp:
+		p.selected = max(p.selected-10, 0)
+	case actPageDown:
+		p.selected = min(p.selected+10, rows-1)
+	case actComplete:
+		m.showModel()
+	case actClose, actModel:
+		m.overlay = nil
+	case actChoose, actSend:
+		return p.choose(m)
+	case actNone:
+		if p.filter.press(key) {
+			p.find()
+		}
+	}
+	return nil
+}
+
+// choose loads what is selected, or what was typed when it is a path.
+func (p *modelPicker) choose(m *Model) tea.Cmd {
+	typed := strings.TrimSpace(p.filter.value())
+	switch {
+	case p.selected < len(p.shown):
+		e := p.entries[p.shown[p.selected]]
+		switch {
+		case e.Problem != "":
+			m.tell(levelWarn, e.Problem)
+			return nil
+		case e.Open && m.info.Ready:
+			m.overlay = nil
+			m.tell(levelInfo, escape.Line(e.Name)+" is open already")
+			return nil
+		}
+		m.overlay = nil
+		return m.useModel(e.Path)
+	case history.IsPath(typed):
+		m.overlay = nil
+		return m.useModel(expandHome(typed))
+	}
+	return nil
+}
+
+func (p *modelPicker) wheel(_ *Model, lines int) {
+	p.selected = min(max(p.selected+lines, 0), max(len(p.shown)-1, 0))
+}
+
+func (p *modelPicker) paste(text string) {
+	p.filter.insert(text)
+	p.find()
+}
+
+func (p *modelPicker) view(m *Model, width, height int) ([]string, *tea.Cursor) {
+	t := &m.theme
+	pad := margin(width)
+	room := max(width-2*len(pad), 1)
+	text, column := p.filter.view(max(room-2, 1), t.cells)
+	if p.filter.value() == "" {
+		text = t.muted(t.cells.Truncate("type to filter, or a path", max(room-2, 1), ""))
+	}
+	var lines []string
+	if height >= 6 {
+		lines = append(lines, pad+strong(t.colours.accent, "Models"), "")
+	}
+	cursor := tea.NewCursor(t.cells.StringWidth(pad)+2+column, len(lines))
+	lines = append(lines, pad+strong(t.colours.user, "❯ ")+text)
+	if height >= 6 {
+		lines = append(lines, "")
+	}
+	foot := p.foot(m, room, height)
+	list := max(height-len(lines)-len(foot), 1)
+	first := min(max(p.selected-list/2, 0), max(len(p.shown)-list, 0))
+	for i := first; i < len(p.shown) && i < first+list; i++ {
+		lines = append(lines, pad+p.row(t, i, room))
+	}
+	for len(lines) < height-len(foot) {
+		lines = append(lines, "")
+	}
+	for _, l := range foot {
+		lines = append(lines, pad+l)
+	}
+	return lines, cursor
+}
+
+// row returns line i of the list.
+func (p *modelPicker) row(t *theme, i, width int) string {
+	e := p.entries[p.shown[i]]
+	mark := "  "
+	if i == p.selected {
+		mark = t.accent("❯ ")
+	}
+	right, warns := escape.Line(e.Size), e.Problem != ""
+	switch {
+	case warns && e.Size == "":
+		right = "cannot be opened"
+	case warns:
+		right += "  does not fit"
+	case e.Fit != "":
+		right += "  fits"
+	}
+	if e.Open {
+		right = "open  " + right
+	}
+	if width < 40 {
+		right = ""
+	}
+	left := max(width-2-t.cells.StringWidth(right)-2, 1)
+	name := t.cells.Truncate(escape.Line(e.Name), left, "…")
+	gap := strings.Repeat(" ", max(width-2-t.cells.StringWidth(name)-t.cells.StringWidth(right), 0))
+	if i == p.selected {
+		name = strong(t.colours.accent, name)
+	}
+	if warns {
+		return mark + name + gap + paint(t.colours.warn, right)
+	}
+	return mark + name + gap + t.muted(right)
+}
+
+// foot returns what stands below the list: what the selected model is, and the keys.
+func (p *modelPicker) foot(m *Model, width, height int) []string {
+	t := &m.theme
+	var lines []string
+	if height >= 12 {
+		about := p.about()
+		wrapped := strings.Split(t.cells.Wrap(escape.Line(about), width), "\n")
+		lines = append(lines, "")
+		for i := range 3 {
+			l := ""
+			if i < len(wrapped) {
+				l = wrapped[i]
+			}
+			lines = append(lines, t.muted(l))
+		}
+		lines = append(lines, "")
+	}
+	if height >= 5 {
+		k := m.keys.label
+		keys := k(actChoose) + " opens" + separator + k(actComplete) + " about the open model" + separator + k(actClose) + " goes back"
+		lines = append(lines, t.muted(t.cells.Truncate(keys, width, "…")))
+	}
+	return lines
+}
+
+// about describes the selected model.
+func (p *modelPicker) about() string {
+	switch {
+	case !p.read:
+		return "looking …"
+	case p.selected < len(p.shown):
+		e := p.entries[p.shown[p.selected]]
+		if e.Problem != "" {
+			return e.Problem
+		}
+		parts := slices.DeleteFunc([]string{e.About, e.Fit, e.Path}, func(s string) bool { return s == "" })
+		return strings.Join(parts, separator)
+	case p.err != nil:
+		return p.err.Error()
+	case history.IsPath(strings.TrimSpace(p.filter.value())):
+		return "opens this path"
+	}
+	return "no model of that name is here; type a path"
+}
