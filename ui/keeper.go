@@ -30,6 +30,11 @@ func (k *keeper) save(h history.Header, path []history.Message, msg history.Mess
 	case k.file == nil:
 		return k.create(h, path)
 	}
+	if _, there := k.file.Conversation().Message(msg.ParentID); msg.ParentID != "" && !there {
+		if err := k.complete(path[:max(len(path)-1, 0)]); err != nil { // the command that saves it has not run yet
+			return err
+		}
+	}
 	_, err := k.file.Append(msg)
 	return err
 }
