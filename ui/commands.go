@@ -39,14 +39,38 @@ func slash(draft string) (name, argument string, ok bool) {
 	return strings.ToLower(name), argument, true
 }
 
+// actionCommands makes a command of each action of the chat that has none in the table, named like the action: so everything
+// can be found in the palette and typed. Left out is what makes no sense while a command is typed.
+func actionCommands() []command {
+	table := commandTable()
+	var more []command
+	for _, b := range keyTable() {
+		done := slices.ContainsFunc(table, func(c command) bool { return c.action == b.action })
+		if b.scope != inChat || done || slices.Contains(typingActions, b.action) {
+			continue
+		}
+		more = append(more, command{
+			name: string(b.action), help: b.help, action: b.action,
+			run: func(m *Model, _ string) tea.Cmd { return b.run(m, tea.KeyPressMsg{}) },
+		})
+	}
+	return more
+}
+
+// typingActions are about the text that is being typed, which is a command when a command is given.
+var typingActions = []action{actSend, actNewline, actInterrupt, actUndo, actRedo, actPalette}
+
+// allCommands returns everything that can be asked for by a name.
+func allCommands() []command { return append(commandTable(), actionCommands()...) }
+
 // known reports whether there is a command of that name.
 func known(name string) bool {
-	return slices.ContainsFunc(commandTable(), func(c command) bool { return c.name == name })
+	return slices.ContainsFunc(allCommands(), func(c command) bool { return c.name == name })
 }
 
 // obey runs a slash command. What is no command is never sent to the model.
 func (m *Model) obey(name, argument string) tea.Cmd {
-	for _, c := range commandTable() {
+	for _, c := range allCommands() {
 		if c.name != name {
 			continue
 		}

@@ -11,6 +11,7 @@ func replyCommands() []command {
 	return []command{
 		{"regenerate", "[N]", "answer again, as another version: the last message, or the N-th reply from the end", actAgain, (*Model).regenerate, nil},
 		{"continue", "", "go on with a reply that was cut or stopped", actNone, (*Model).goOn, nil},
+		{"details", "", "how the last reply was made: values, seed, times", actNone, func(m *Model, _ string) tea.Cmd { m.showDetails(); return nil }, nil},
 		{"stop", "", "stop the reply", actStop, (*Model).stopCommand, nil},
 	}
 }

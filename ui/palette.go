@@ -74,13 +74,20 @@ func (m *Model) suggest(draft string) []suggestion {
 }
 
 func (m *Model) suggestCommands(name string) []suggestion {
-	table := commandTable()
-	names := make([]string, len(table))
+	table := allCommands()
+	names, helps := make([]string, len(table)), make([]string, len(table))
 	for i, c := range table {
-		names[i] = c.name
+		names[i], helps[i] = c.name, c.help
+	}
+	name = strings.ToLower(name)
+	fit := match(name, names)
+	for i, help := range helps { // what one looks for may be called otherwise here
+		if said := len(name) >= leastWord && strings.Contains(help, name); said && !slices.Contains(fit, i) {
+			fit = append(fit, i)
+		}
 	}
 	var out []suggestion
-	for _, i := range match(strings.ToLower(name), names) {
+	for _, i := range fit {
 		c := table[i]
 		s := suggestion{draft: "/" + c.name, title: "/" + c.name, help: c.help, command: c}
 		if c.argument != "" {
@@ -104,6 +111,9 @@ func suggestValues(c command, values []string, typed string) []suggestion {
 	}
 	return out
 }
+
+// leastWord is how much of a word is looked for in the help: less is everywhere.
+const leastWord = 4
 
 // match returns the places of the names that fit, those that start with the pattern first, then by likeness.
 func match(pattern string, names []string) []int {

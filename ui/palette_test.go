@@ -1,0 +1,72 @@
+package ui
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestThePaletteHasEverythingWithItsKey(t *testing.T) {
+	b := newBench(t, Options{})
+	shown := map[string]string{}
+	for _, s := range b.m.suggest("/") {
+		shown[s.command.name] = s.key
+	}
+	for _, a := range keyTable() {
+		if a.scope != inChat || len(a.keys) == 0 {
+			continue
+		}
+		found := false
+		for _, c := range allCommands() {
+			found = found || c.action == a.action && shown[c.name] == b.m.keys.label(a.action)
+		}
+		if typing := strings.Contains("send newline interrupt undo redo palette", string(a.action)); !found && !typing {
+			t.Errorf("the palette has no %s with its key %s", a.action, a.keys[0])
+		}
+	}
+	for _, name := range []string{
+		"model", "about", "template", "system", "preset", "sampling", "open", "save", "rename", "theme", "help", "backend", "details",
+		"new", "conversations", "regenerate", "continue", "page_up", "temperature_up",
+	} {
+		if _, ok := shown[name]; !ok {
+			t.Errorf("the palette has no /%s", name)
+		}
+	}
+}
+
+func TestThePaletteFindsByWhatIsMeant(t *testing.T) {
+	for typed, want := range map[string]string{
+		"/colours": "theme", "/tmpl": "template", "/repetition pe": "", "/penalty": "repeat-penalty", "/versi": "regenerate", "/scroll": "page_up",
+		"/REG": "regenerate",
+	} {
+		b := newBench(t, Options{})
+		got := ""
+		for _, s := range b.m.suggest(typed) {
+			got += " " + s.command.name
+		}
+		if want != "" && !strings.Contains(got+" ", " "+want+" ") || want == "" && got != "" {
+			t.Errorf("%s: got%s, want %s", typed, got, want)
+		}
+	}
+}
+
+func TestActionsRunByTheirName(t *testing.T) {
+	b := newBench(t, Options{})
+	b.keys("/temperature_up", "enter")
+	b.wantScreen("temp 0.75")
+	b.gen.says(strings.Repeat("line\n\n", 60))
+	b.say("x")
+	b.obey("/top")
+	b.wantScreen("┃ x", "↓ more below")
+}
+
+func TestDetailsShowEveryValueOfTheLastReply(t *testing.T) {
+	b := newBench(t, Options{})
+	b.obey("/details")
+	b.wantScreen("there is no reply yet")
+	b.obey("/seed 18446744073709551615")
+	b.say("hi")
+	b.keys("f6")
+	b.obey("/details")
+	b.wantScreen("The last reply", "tiny-falcon", "temperature", "0.7", "18446744073709551615", "20 tokens", "2 tokens, 20.0 tok/s")
+	b.wantNotScreen("temperature         0.75")
+}
