@@ -165,7 +165,7 @@ func (p *panel) foot(m *Model) string {
 	}
 	parts := []string{
 		k(actLess) + " " + k(actGreater) + " change", k(actChoose) + " types", k(actReset) + " resets",
-		k(actResetAll) + " resets all", k(actClose) + " goes back",
+		k(actResetAll) + " all", k(actClose) + " goes back",
 	}
 	if m.sampling.preset != "" {
 		parts = append([]string{"preset " + m.sampling.preset}, parts...)
