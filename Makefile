@@ -128,6 +128,10 @@ golden: ## rewrite the golden screens; review the diff
 	@set -e; for dir in $$(grep -rlE 'flag\.Bool\("update"' --include='*_test.go' . | xargs -n 1 dirname | sort -u); do \
 		$(GO) test $$dir -run Golden -update; done
 
+.PHONY: picture
+picture: ## draw the README's picture from the program's own screen
+	$(GO) test ./ui -run '^TestPicture$$' -count 1 -update
+
 .PHONY: bench
 bench: model ## time the default model: prefill and decode
 	bin/peregrine bench
