@@ -217,10 +217,15 @@ func (p *palette) lines(t *theme, width, height int) []string {
 		s := p.items[i]
 		title := t.cells.Truncate(s.title, column, "…")
 		pad := strings.Repeat(" ", column-t.cells.StringWidth(title))
-		mark, name, help := "  ", title, t.muted(s.help)
+		room := width - column - 4 // for the help, beside the mark and a gap
+		if s.key != "" && room > 2*t.cells.StringWidth(s.key) {
+			room -= t.cells.StringWidth(s.key) + 2
+		}
+		said := t.cells.Truncate(s.help, max(room, 0), "…")
+		mark, name, help := "  ", title, t.muted(said)
 		if i == p.selected {
 			mark, name = t.accent("❯ "), strong(t.colours.accent, title)
-			help = s.help
+			help = said
 		}
 		line := mark + name + pad + "  " + help
 		if s.key != "" {
