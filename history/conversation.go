@@ -33,7 +33,8 @@ type Message struct {
 	// CreatedAt is UTC; the zero time means now on Append, and unknown in a file.
 	CreatedAt time.Time
 	Model     string
-	Sampling  *generate.Sampling
+	Sampling  *generate.Sampling // in force at the reply's end
+	Earlier   []generate.Stretch // of the reply under other values, the first ones first
 	// TokenIDs are opaque numbers here. With the messages before it they let a decoder compute a reply's candidates again.
 	TokenIDs []int32
 	Timings  *generate.Timings

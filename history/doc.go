@@ -12,7 +12,7 @@
 //
 //	session  harness "peregrine", id, name, schema, created_at, model, quantization, template, system, context; the first line
 //	message  id, parent_id (null: a root), created_at, message {role, content}; optional: model, raw, sampling, token_ids,
-//	         timings, finish_reason. A later line with the same id, parent and role replaces the earlier one
+//	         earlier_sampling (a list of {tokens, sampling}, where the values changed), timings, finish_reason. A later line with the same id, parent and role replaces the earlier one
 //	partial  the reply so far: id, at (byte offset of text in the content), text; on the first line of a reply also
 //	         parent_id, created_at, role, model, raw, sampling; token_ids are those since the last line
 //	name     name

@@ -27,6 +27,7 @@ func TestEveryFieldSurvivesReopening(t *testing.T) {
 	reply := Message{
 		ID: NewID(), ParentID: user.ID, Role: generate.Assistant, Content: "b", CreatedAt: at.Add(time.Second), Model: "falcon-7b",
 		Sampling: &generate.Sampling{Temperature: 0.8, TopK: 50, Seed: seed(math.MaxUint64)}, TokenIDs: []int32{1, 65023, 0},
+		Earlier: []generate.Stretch{{Tokens: 2, Sampling: generate.Sampling{TopK: 3, Seed: seed(7)}}},
 		Timings: &generate.Timings{PromptTokens: 7, Prefill: 12 * time.Millisecond, DecodePerSecond: 31.5},
 		Finish:  generate.FinishLength,
 	}
@@ -209,6 +210,7 @@ func TestNumbersThatJSONCannotHoldDoNotLoseTheReply(t *testing.T) {
 	_, err := f.Append(Message{
 		ID: "r", Role: generate.Assistant, Content: "kept", Timings: &generate.Timings{DecodePerSecond: math.Inf(1)},
 		Sampling: &generate.Sampling{Temperature: math.NaN()},
+		Earlier:  []generate.Stretch{{Tokens: 1, Sampling: generate.Sampling{TopP: math.NaN()}}},
 	})
 	wantNoError(t, err)
 	if got, _ := reopen(t, f).Conversation().Message("r"); got.Content != "kept" || got.Timings != nil {

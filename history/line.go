@@ -58,6 +58,7 @@ type (
 		Model     string                `json:"model,omitempty"`
 		Raw       bool                  `json:"raw,omitempty"`
 		Sampling  *generate.Sampling    `json:"sampling,omitempty"`
+		Earlier   []generate.Stretch    `json:"earlier_sampling,omitempty"`
 		TokenIDs  []int32               `json:"token_ids,omitempty"`
 		Timings   *generate.Timings     `json:"timings,omitempty"`
 		Finish    generate.FinishReason `json:"finish_reason,omitempty"`
@@ -102,6 +103,7 @@ type record struct {
 	Role         generate.Role         `json:"role"`
 	Raw          bool                  `json:"raw"`
 	Sampling     *generate.Sampling    `json:"sampling"`
+	Earlier      []generate.Stretch    `json:"earlier_sampling"`
 	TokenIDs     []int32               `json:"token_ids"`
 	Timings      *generate.Timings     `json:"timings"`
 	Finish       generate.FinishReason `json:"finish_reason"`
@@ -163,7 +165,7 @@ func decode(line []byte) (r record, warning string, err error) {
 		if wrong.Field == "" {
 			return r, "", fmt.Errorf("a JSON %s, not an object", wrong.Value)
 		}
-		r.Sampling, r.TokenIDs, r.Timings = nil, nil, nil
+		r.Sampling, r.Earlier, r.TokenIDs, r.Timings = nil, nil, nil, nil
 		return r, fmt.Sprintf("field %q holds a %s", wrong.Field, wrong.Value), nil
 	}
 	return r, "", err
@@ -187,8 +189,8 @@ func encodeMessage(m Message) ([]byte, error) {
 	return encode(messageLine{
 		Type: typeMessage, ID: m.ID, ParentID: parent(m.ParentID), CreatedAt: formatTime(m.CreatedAt),
 		Message: generate.Message{Role: m.Role, Content: m.Content},
-		Model:   m.Model, Raw: m.Raw, Sampling: storable(m.Sampling), TokenIDs: m.TokenIDs, Timings: storable(m.Timings),
-		Finish: m.Finish,
+		Model:   m.Model, Raw: m.Raw, Sampling: storable(m.Sampling), Earlier: storableAll(m.Earlier),
+		TokenIDs: m.TokenIDs, Timings: storable(m.Timings), Finish: m.Finish,
 	})
 }
 
@@ -198,6 +200,14 @@ func storable[T any](p *T) *T {
 		return nil
 	}
 	return p
+}
+
+// storableAll is storable for a list.
+func storableAll[T any](list []T) []T {
+	if storable(&list) == nil {
+		return nil
+	}
+	return list
 }
 
 func encodeSession(h Header) ([]byte, error) {

@@ -174,7 +174,7 @@ func (t *tree) freeID(id string) string {
 
 // fill returns what message and partial lines have in common.
 func (t *tree) fill(r record, n int) Message {
-	m := Message{ID: r.id(), CreatedAt: parseTime(r.CreatedAt), Sampling: r.Sampling, Raw: r.Raw}
+	m := Message{ID: r.id(), CreatedAt: parseTime(r.CreatedAt), Sampling: r.Sampling, Earlier: r.Earlier, Raw: r.Raw}
 	if r.Model != nil {
 		m.Model = *r.Model
 	}

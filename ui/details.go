@@ -32,6 +32,9 @@ func (m *Model) detailLines(reply history.Message, width int) []string {
 			rows = append(rows, [2]string{p.label, p.text(s)})
 		}
 	}
+	for _, s := range reply.Earlier {
+		rows = append(rows, [2]string{"before", plural(s.Tokens, "token") + " with " + strings.Join(samplingText(s.Sampling), separator)})
+	}
 	if t := reply.Timings; t != nil {
 		rows = append(
 			rows,

@@ -129,7 +129,7 @@ func (t *turn) drain(reply *history.Message) {
 		if r := u.Result; r != nil {
 			reply.Finish = r.Finish
 			timings, values := r.Timings, r.Sampling
-			reply.Timings, reply.Sampling = &timings, &values
+			reply.Timings, reply.Sampling, reply.Earlier = &timings, &values, earlier(t.base, *r)
 		}
 	}
 }

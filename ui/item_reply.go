@@ -63,7 +63,9 @@ func (it *item) replyLines(text, width int, t *theme) []string {
 		if it.footerWarns() {
 			colour = t.colours.warn
 		}
-		lines = append(lines, pad+paint(colour, t.cells.Truncate(foot, text, "…")))
+		for _, l := range strings.Split(t.cells.Wrap(foot, text), "\n") {
+			lines = append(lines, pad+paint(colour, strings.TrimRight(l, " ")))
+		}
 	}
 	return lines
 }
@@ -100,6 +102,9 @@ func (it *item) footer() string {
 	}
 	if m.Sampling != nil {
 		parts = append(parts, samplingText(*m.Sampling)...)
+	}
+	if len(m.Earlier) > 0 {
+		parts = append(parts, "changed at token "+changesText(m.Earlier))
 	}
 	return strings.Join(parts, " · ")
 }

@@ -1,8 +1,11 @@
 package ui
 
 import (
+	"context"
 	"strings"
 	"testing"
+
+	"peregrine/model/generate"
 )
 
 func TestThePaletteHasEverythingWithItsKey(t *testing.T) {
@@ -69,4 +72,27 @@ func TestDetailsShowEveryValueOfTheLastReply(t *testing.T) {
 	b.obey("/details")
 	b.wantScreen("The last reply", "tiny-falcon", "temperature", "0.7", "18446744073709551615", "20 tokens", "2 tokens, 20.0 tok/s")
 	b.wantNotScreen("temperature         0.75")
+}
+
+func TestValuesThatChangeInTheMiddleOfAReplyAreRecorded(t *testing.T) {
+	b := newBench(t, Options{Store: openStore(t)})
+	b.gen.reply = func(_ context.Context, r generate.Request, w *generate.Writer) {
+		res := result(generate.FinishLength, "cut", []int32{1, 2, 3}, r.Sampling)
+		res.Earlier = []generate.Stretch{{Tokens: 2, Sampling: generate.Sampling{Temperature: 0.2}}}
+		w.Update(generate.Update{Text: "cut", Result: res})
+	}
+	b.send(sized(120, 24))
+	b.say("hi")
+	b.wantScreen("temp 0.7 · top-k 40 · changed at", "token 3")
+	b.gen.says(" off")
+	b.keys("f6")
+	b.obey("/continue")
+	b.ended()
+	b.wantScreen("temp 0.75 · top-k 40 · changed at token 3, 4")
+	got := b.saved()[1].Earlier
+	if len(got) != 2 || got[0].Tokens != 2 || got[1].Tokens != 1 || got[1].Sampling.Temperature != 0.7 {
+		t.Errorf("got %+v in the file, want two stretches before the last", got)
+	}
+	b.obey("/details")
+	b.wantScreen("2 tokens with temp 0.2", "1 token with temp 0.7 · top-k 40")
 }

@@ -284,6 +284,7 @@ func (m *Model) finish(r generate.Result) tea.Cmd {
 		reply.Model = m.info.Model
 	}
 	reply.Finish, reply.Timings, reply.Sampling, reply.Partial = r.Finish, &timings, &values, false
+	reply.Earlier = earlier(t.base, r)
 	if timings.DecodePerSecond > 0 {
 		m.meters.rate = timings.DecodePerSecond
 	}

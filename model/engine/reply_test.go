@@ -261,6 +261,9 @@ func TestTuneWorksFromTheNextToken(t *testing.T) {
 	if got.Sampling.RepetitionPenalty != 100 || got.Sampling.Seed == nil {
 		t.Errorf("got %+v, want the values in force at the end", got.Sampling)
 	}
+	if e := got.Earlier; len(e) != 1 || e[0].Tokens != 3 || e[0].Sampling.RepetitionPenalty != 0 || e[0].Sampling.Seed == nil {
+		t.Errorf("got %+v, want the three tokens of the old values", e)
+	}
 	repeated := 0
 	calls := f.decoder.taken()
 	for i := 1; i < len(calls); i++ {

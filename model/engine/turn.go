@@ -47,7 +47,8 @@ type turn struct {
 	text     *replyText
 	sampler  *sample.Sampler
 	sampling generate.Sampling // in force, Seed set
-	out      *sample.Output    // what the last forward pass filled
+	earlier  []generate.Stretch
+	out      *sample.Output // what the last forward pass filled
 	dropped  int
 	timings  generate.Timings
 	first    time.Time // of the first token
@@ -65,7 +66,7 @@ func (w *worker) run(ctx context.Context, r generate.Request, writer *generate.W
 	}
 	last := generate.Update{Phase: generate.Done}
 	result := &generate.Result{
-		Finish: reason, Err: err, TokenIDs: t.ids, Sampling: t.sampling, Timings: t.timings, Dropped: t.dropped,
+		Finish: reason, Err: err, TokenIDs: t.ids, Sampling: t.sampling, Earlier: t.earlier, Timings: t.timings, Dropped: t.dropped,
 	}
 	if t.text != nil {
 		if !errors.Is(err, ErrBroken) { // else the detokenizer may be what broke
@@ -249,12 +250,28 @@ func (t *turn) tune(v generate.Sampling) {
 	if v.Seed == nil {
 		v.Seed = &seed
 	}
+	t.note(v)
 	t.sampling = seeded(v)
 	if *v.Seed != seed {
 		t.reseed()
 		return
 	}
 	t.sampler.Tune(t.sampling)
+}
+
+// note keeps the values in force, if tokens were chosen with them, before v takes their place.
+func (t *turn) note(v generate.Sampling) {
+	old := t.sampling
+	same := *v.Seed == *old.Seed
+	v.Seed = old.Seed
+	tokens := len(t.ids)
+	for _, s := range t.earlier {
+		tokens -= s.Tokens
+	}
+	if same && v == old || tokens == 0 {
+		return
+	}
+	t.earlier = append(t.earlier, generate.Stretch{Tokens: tokens, Sampling: old})
 }
 
 // candidates lists the n most probable tokens, all of them if there are fewer.

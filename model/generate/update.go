@@ -63,10 +63,17 @@ type Result struct {
 	// Text is the whole reply, equal to all Update.Text together. A reply that can go on (FinishLength, FinishCancelled) ends
 	// before a character of which only some bytes came: with its ids as Request.Continue the character comes whole.
 	Text     string
-	TokenIDs []int32 // all tokens of the reply, an end-of-text token included, Request.Continue excluded
-	Sampling Sampling
+	TokenIDs []int32   // all tokens of the reply, an end-of-text token included, Request.Continue excluded
+	Sampling Sampling  // in force at the end
+	Earlier  []Stretch // of the reply under other values, the first ones first, where they changed while it was made
 	Timings  Timings
 	Dropped  int // messages left out at the front because the context would not hold them
+}
+
+// Stretch is a part of a reply of which all tokens were chosen with the same values.
+type Stretch struct {
+	Tokens   int      `json:"tokens"`
+	Sampling Sampling `json:"sampling"`
 }
 
 // Timings are the honest meters of one reply.
