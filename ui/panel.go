@@ -4,7 +4,8 @@ import (
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
-	"github.com/charmbracelet/x/ansi"
+
+	"peregrine/ui/escape"
 )
 
 // panel shows all sampling values above the composer and changes them, while the reply goes on in sight.
@@ -149,7 +150,7 @@ func (p *panel) row(m *Model, i, width int) (string, int) {
 			said = strings.TrimPrefix(said+", reset: "+was, ", ")
 		}
 	}
-	line := mark + label + t.accent(value) + strings.Repeat(" ", max(valueWidth-ansi.StringWidth(value), 1)) + t.muted(said)
+	line := mark + label + t.accent(value) + strings.Repeat(" ", max(valueWidth-t.cells.StringWidth(value), 1)) + t.muted(said)
 	keys := strings.TrimSpace(m.keys.label(one.action("down")) + " " + m.keys.label(one.action("up")))
 	if room := width - t.cells.StringWidth(line) - t.cells.StringWidth(keys); room >= 2 {
 		line += strings.Repeat(" ", room) + t.muted(keys)
@@ -168,7 +169,7 @@ func (p *panel) foot(m *Model) string {
 		k(actResetAll) + " all", k(actClose) + " goes back",
 	}
 	if m.sampling.preset != "" {
-		parts = append([]string{"preset " + m.sampling.preset}, parts...)
+		parts = append([]string{"preset " + escape.Line(m.sampling.preset)}, parts...)
 	}
 	return strings.Join(parts, separator)
 }
