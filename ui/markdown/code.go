@@ -1,6 +1,7 @@
 package markdown
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/charmbracelet/x/ansi"
@@ -13,10 +14,11 @@ const codeIndent = 2
 
 // code renders a whole code block.
 func (p *painter) code(lines []string, language string, width int) []string {
-	c := newCodeBlock(p.style, language, width)
+	c := newCodeBlock(p.style, language, width, p.numbered+1)
 	for _, line := range lines {
 		c.add(line)
 	}
+	p.numbered += c.count()
 	return c.lines
 }
 
@@ -29,17 +31,26 @@ type codeBlock struct {
 	indent string
 	lines  []string
 	blanks int // blank lines that wait for something to follow
+	label  string
 }
 
-func newCodeBlock(style Style, language string, width int) *codeBlock {
-	c := &codeBlock{style: style, lex: newLexer(language), width: width}
+// newCodeBlock returns the code block with a number, which stands above it with the language: see Code.
+func newCodeBlock(style Style, language string, width, number int) *codeBlock {
+	c := &codeBlock{style: style, lex: newLexer(language), width: width, label: fmt.Sprintf("[%d]", number)}
 	if inner(width, 2*codeIndent) < width {
 		c.indent = strings.Repeat(" ", codeIndent)
 		c.width -= codeIndent
 	}
 	c.width = max(c.width, 1)
+	if language != "" {
+		c.label += " " + language
+	}
+	c.label = style.Cells.Truncate(c.label, c.width, "…")
 	return c
 }
+
+// count returns how many code blocks it counts for: one without code is none.
+func (c *codeBlock) count() int { return min(len(c.lines), 1) }
 
 // add renders the next line. Blank lines at the start and at the end are left out.
 func (c *codeBlock) add(line string) {
@@ -49,6 +60,9 @@ func (c *codeBlock) add(line string) {
 			c.blanks++
 		}
 		return
+	}
+	if len(c.lines) == 0 {
+		c.lines = c.head()
 	}
 	for ; c.blanks > 0; c.blanks-- {
 		c.lines = append(c.lines, "")
@@ -62,8 +76,14 @@ func (c *codeBlock) preview(line string) []string {
 		return nil
 	}
 	lex := c.lex
+	if len(c.lines) == 0 {
+		return c.draw(c.head(), lex.line(expandTabs(line, c.style.Cells)))
+	}
 	return c.draw(make([]string, c.blanks), lex.line(expandTabs(line, c.style.Cells)))
 }
+
+// head returns the line above the code.
+func (c *codeBlock) head() []string { return []string{c.indent + paint(c.style.Muted, c.label)} }
 
 // draw appends a line to dst, broken where it reaches the width.
 func (c *codeBlock) draw(dst []string, spans []span) []string {

@@ -33,6 +33,7 @@ type Doc struct {
 	refs    references
 	lines   []string // of the finished pieces, then of the open one
 	done    int      // how many lines the finished pieces have
+	blocks  int      // how many code blocks they have
 	stale   bool     // the open piece has changed since it was rendered
 	closed  bool     // Finish was called
 }
@@ -45,6 +46,7 @@ type piece struct {
 	list       listEnd
 	lines      []string
 	first      int // the place of its first line in the document's
+	blocks     int // code blocks before it
 
 	fence *fence // it is a code block
 	code  *codeBlock
@@ -55,7 +57,7 @@ type piece struct {
 // New returns an empty document that is rendered width cells wide.
 func New(width int, style Style) *Doc {
 	d := &Doc{}
-	d.painter = painter{newTypesetter(style), max(width, 1)}
+	d.painter = painter{typesetter: newTypesetter(style), width: max(width, 1)}
 	return d
 }
 
@@ -119,7 +121,7 @@ func (d *Doc) SetWidth(width int) {
 
 // SetStyle renders everything in other colours.
 func (d *Doc) SetStyle(style Style) {
-	d.painter = painter{newTypesetter(style), d.painter.width}
+	d.painter = painter{typesetter: newTypesetter(style), width: d.painter.width}
 	d.again()
 }
 
@@ -267,7 +269,7 @@ func (d *Doc) line(start, end, next int) {
 		p.code.add(unindent(line, p.fence.indent))
 	case !fenced && d.scan.mode == scanFence && p.start == start:
 		f := d.scan.fence
-		p.fence, p.code = &f, newCodeBlock(d.painter.style, firstWord(f.info), d.painter.width)
+		p.fence, p.code = &f, newCodeBlock(d.painter.style, firstWord(f.info), d.painter.width, d.blocks+1)
 	case p.table != nil:
 		p.table.add(d, line)
 	default:

@@ -21,7 +21,7 @@ var testStyle = Style{
 
 // whole renders a text as one piece: goldmark parses all of it at once and no scanner has a say.
 func whole(text string, width int) []string {
-	p := painter{newTypesetter(testStyle), width}
+	p := painter{typesetter: newTypesetter(testStyle), width: width}
 	clean := escape.Visible(strings.ReplaceAll(text, "\r\n", "\n"))
 	lines, _, _ := p.document(clean, listEnd{}, parser.NewContext())
 	return lines

@@ -13,7 +13,8 @@ import (
 // painter lays blocks out: it knows where lines go, the typesetter what is in them.
 type painter struct {
 	*typesetter
-	width int
+	width    int
+	numbered int // code blocks that have a number already
 }
 
 // listEnd describes the list with which a piece of a document ends, so that the next piece can go on with it.
@@ -25,10 +26,12 @@ type listEnd struct {
 // document renders a piece of Markdown that is one in itself. before says with which list the piece before it ended. joined
 // reports that the first block goes on with that list. ctx holds the link definitions known so far and takes new ones.
 func (p *painter) document(markdown string, before listEnd, ctx parser.Context) (lines []string, end listEnd, joined bool) {
+	numbered := p.numbered
 	defer func() {
 		// What a model writes must never end the program, whatever a parser makes of it: it is shown as it is then.
 		if recover() != nil {
 			p.reset()
+			p.numbered = numbered
 			lines, end, joined = p.style.literal(markdown, p.width), listEnd{}, false
 		}
 	}()

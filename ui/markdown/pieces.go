@@ -21,7 +21,9 @@ func (d *Doc) finish(end int) {
 		return
 	}
 	p.long = snapshot{}
+	p.blocks = d.blocks
 	news := d.layout(&p)
+	d.blocks = d.painter.numbered
 	p.code, p.table = nil, nil
 	d.pieces = append(d.pieces, p)
 	if news {
@@ -34,9 +36,11 @@ func (d *Doc) finish(end int) {
 
 // layout renders a finished piece and reports whether it defines links.
 func (d *Doc) layout(p *piece) (news bool) {
+	d.painter.numbered = p.blocks
 	switch {
 	case p.code != nil && p.fence.indent == 0:
 		p.lines = p.code.lines
+		d.painter.numbered += p.code.count()
 	case p.table != nil && p.table.ok:
 		p.lines = p.table.grid.lines()
 	default:
@@ -86,6 +90,7 @@ func (d *Doc) render() {
 	p := &d.open
 	part := d.src.String()[d.at:]
 	p.joined, p.list = false, listEnd{}
+	d.painter.numbered = d.blocks
 	if p.code != nil {
 		p.lines = append(p.code.lines[:len(p.code.lines):len(p.code.lines)], d.codePreview(part)...)
 		d.place(p)
