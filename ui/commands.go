@@ -21,7 +21,7 @@ type command struct {
 // commandTable joins the tables of the topics, in the order of the help.
 func commandTable() []command {
 	return slices.Concat(conversationCommands(), replyCommands(), branchCommands(), inputCommands(), promptCommands(), samplingCommands(), presetCommands(),
-		programCommands())
+		terminalCommands(), programCommands())
 }
 
 // needed reports whether a command does nothing without an argument.

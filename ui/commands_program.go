@@ -16,10 +16,6 @@ func programCommands() []command {
 			"theme", "auto|light|dark", "change the colours", actNone, (*Model).themeCommand,
 			func(*Model) []string { return []string{"auto", "light", "dark"} },
 		},
-		{
-			"mouse", "on|off", "off leaves the mouse to the terminal, to select text", actNone, (*Model).mouseCommand,
-			func(*Model) []string { return []string{"on", "off"} },
-		},
 		{"help", "", "keys and commands", actHelp, func(m *Model, _ string) tea.Cmd { m.showHelp(); return nil }, nil},
 		{"quit", "", "leave; everything is saved", actQuit, func(m *Model, _ string) tea.Cmd { return m.leaveProgram() }, nil},
 	}
@@ -35,17 +31,6 @@ func (m *Model) themeCommand(argument string) tea.Cmd {
 		return tea.RequestBackgroundColor
 	default:
 		m.tell(levelWarn, "theme: "+escape.Line(argument)+"? There are auto, light and dark")
-	}
-	return nil
-}
-
-func (m *Model) mouseCommand(argument string) tea.Cmd {
-	switch argument {
-	case "on", "off":
-		m.opt.Mouse = argument
-		m.tell(levelInfo, "mouse "+argument)
-	default:
-		m.tell(levelWarn, "mouse: on or off")
 	}
 	return nil
 }

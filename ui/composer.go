@@ -71,7 +71,7 @@ func (c *composer) press(key tea.KeyPressMsg) (tea.Cmd, []*paste) {
 		c.climb(1, wish, strings.HasPrefix(name, "shift"))
 	case "ctrl+shift+c":
 		if lo, hi := c.selection(); lo < hi {
-			return writeClipboard(textOf(c.text[lo:hi])), nil
+			return copying("the selection", textOf(c.text[lo:hi])), nil
 		}
 	default:
 		if !c.editor.press(name) && key.Text != "" {

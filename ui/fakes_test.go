@@ -2,6 +2,7 @@ package ui
 
 import (
 	"context"
+	"fmt"
 	"reflect"
 	"strings"
 	"sync"
@@ -146,6 +147,7 @@ type bench struct {
 	gen  *script
 	msgs chan tea.Msg
 	quit bool
+	raw  []string     // what the terminal was told besides the screen
 	busy atomic.Int64 // commands that run
 }
 
@@ -226,6 +228,10 @@ func (b *bench) work(cmd tea.Cmd) {
 func (b *bench) send(msg tea.Msg) {
 	if _, ok := msg.(tea.QuitMsg); ok {
 		b.quit = true
+		return
+	}
+	if raw, ok := msg.(tea.RawMsg); ok {
+		b.raw = append(b.raw, fmt.Sprint(raw.Msg))
 		return
 	}
 	_, cmd := b.m.Update(msg)

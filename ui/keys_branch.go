@@ -23,7 +23,7 @@ const (
 // branchKeys are those that lead to the messages and into the words.
 func branchKeys() []binding {
 	return []binding{
-		{inChat, actSelect, []string{"shift+tab", "alt+m"}, "choose a message: versions, edit, answer again, delete", func(m *Model, _ tea.KeyPressMsg) tea.Cmd { return m.selectMessage() }},
+		{inChat, actSelect, []string{"shift+tab", "alt+v"}, "choose a message: versions, edit, answer again, delete", func(m *Model, _ tea.KeyPressMsg) tea.Cmd { return m.selectMessage() }},
 		{inChat, actInspect, []string{"alt+w"}, "why this word: look into the last reply", func(m *Model, _ tea.KeyPressMsg) tea.Cmd { return m.whyCommand("") }},
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"peregrine/history"
 	"peregrine/model/generate"
+	"peregrine/ui/clipboard"
 )
 
 // Generator answers. The engine in this process fulfils it, as does a remote server.
@@ -54,15 +55,20 @@ type Options struct {
 	Theme   string              // "auto" or "", "light", "dark"
 	Mouse   string              // "off" leaves the mouse to the terminal, for its own selection; "" or "on"
 	Version string
-	Notices []string // said at the start, for instance what is odd about the config file
-	Log     *slog.Logger
-	Now     func() time.Time // nil: time.Now
+	// Clipboard takes what is copied; nil: nothing is known but the terminal's own sequence for it.
+	Clipboard *clipboard.Clipboard
+	Notices   []string // said at the start, for instance what is odd about the config file
+	Log       *slog.Logger
+	Now       func() time.Time // nil: time.Now
 }
 
 // withDefaults fills what may be missing.
 func (o Options) withDefaults() Options {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Clipboard == nil {
+		o.Clipboard = new(clipboard.Clipboard)
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -55,13 +55,3 @@ func readClipboard() tea.Msg {
 	}
 	return tea.PasteMsg{Content: text}
 }
-
-// writeClipboard copies to it.
-func writeClipboard(text string) tea.Cmd {
-	return func() tea.Msg {
-		if err := clipboard.WriteAll(text); err != nil {
-			return noticeMsg{levelWarn, "no clipboard here: " + err.Error() + "; select with the terminal's own mouse, after /mouse off"}
-		}
-		return noticeMsg{levelInfo, "copied"}
-	}
-}

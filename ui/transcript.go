@@ -230,6 +230,14 @@ func (tr *transcript) above(last int, t *theme) place {
 	return place{0, min(1, len(tr.items))}
 }
 
+// topNow returns the line that stands at the top of the screen.
+func (tr *transcript) topNow(t *theme) place {
+	if end := tr.bottom(t); tr.follow || end.before(tr.top) {
+		return end
+	}
+	return tr.top
+}
+
 // before reports whether a is above b.
 func (a place) before(b place) bool {
 	return a.item < b.item || a.item == b.item && a.line < b.line
@@ -284,10 +292,7 @@ func (tr *transcript) more(t *theme) bool {
 func (tr *transcript) view(t *theme) []string {
 	lines := make([]string, 0, tr.height)
 	if len(tr.items) > 0 && tr.width > 0 {
-		p := tr.top
-		if end := tr.bottom(t); tr.follow || end.before(p) {
-			p = end
-		}
+		p := tr.topNow(t)
 		for i := p.item; i < len(tr.items) && len(lines) < tr.height; i++ {
 			rows := tr.items[i].lines(tr.width, t)
 			if i == p.item {

@@ -31,9 +31,10 @@ func TestRoomsKnowOnlyWhatTheyMay(t *testing.T) {
 		pkg string
 		may []string // rooms, without the module's name
 	}{
-		{"ui", []string{"ui/markdown", "ui/escape", "ui/cells", "history", "model/generate"}},
+		{"ui", []string{"ui/markdown", "ui/escape", "ui/cells", "ui/clipboard", "history", "model/generate"}},
 		{"ui/markdown", []string{"ui/escape", "ui/cells"}},
 		{"ui/cells", nil},
+		{"ui/clipboard", nil},
 		{"ui/plain", []string{"ui/escape", "history", "model/generate"}},
 		{"history", []string{"model/generate"}},
 		{"history/exchange", []string{"history", "model/generate"}},

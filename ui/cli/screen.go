@@ -2,8 +2,10 @@ package cli
 
 import (
 	"context"
+	"os"
 
 	"peregrine/ui"
+	"peregrine/ui/clipboard"
 )
 
 // screen opens the full-screen chat. Without a place for conversations it still chats, and says what is missing.
@@ -11,7 +13,7 @@ func (s *settings) screen(ctx context.Context, e *session) error {
 	opt := ui.Options{
 		Generator: e, Template: s.file.Template, System: s.file.System, MaxTokens: s.file.MaxNewTokens,
 		Open: s.open, Resume: s.resumeSet, Keys: s.file.Keys, Theme: s.file.Theme, Mouse: s.file.Mouse,
-		Version: version, Log: s.log,
+		Version: version, Log: s.log, Clipboard: clipboard.New(os.Getenv),
 	}
 	if s.resume != resumeLast {
 		opt.Name = s.resume
