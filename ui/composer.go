@@ -265,7 +265,7 @@ func (c *composer) cursor() *tea.Cursor {
 	width, method := c.measure()
 	at := c.rowOf(all)
 	column := c.columnOf(all[at], c.editor.cursor, width, method)
-	cursor := tea.NewCursor(promptWidth+min(column, width), at-c.top)
+	cursor := newCursor(promptWidth+min(column, width), at-c.top)
 	cursor.Blink = true
 	return cursor
 }

@@ -271,5 +271,5 @@ func (p *prompt) view(m *Model, width, _ int) ([]string, *tea.Cursor) {
 	if p.selected {
 		text = ansi.Style{}.Reverse(true).Styled(text)
 	}
-	return []string{head + text}, tea.NewCursor(used+column, 0)
+	return []string{head + text}, newCursor(used+column, 0)
 }

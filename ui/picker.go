@@ -257,7 +257,7 @@ func (p *picker) view(m *Model, width, height int) ([]string, *tea.Cursor) {
 	if height >= 6 {
 		lines = append(lines, pad+strong(t.colours.accent, "Conversations"), "")
 	}
-	cursor := tea.NewCursor(t.cells.StringWidth(pad)+2+column, len(lines))
+	cursor := newCursor(t.cells.StringWidth(pad)+2+column, len(lines))
 	lines = append(lines, pad+strong(t.colours.user, "❯ ")+text)
 	if height >= 6 {
 		lines = append(lines, "")
@@ -268,7 +268,7 @@ func (p *picker) view(m *Model, width, height int) ([]string, *tea.Cursor) {
 	for i := first; i <= len(p.shown) && i < first+list; i++ {
 		line, at := p.row(m, i, room)
 		if at >= 0 {
-			cursor = tea.NewCursor(t.cells.StringWidth(pad)+at, len(lines))
+			cursor = newCursor(t.cells.StringWidth(pad)+at, len(lines))
 		}
 		lines = append(lines, pad+line)
 	}

@@ -9,16 +9,45 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
 )
 
 // suspend gives the terminal back to the shell, as it was, and stops the program until the shell goes on with it.
 func (m *Model) suspend() tea.Cmd {
-	return tea.Exec(pause{}, func(err error) tea.Msg {
+	return m.lend(pause{}, func(err error) tea.Msg {
 		if err != nil {
 			return noticeMsg{levelWarn, "not suspended: " + err.Error()}
 		}
 		return nil
 	})
+}
+
+// lend returns the command that gives the terminal, as it was, to something else for as long as that runs.
+func (m *Model) lend(to tea.ExecCommand, back tea.ExecCallback) tea.Cmd {
+	return tea.Exec(&loan{ExecCommand: to, whole: m.theme.cells.Method == ansi.GraphemeWidth}, back)
+}
+
+// loan takes the terminal back such that it measures as before: Bubble Tea switches mode 2027 off when it lends the terminal,
+// and does not switch it on again.
+type loan struct {
+	tea.ExecCommand
+	whole bool // the terminal measures whole characters
+	out   io.Writer
+}
+
+// SetStdout notes where the terminal is.
+func (l *loan) SetStdout(w io.Writer) {
+	l.out = w
+	l.ExecCommand.SetStdout(w)
+}
+
+// Run runs what has the terminal.
+func (l *loan) Run() error {
+	err := l.ExecCommand.Run()
+	if l.whole && l.out != nil {
+		_, _ = io.WriteString(l.out, ansi.SetModeUnicodeCore) // a terminal that is gone is noticed soon enough
+	}
+	return err
 }
 
 // errNoShell says that nobody could go on with the program, so that the kernel did not stop it.
