@@ -61,7 +61,7 @@ func (it *item) lines(width int, t *theme) []string {
 	case it.isReply():
 		lines = append(lines, it.replyLines(text, width, t)...)
 	default:
-		for _, l := range strings.Split(t.cells.Wrap(escape.Visible(it.notice), text), "\n") {
+		for _, l := range strings.Split(t.cells.Wrap(spaced(it.notice), text), "\n") {
 			lines = append(lines, margin(width)+t.say(it.level, l))
 		}
 	}
@@ -83,6 +83,9 @@ func (it *item) edge(width int, t *theme) string {
 	}
 	return margin(width)
 }
+
+// spaced makes a text of several lines harmless. A tab's width depends on the terminal, so it becomes spaces.
+func spaced(text string) string { return strings.ReplaceAll(escape.Visible(text), "\t", "    ") }
 
 // margin returns the indentation of replies, none on very narrow screens.
 func margin(width int) string {

@@ -2,14 +2,12 @@ package ui
 
 import (
 	"strings"
-
-	"peregrine/ui/escape"
 )
 
 // userLines shows what the user said as it was typed.
 func (it *item) userLines(text, width int, t *theme) []string {
 	bar := it.edge(width, t)
-	content := strings.ReplaceAll(escape.Visible(strings.TrimRight(it.message.Content, "\n")), "\t", "    ")
+	content := spaced(strings.TrimRight(it.message.Content, "\n"))
 	lines := strings.Split(t.cells.Wrap(content, text), "\n")
 	for i, l := range lines {
 		lines[i] = bar + l

@@ -222,7 +222,7 @@ type prompt struct {
 
 // ask opens a prompt.
 func (m *Model) ask(label, value string, done func(*Model, string) tea.Cmd) {
-	p := &prompt{label: label, done: done, selected: value != ""}
+	p := &prompt{label: escape.Line(label), done: done, selected: value != ""}
 	p.field.set(value)
 	m.overlay = p
 }

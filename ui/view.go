@@ -198,7 +198,7 @@ func (m *Model) welcome(w, h int) []string {
 	}
 	title := "peregrine"
 	if m.opt.Version != "" {
-		title += " " + m.opt.Version
+		title += " " + escape.Line(m.opt.Version)
 	}
 	var facts []string
 	for _, f := range []string{m.info.Quantization, m.info.Backend, m.info.BackendWhy} {

@@ -7,6 +7,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"peregrine/ui/cells"
+	"peregrine/ui/escape"
 )
 
 // codeIndent sets code apart from text, on screens that are wide enough.
@@ -43,7 +44,7 @@ func newCodeBlock(style Style, language string, width, number int) *codeBlock {
 	}
 	c.width = max(c.width, 1)
 	if language != "" {
-		c.label += " " + language
+		c.label += " " + escape.Line(language)
 	}
 	c.label = style.Cells.Truncate(c.label, c.width, "…")
 	return c
