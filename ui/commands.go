@@ -24,6 +24,15 @@ func commandTable() []command {
 		terminalCommands(), programCommands())
 }
 
+// Commands returns the names of all slash commands.
+func Commands() []string {
+	var names []string
+	for _, c := range commandTable() {
+		names = append(names, c.name)
+	}
+	return names
+}
+
 // needed reports whether a command does nothing without an argument.
 func (c command) needed() bool { return c.argument != "" && c.argument[0] != '[' }
 

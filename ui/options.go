@@ -53,6 +53,7 @@ type Options struct {
 
 	Keys    map[string][]string // action → keys, instead of the defaults; see Keys
 	Theme   string              // "auto" or "", "light", "dark"
+	NoColor bool                // the user wants no colours, wherever it runs
 	Mouse   string              // "off" leaves the mouse to the terminal, for its own selection; "" or "on"
 	Version string
 	// Clipboard takes what is copied; nil: nothing is known but the terminal's own sequence for it.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
 )
 
 // Run shows the chat until the user quits, the terminal goes away or ctx ends. What was said is saved in any case, a reply
@@ -22,6 +23,9 @@ func Run(ctx context.Context, opt Options, more ...tea.ProgramOption) error {
 	// screen 8 ms sooner. How often a reply is drawn does not depend on it; see frame.
 	const ticks = 120
 	more = append([]tea.ProgramOption{tea.WithContext(ctx), tea.WithFPS(ticks)}, more...)
+	if opt.NoColor { // Bubble Tea itself takes only some values of NO_COLOR for a yes
+		more = append(more, tea.WithColorProfile(colorprofile.ASCII))
+	}
 	_, err := tea.NewProgram(m, more...).Run()
 	if errors.Is(err, tea.ErrInterrupted) || ctx.Err() != nil && errors.Is(err, tea.ErrProgramKilled) {
 		err = nil // asked to end, not broken

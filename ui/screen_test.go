@@ -2,6 +2,7 @@ package ui
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -82,6 +83,25 @@ func TestWithoutColoursMarksAreShown(t *testing.T) {
 	b.gen.says("# Title\n\nsome `code`")
 	b.say("x")
 	b.wantScreen("# Title", "`code`")
+}
+
+func TestNoColorMeansNone(t *testing.T) {
+	colours := regexp.MustCompile(`\x1b\[[\d;:]*\b(3[0-8]|4[0-8]|9\d|10\d)[;:m]`)
+	for _, none := range []bool{false, true} {
+		term := startTerminal(t, Options{Generator: newScript(sample), NoColor: none}, 80, 24)
+		term.wait("Write a message")
+		term.send("go", enterKey)
+		term.wait("tokens · 20.0 tok/s")
+		term.send(f3Key, escKey, "/", escKey, ctrlC, ctrlC)
+		term.send(ctrlC)
+		term.ended()
+		term.mu.Lock()
+		found := colours.FindString(string(term.raw))
+		term.mu.Unlock()
+		if (found == "") != none {
+			t.Errorf("no colours wanted: %v, found %q", none, found)
+		}
+	}
 }
 
 func TestNoSizePanics(t *testing.T) {

@@ -14,6 +14,7 @@ func (s *settings) screen(ctx context.Context, e *session) error {
 		Generator: e, Template: s.file.Template, System: s.file.System, MaxTokens: s.file.MaxNewTokens,
 		Open: s.open, Resume: s.resumeSet, Keys: s.file.Keys, Theme: s.file.Theme, Mouse: s.file.Mouse,
 		Version: version, Log: s.log, Clipboard: clipboard.New(os.Getenv),
+		NoColor: os.Getenv("NO_COLOR") != "", // whatever it is, see no-color.org
 	}
 	if s.resume != resumeLast {
 		opt.Name = s.resume

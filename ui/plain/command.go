@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
+	"slices"
 	"strings"
 
 	"peregrine/history"
-	"peregrine/model/generate"
 	"peregrine/ui/escape"
 )
 
@@ -21,31 +20,50 @@ type command struct {
 	do               func(c *chat, ctx context.Context, args string) (stopped bool, err error)
 }
 
-// commands returns the table that /help prints and that lines are looked up in. An exact name comes before a longer one.
+// commands returns the table that /help prints and that lines are looked up in.
 func commands() []command {
 	quiet := func(do func(c *chat, args string) error) func(*chat, context.Context, string) (bool, error) {
 		return func(c *chat, _ context.Context, args string) (bool, error) { return false, do(c, args) }
 	}
-	return []command{
+	return append([]command{
 		{"help", "", "list the commands", quiet((*chat).help)},
-		{"retry", "", "answer the last turn again, as another version", func(c *chat, ctx context.Context, _ string) (bool, error) { return c.again(ctx) }},
+		{"regenerate", "", "answer the last turn again, as another version", func(c *chat, ctx context.Context, _ string) (bool, error) { return c.again(ctx) }},
+		{"retry", "", "the same", func(c *chat, ctx context.Context, _ string) (bool, error) { return c.again(ctx) }},
 		{"continue", "", "go on with a reply that was cut or stopped", func(c *chat, ctx context.Context, _ string) (bool, error) { return c.goOn(ctx) }},
 		{"new", "", "begin a new conversation", quiet((*chat).restart)},
 		{"list", "", "list the saved conversations", (*chat).list},
+		{"conversations", "", "the same", (*chat).list},
 		{"open", "NAME|ID|FILE", "go on with a saved conversation", quiet((*chat).open)},
 		{"save", "NAME|FILE", "name the conversation, or write a copy of it", quiet((*chat).save)},
-		{"temperature", "X", "0: always the most probable token", (*chat).temperature},
-		{"top-k", "N", "choose among the N most probable tokens; 0: all", (*chat).topK},
+		{"rename", "NAME", "name the conversation", quiet((*chat).rename)},
+		{"delete", "", "delete this conversation", quiet((*chat).discard)},
+		{"undo", "", "take /delete back", quiet((*chat).takeBack)},
+		{"system", "[TEXT]", "set the system text, or show it; - removes it", quiet((*chat).systemText)},
+		{"template", "[NAME]", "set the chat template, or show it", (*chat).template},
+		{"model", "", "about the model", quiet((*chat).model)},
+		{"backend", "[NAME]", "load the model on another backend, or show it", quiet((*chat).backend)},
 		{"quit", "", "end", quiet(func(*chat, string) error { return errQuit })},
-	}
+	}, valueCommands()...)
 }
 
-// command runs a command by its name or the start of it.
-func (c *chat) command(ctx context.Context, name, args string) (stopped bool, err error) {
+// Commands returns the names of all commands.
+func Commands() []string {
+	var names []string
 	for _, cmd := range commands() {
-		if name != "" && strings.HasPrefix(cmd.name, name) {
-			return cmd.do(c, ctx, args)
-		}
+		names = append(names, cmd.name)
+	}
+	return names
+}
+
+// command runs a command by its name, else the first whose name starts so.
+func (c *chat) command(ctx context.Context, name, args string) (stopped bool, err error) {
+	table := commands()
+	at := slices.IndexFunc(table, func(cmd command) bool { return cmd.name == name })
+	if at < 0 && name != "" {
+		at = slices.IndexFunc(table, func(cmd command) bool { return strings.HasPrefix(cmd.name, name) })
+	}
+	if at >= 0 {
+		return table[at].do(c, ctx, args)
 	}
 	return false, fmt.Errorf("no command /%s; /help lists them, and // begins a text with /", name)
 }
@@ -97,7 +115,7 @@ func (c *chat) open(what string) error {
 	c.takeUp(f)
 	c.note("%s, %d messages", escape.Line(f.Conversation().Title()), len(c.turns))
 	for _, m := range c.turns[max(0, len(c.turns)-2):] {
-		c.note("%s: %s", m.Role, m.Content)
+		c.note("%s: %s", speaker[m.Role], m.Content)
 	}
 	return nil
 }
@@ -126,40 +144,5 @@ func (c *chat) save(arg string) error {
 	default:
 		c.note("a copy is in %s", escape.Line(path))
 	}
-	return nil
-}
-
-func (c *chat) temperature(ctx context.Context, arg string) (bool, error) {
-	v, err := strconv.ParseFloat(arg, 64)
-	if err != nil {
-		return false, fmt.Errorf("temperature %q: want a number", arg)
-	}
-	return false, c.tune(ctx, func(s *generate.Sampling) { s.Temperature = v })
-}
-
-func (c *chat) topK(ctx context.Context, arg string) (bool, error) {
-	v, err := strconv.Atoi(arg)
-	if err != nil {
-		return false, fmt.Errorf("top-k %q: want a whole number", arg)
-	}
-	return false, c.tune(ctx, func(s *generate.Sampling) { s.TopK = v })
-}
-
-// tune changes the sampling from the next reply on. The values to start from are known when the model is.
-func (c *chat) tune(ctx context.Context, change func(*generate.Sampling)) error {
-	info, err := c.ready(ctx)
-	if err != nil {
-		return err
-	}
-	s := info.Defaults
-	if c.sampling != nil {
-		s = *c.sampling
-	}
-	change(&s)
-	if err := s.Validate(); err != nil {
-		return err
-	}
-	c.sampling = &s
-	c.note("temperature %v, top-k %d", s.Temperature, s.TopK)
 	return nil
 }

@@ -79,8 +79,8 @@ func asCommand(text string) (name, rest string, ok bool) {
 const (
 	block    = `"""`
 	goesOn   = `\`
-	promptOf = "> "
-	promptIn = ". "
+	promptOf = "You: "
+	promptIn = "more: "
 )
 
 // compose reads one turn: a line, lines that end with \ and the one after them, or lines between """ and """.

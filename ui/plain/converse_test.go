@@ -183,7 +183,7 @@ func TestNewOpenListSave(t *testing.T) {
 	if err != nil || out != "re: one\nre: two\nre: three\n" {
 		t.Fatalf("got %q, %v", out, err)
 	}
-	for _, want := range []string{"nothing to save yet", "saved as First one", copied, "First one, 2 messages", "assistant: re: one", `"nobody"`, "open what?"} {
+	for _, want := range []string{"nothing to save yet", "saved as First one", copied, "First one, 2 messages", "Assistant: re: one", `"nobody"`, "open what?"} {
 		if !strings.Contains(errs, want) {
 			t.Errorf("notes: %q is missing in\n%s", want, errs)
 		}
@@ -301,7 +301,7 @@ func TestTerminalGetsNoControlCharacters(t *testing.T) {
 	if strings.ContainsAny(got, "\x1b\a\x00\u009b\u202e") {
 		t.Errorf("got %q", got)
 	}
-	if !strings.Contains(got, "␛]0;owned␇‹U+009B›31m‹U+202E›red␍␀\r\n> ") {
+	if !strings.Contains(got, "Assistant: ␛]0;owned␇‹U+009B›31m‹U+202E›red␍␀\r\nYou: ") {
 		t.Errorf("got %q, want symbols and the next prompt", got)
 	}
 }

@@ -248,11 +248,24 @@ func (r *run) take(u generate.Update) {
 	if u.Text == "" {
 		return
 	}
+	if r.text.Len() == r.before {
+		r.label()
+	}
 	r.text.WriteString(u.Text)
 	r.reply.Content = r.text.String()
 	r.file.partial(r.reply)
 	if !r.opt.JSON {
 		r.print(u.Text)
+	}
+}
+
+// speaker says who a message is from, to a person who does not see where it stands.
+var speaker = map[generate.Role]string{generate.User: "You", generate.Assistant: "Assistant", generate.System: "System"}
+
+// label says to a person who speaks, before the first word of a reply.
+func (r *run) label() {
+	if r.terminal && r.opt.Interactive && !r.opt.JSON {
+		r.print(speaker[generate.Assistant] + ": ")
 	}
 }
 

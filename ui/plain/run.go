@@ -54,6 +54,7 @@ type chat struct {
 	system   string
 	file     record
 	turns    []history.Message // the branch so far, root first; what the model is asked with
+	undo     func() error      // brings the conversation back that was deleted; nil: none was
 	unasked  *history.Message  // the user's last turn, when it got no answer
 }
 

@@ -1,0 +1,34 @@
+package cli
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"peregrine/ui"
+	"peregrine/ui/plain"
+)
+
+// withoutLines are the screen's commands that lines have no use for, and why.
+var withoutLines = map[string]string{
+	"copy":    "the terminal selects what is written as lines",
+	"mouse":   "the mouse is the terminal's",
+	"suspend": "ctrl+z is",
+	"stop":    "nothing is read while a reply is written; ctrl+c stops it",
+	"theme":   "there are no colours",
+}
+
+func TestLinesHaveTheCommandsOfTheScreen(t *testing.T) {
+	lines := plain.Commands()
+	for _, name := range ui.Commands() {
+		there := slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, name) })
+		if why := withoutLines[name]; there == (why != "") {
+			t.Errorf("/%s: in the lines %v, and there is a reason against it: %q", name, there, why)
+		}
+	}
+	for name := range withoutLines {
+		if !slices.Contains(ui.Commands(), name) {
+			t.Errorf("the screen has no /%s", name)
+		}
+	}
+}
