@@ -15,7 +15,7 @@ func BenchmarkBytes(b *testing.B) {
 	for _, shape := range replyShapes {
 		b.Run(shape.name, func(b *testing.B) {
 			measure.Medians(b, []measure.Quantity{{Name: "bytes/" + shape.name, Unit: "B/token", Goal: "<= 400"}}, func() []float64 {
-				sent := bytesOfTokens(b, replyOf(shape.line, 2050), 4*2000)
+				sent, _, _ := bytesOfTokens(b, replyOf(shape.line, 2050), 4*2000)
 				return []float64{float64(measure.Quantile(sent, 0.5))}
 			})
 		})
@@ -23,8 +23,8 @@ func BenchmarkBytes(b *testing.B) {
 }
 
 // bytesOfTokens streams a reply into a terminal, all that lies before from at once, and returns how many bytes were sent for
-// each token of four bytes after that.
-func bytesOfTokens(b *testing.B, text string, from int) []int {
+// each token of four bytes after that, all that was sent since then, the end of the reply included, and the last screen.
+func bytesOfTokens(b testing.TB, text string, from int) (sent []int, said, screen string) {
 	b.Helper()
 	gen := newScript("")
 	words := gen.metered()
@@ -34,7 +34,7 @@ func bytesOfTokens(b *testing.B, text string, from int) []int {
 	term.wait("Esc stops")
 	words <- text[:from]
 	term.quiet(200 * time.Millisecond)
-	var sent []int
+	start := term.sent()
 	for at := from; at < len(text); at += 4 {
 		before := term.sent()
 		words <- text[at : at+4]
@@ -48,9 +48,14 @@ func bytesOfTokens(b *testing.B, text string, from int) []int {
 	}
 	close(words)
 	term.wait(plural(len(sent)+1, "token"))
+	term.quiet(50 * time.Millisecond)
+	term.mu.Lock()
+	said = string(term.raw[start:])
+	term.mu.Unlock()
+	screen = term.screen()
 	term.send(ctrlC, ctrlC)
 	term.ended()
-	return sent
+	return sent, said, screen
 }
 
 // metered is drip with meters that never stand still, as those of a real model: the worst for the status line.
