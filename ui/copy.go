@@ -44,7 +44,7 @@ func (m *Model) copyCommand(argument string) tea.Cmd {
 		m.tell(levelWarn, fmt.Sprintf("there is no code block %d: %s has %s", number, what, plural(count, "code block")))
 		return nil
 	}
-	return copying(fmt.Sprintf("code block %d of %s", number, what), code)
+	return copying(fmt.Sprintf("code block %d", number), code)
 }
 
 // blockNumbers lists what /copy takes.

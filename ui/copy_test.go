@@ -45,8 +45,8 @@ func TestCopyTakesTheSource(t *testing.T) {
 	}{
 		{[]string{"alt+y"}, withCode, fmt.Sprintf("the reply: sent to the terminal (%d bytes)", len(withCode))},
 		{[]string{"/copy", "enter"}, withCode, "the reply: sent to the terminal"},
-		{[]string{"/copy 1", "enter"}, "ls -l", "code block 1 of the reply: sent to the terminal (5 bytes)"},
-		{[]string{"/copy 2", "enter"}, "x := 1\n\ny()", "code block 2 of the reply: sent to the terminal"},
+		{[]string{"/copy 1", "enter"}, "ls -l", "code block 1: sent to the terminal (5 bytes)"},
+		{[]string{"/copy 2", "enter"}, "x := 1\n\ny()", "code block 2: sent to the terminal"},
 		{
 			[]string{"/copy all", "enter"},
 			"**You**\n\nfirst\n\n**Assistant**\n\nAn **earlier** reply.\n\n**You**\n\nHow?\n\n**Assistant**\n\n" + strings.TrimSpace(withCode) + "\n\n",
