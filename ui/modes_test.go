@@ -67,7 +67,7 @@ func (m *modes) take(g []string) {
 	case strings.HasSuffix(seq, " q"):
 		m.note("cursor shape", g[9], g[9] != "" && g[9] != "0")
 	case strings.HasSuffix(seq, "r"):
-		m.note("margins", g[10], g[10] != "")
+		m.note("margins", g[10], g[10] != "" && g[10] != "1;24") // all rows of the terminals here
 	case g[11] != "":
 		m.note("keypad", g[11], g[11] == "=")
 	default:
@@ -134,6 +134,7 @@ func TestModesThatAreLeftAreFound(t *testing.T) {
 		{"background back", "\x1b]11;#000000\a\x1b]111\a", ""},
 		{"cursor shape", "\x1b[4 q", "cursor shape 4"},
 		{"margins", "\x1b[2;9r", "margins 2;9"},
+		{"margins around everything", "\x1b[2;9r\x1b[1;24r", ""},
 		{"keypad", "\x1b=", "keypad ="},
 		{"colour of text", "\x1b[31mred", "style 31"},
 		{"reset", "\x1b[31mred\x1b[m", ""},
