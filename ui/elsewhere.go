@@ -98,7 +98,7 @@ func (m *Model) editElsewhere() tea.Cmd {
 	}
 	before := m.composer.text
 	e := &elsewhere{program: program, text: textOf(before), meanwhile: m.saveMeanwhile()}
-	return tea.Exec(e, func(err error) tea.Msg { return editedMsg{before, e.text, err} })
+	return m.lend(e, func(err error) tea.Msg { return editedMsg{before, e.text, err} })
 }
 
 // editedMsg brings the text back from the editor.

@@ -140,7 +140,7 @@ func (p *modelPicker) view(m *Model, width, height int) ([]string, *tea.Cursor) 
 	if height >= 6 {
 		lines = append(lines, pad+strong(t.colours.accent, "Models"), "")
 	}
-	cursor := tea.NewCursor(t.cells.StringWidth(pad)+2+column, len(lines))
+	cursor := newCursor(t.cells.StringWidth(pad)+2+column, len(lines))
 	lines = append(lines, pad+strong(t.colours.user, "❯ ")+text)
 	if height >= 6 {
 		lines = append(lines, "")

@@ -117,7 +117,7 @@ func (p *panel) view(m *Model, width, height int) ([]string, *tea.Cursor) {
 	for i := first; i < first+list; i++ {
 		line, at := p.row(m, i, width)
 		if at >= 0 {
-			cursor = tea.NewCursor(min(at, max(width-1, 0)), len(lines))
+			cursor = newCursor(min(at, max(width-1, 0)), len(lines))
 		}
 		lines = append(lines, line)
 	}

@@ -146,7 +146,7 @@ func (r *recall) view(m *Model, width, height int) ([]string, *tea.Cursor) {
 			lines = append(lines, indent+r.marked(l, max(width-len(indent), 1), t.cells))
 		}
 	}
-	return lines, tea.NewCursor(used+column, 0)
+	return lines, newCursor(used+column, 0)
 }
 
 // hint says what is found and which keys there are.
