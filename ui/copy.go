@@ -3,6 +3,7 @@ package ui
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -59,9 +60,12 @@ func blockNumbers(m *Model) []string {
 	return values
 }
 
-// read returns the message that is being read: while the end is followed the last reply, else the one of which most is in
-// sight. It is nil when there is none.
+// read returns the message that is being read: the one that is chosen, else while the end is followed the last reply, else the
+// one of which most is in sight. It is nil when there is none.
 func (tr *transcript) read(t *theme) *item {
+	if i := slices.IndexFunc(tr.items, func(it *item) bool { return it.chosen }); i >= 0 {
+		return tr.items[i]
+	}
 	if last := tr.lastReply(); tr.follow && last != nil {
 		return last
 	}

@@ -71,6 +71,29 @@ func TestCopyTakesTheSource(t *testing.T) {
 	b.wantScreen("all", "1", "2")
 }
 
+func TestCopyTakesTheChosenMessage(t *testing.T) {
+	b := newBench(t, Options{Store: openStore(t)})
+	b.gen.says("the first reply")
+	b.say("the first question")
+	b.gen.says("the second reply")
+	b.say("the second question")
+	for _, key := range []string{"y", "alt+y"} {
+		b.keys("shift+tab", "up", "up", key)
+		if got := b.took(); len(got) != 1 || got[0] != "the first reply" {
+			t.Errorf("%s: got %q, want the first reply", key, got)
+		}
+		b.wantScreen("the reply: sent to the terminal", "▌ the first reply")
+		b.keys("up", key)
+		if got := b.took(); len(got) != 1 || got[0] != "the first question" {
+			t.Errorf("%s: got %q, want the first question", key, got)
+		}
+		b.keys("esc", "alt+y")
+		if got := b.took(); len(got) != 1 || got[0] != "the second reply" {
+			t.Errorf("%s: got %q after the choice, want the last reply", key, got)
+		}
+	}
+}
+
 func TestCopyTakesWhatIsBeingRead(t *testing.T) {
 	b := newBench(t, Options{})
 	long := func(name string) string { return strings.Repeat("Words of the "+name+" reply.\n\n", 40) }

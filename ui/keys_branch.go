@@ -11,6 +11,7 @@ const (
 	actRevise  action = "revise"
 	actAgain   action = "regenerate"
 	actWhy     action = "why"
+	actTake    action = "copy_message"
 	actPrune   action = "delete_branch"
 	actUnprune action = "undo_delete"
 
@@ -36,6 +37,7 @@ func messageKeys() []binding {
 		{scope: inMessage, action: actRevise, keys: []string{"e"}, help: "edit your message; sending makes another version"},
 		{scope: inMessage, action: actAgain, keys: []string{"r"}, help: "answer again, as another version"},
 		{scope: inMessage, action: actWhy, keys: []string{"w"}, help: "why this word: look into the reply"},
+		{scope: inMessage, action: actTake, keys: []string{"y"}, help: "copy it, as Markdown"},
 		{scope: inMessage, action: actPrune, keys: []string{"x", "delete"}, help: "delete it and all that follows"},
 		{scope: inMessage, action: actUnprune, keys: []string{"u"}, help: "take that back"},
 	}

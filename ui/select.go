@@ -91,6 +91,8 @@ func (s *selector) press(m *Model, key tea.KeyPressMsg) tea.Cmd {
 		return m.again(at)
 	case actWhy, actInspect:
 		return s.inspect(m)
+	case actTake, actCopy:
+		return m.copyCommand("")
 	case actPrune:
 		return m.prune(s.at)
 	case actUnprune:
@@ -147,7 +149,7 @@ func (s *selector) view(m *Model, width, _ int) ([]string, *tea.Cursor) {
 		who += " " + v
 		hints = append([][2]string{{k(actOlder) + k(actNewer), "version"}}, hints...)
 	}
-	hints = append(hints, [2]string{k(actPrune), "delete"}, [2]string{k(actClose), "back"})
+	hints = append(hints, [2]string{k(actTake), "copy"}, [2]string{k(actPrune), "delete"}, [2]string{k(actClose), "back"})
 	head := "▌ " + who + " "
 	room := max(width-t.cells.StringWidth(head), 0)
 	return []string{strong(t.colours.accent, head) + t.muted(hintLine(hints, room, t.cells))}, nil
