@@ -122,7 +122,7 @@ func (c *Conversation) Tip(id string) string {
 	}
 }
 
-// Title returns the name, or else the first line of the first user message, shortened; "" for an empty conversation. It is
+// Title returns the name, or else the start of the first user message, shortened; "" for an empty conversation. It is
 // data: make it harmless before it is displayed.
 func (c *Conversation) Title() string {
 	if c.Header.Name != "" {
@@ -130,7 +130,7 @@ func (c *Conversation) Title() string {
 	}
 	for _, m := range c.Messages {
 		if m.Role == generate.User {
-			if t := excerpt(m.Content, titleRunes); t != "" {
+			if t := titleOf(m.Content); t != "" {
 				return t
 			}
 		}
@@ -143,6 +143,16 @@ const (
 	titleRunes   = 80
 	previewRunes = 240
 )
+
+// titleOf returns what a conversation that begins with text is called: its start, shortened at the end of a word.
+func titleOf(text string) string {
+	title := excerpt(text, titleRunes)
+	start, shortened := strings.CutSuffix(title, "…")
+	if at := strings.LastIndexByte(start, ' '); shortened && at > len(start)/2 {
+		return start[:at] + "…"
+	}
+	return title
+}
 
 // excerpt returns the start of text with runs of white space as one space, at most limit runes, an ellipsis included. It
 // reads no more of a long text than it needs.

@@ -24,8 +24,12 @@ const (
 	trash     = "trash"
 )
 
-// Store is a folder of conversations. Deleted ones lie in its folder "trash", which is never emptied from here.
-type Store struct{ dir string }
+// Store is a folder of conversations. Deleted ones lie in its folder "trash", which is never emptied from here; what a search
+// needs to know of the others lies in its file ".index", which may be deleted at any time.
+type Store struct {
+	dir   string
+	index *index
+}
 
 // OpenStore opens the folder, making it when it is missing. Folders are made for their owner alone (0700), as are files
 // (0600).
@@ -37,7 +41,7 @@ func OpenStore(dir string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("history: %w", err)
 	}
-	return &Store{dir: dir}, nil
+	return &Store{dir: dir, index: newIndex(dir)}, nil
 }
 
 // Dir returns the folder.

@@ -85,7 +85,7 @@ func TestListDoesNotShowWhatWasDeletedOrTorn(t *testing.T) {
 	torn := saved(t, s, 1, "", "whole")
 	wantNoError(t, os.WriteFile(torn.Path(), []byte(bytesOf(t, torn.Path())+`{"type":"message","id":"x"`), 0o600))
 	e := Entry{Path: torn.Path()}
-	if e.load(); e.Messages != 2 || e.Preview != "answer to whole" {
+	if e.load(nil); e.Messages != 2 || e.Preview != "answer to whole" {
 		t.Errorf("torn: got %+v", e)
 	}
 }

@@ -31,13 +31,14 @@ func TestRoomsKnowOnlyWhatTheyMay(t *testing.T) {
 		pkg string
 		may []string // rooms, without the module's name
 	}{
-		{"ui", []string{"ui/markdown", "ui/escape", "ui/cells", "ui/clipboard", "history", "model/generate"}},
+		{"ui", []string{"ui/markdown", "ui/escape", "ui/cells", "ui/clipboard", "history", "history/words", "model/generate"}},
 		{"ui/markdown", []string{"ui/escape", "ui/cells"}},
 		{"ui/cells", nil},
 		{"ui/clipboard", nil},
-		{"ui/plain", []string{"ui/escape", "history", "model/generate"}},
-		{"history", []string{"model/generate"}},
-		{"history/exchange", []string{"history", "model/generate"}},
+		{"ui/plain", []string{"ui/escape", "history", "history/words", "model/generate"}},
+		{"history", []string{"history/words", "model/generate"}},
+		{"history/words", nil},
+		{"history/exchange", []string{"history", "history/words", "model/generate"}},
 		{"model/generate", nil},
 		{"model/sample", []string{"model/generate"}},
 		{"model/prompt/jinja", nil},
