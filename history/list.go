@@ -48,6 +48,9 @@ func stampOf(info *unix.Stat_t) stamp {
 	return stamp{info.Size, info.Mtim.Nano(), info.Ctim.Nano(), info.Ino}
 }
 
+// Size returns the bytes of the file, as it was listed.
+func (e Entry) Size() int64 { return e.stamp.size }
+
 // names returns the files of the store, the one written to last first. Empty ones are the traces of a crash before the first
 // line.
 func (s *Store) names() ([]Entry, error) {

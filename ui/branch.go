@@ -31,17 +31,19 @@ func (r revision) before() *editor {
 	return r.draft
 }
 
+// pruning is a deletion of a branch of the conversation on the screen.
+type pruning struct {
+	undo   func() error // nil: there was none
+	before *pruning
+	after  int // so many conversations had been deleted
+}
+
 // Messages about branches.
 type (
 	prunedMsg struct {
 		keep *keeper
 		undo func() error // nil: nothing was deleted
 		err  error
-	}
-	unpruneMsg struct {
-		keep   *keeper
-		undo   func() error
-		before tea.Cmd // what could be taken back earlier
 	}
 	unprunedMsg struct {
 		keep *keeper
@@ -304,25 +306,23 @@ func (msg prunedMsg) handle(m *Model) tea.Cmd {
 		}
 		return nil
 	}
-	before := m.chat.undo
-	m.chat.undo = func() tea.Msg { return unpruneMsg{msg.keep, msg.undo, before} }
+	before := m.chat.pruned
+	m.chat.pruned = pruning{undo: msg.undo, before: &before, after: m.chat.gone.count}
 	m.reread()
 	m.tell(levelInfo, "deleted; /undo brings it back")
 	return tea.Batch(savedMsg{keep: msg.keep, err: msg.err}.handle(m), m.measure())
 }
 
-// handle brings a deleted branch back.
-func (msg unpruneMsg) handle(m *Model) tea.Cmd {
-	if msg.keep != m.chat.keep {
-		return nil
-	}
+// unprune brings the branch back that was deleted last.
+func (m *Model) unprune() tea.Cmd {
 	if !m.idle() {
-		m.chat.undo = func() tea.Msg { return msg }
 		return nil
 	}
-	m.chat.busy, m.chat.undo = true, msg.before
+	undo := m.chat.pruned.undo
+	keep := m.chat.keep
+	m.chat.busy, m.chat.pruned = true, *m.chat.pruned.before
 	return func() tea.Msg {
-		return unprunedMsg{msg.keep, msg.keep.do(func(*history.File) error { return msg.undo() })}
+		return unprunedMsg{keep, keep.do(func(*history.File) error { return undo() })}
 	}
 }
 

@@ -18,7 +18,7 @@ func conversationCommands() []command {
 		{"save", "NAME|PATH", "name the conversation, or write a copy to a file", actNone, (*Model).saveCommand, nil},
 		{"rename", "NAME", "name the conversation", actNone, (*Model).renameCommand, nil},
 		{"delete", "", "delete this conversation", actNone, (*Model).deleteCommand, nil},
-		{"undo", "", "take the last /delete or /delete-branch back", actNone, (*Model).undoCommand, nil},
+		{"undo", "", "bring back what was deleted last", actUndelete, func(m *Model, _ string) tea.Cmd { return m.undo() }, nil},
 	}
 }
 
@@ -67,14 +67,7 @@ func (m *Model) deleteCommand(string) tea.Cmd {
 	if m.chat.file == nil {
 		return m.fresh()
 	}
-	return m.remove(m.chat.file.Path())
-}
-
-func (m *Model) undoCommand(string) tea.Cmd {
-	undo := m.chat.undo
-	if undo == nil {
-		m.tell(levelInfo, "nothing to take back")
-	}
-	m.chat.undo = nil
-	return undo
+	return m.remove(history.Entry{
+		Path: m.chat.file.Path(), Name: m.chat.name, Title: m.chat.title(), Modified: m.opt.Now(), Messages: len(m.chat.path),
+	})
 }

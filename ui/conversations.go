@@ -1,7 +1,6 @@
 package ui
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -78,7 +77,7 @@ func (msg openedMsg) handle(m *Model) tea.Cmd {
 	leave := m.leave(msg.moves || m.draftMoves(msg.draft.text))
 	c := msg.file.Conversation()
 	m.chat = session{
-		keep: &keeper{store: m.opt.Store, file: msg.file}, leaving: m.chat.leaving, file: msg.file, path: c.Path(c.Leaf()), name: c.Header.Name, readOnly: msg.file.ReadOnly(),
+		keep: &keeper{store: m.opt.Store, file: msg.file}, leaving: m.chat.leaving, gone: m.chat.gone, file: msg.file, path: c.Path(c.Leaf()), name: c.Header.Name, readOnly: msg.file.ReadOnly(),
 		system: c.Header.System, template: m.opt.Template, limit: m.chat.limit,
 	}
 	if m.chat.template == "" {
@@ -188,38 +187,16 @@ func (m *Model) fresh() tea.Cmd {
 // blank shows a conversation in which nothing was said. What was there must have been taken care of.
 func (m *Model) blank() {
 	m.chat = session{
-		keep: &keeper{store: m.opt.Store}, leaving: m.chat.leaving,
+		keep: &keeper{store: m.opt.Store}, leaving: m.chat.leaving, gone: m.chat.gone,
 		system: m.opt.System, template: m.chat.template, limit: m.chat.limit,
 	}
 	m.transcript.reset(nil)
 	m.meters = meters{limit: m.meters.limit}
 }
 
-// list reads what conversations there are.
-func (m *Model) list() tea.Cmd {
-	store := m.opt.Store
-	if store == nil {
-		return nil
-	}
-	return func() tea.Msg {
-		l, err := store.Listing()
-		if err != nil {
-			return listedMsg{err: err}
-		}
-		const screenful = 100
-		return part(l, screenful)
-	}
-}
-
-// part reads n conversations of a list.
-func part(l *history.Listing, n int) listedMsg {
-	entries, err := l.Next(context.Background(), n)
-	return listedMsg{l, entries, err}
-}
-
 // remove deletes a conversation. The open one is closed first, and a new one begins.
-func (m *Model) remove(path string) tea.Cmd {
-	store := m.opt.Store
+func (m *Model) remove(e history.Entry) tea.Cmd {
+	store, path := m.opt.Store, e.Path
 	release := func() error { return nil }
 	var find tea.Cmd
 	if m.chat.file != nil && m.chat.file.Path() == path {
@@ -242,10 +219,10 @@ func (m *Model) remove(path string) tea.Cmd {
 	}
 	return tea.Batch(find, func() tea.Msg {
 		if err := release(); err != nil {
-			return deletedMsg{path: path, err: err}
+			return deletedMsg{err: err}
 		}
 		undo, err := store.Delete(path)
-		return deletedMsg{path, undo, err}
+		return deletedMsg{e, undo, err}
 	})
 }
 

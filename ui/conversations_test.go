@@ -150,6 +150,7 @@ func TestThePickerFiltersRenamesDeletesAndUndoes(t *testing.T) {
 	b.until("the list", func() bool { return strings.Contains(b.screen(), "about falcons") })
 	b.wantScreen("Conversations", "new conversation", "about cooking", "2 messages")
 	b.keys("falc")
+	b.idle()
 	b.wantScreen("❯ about falcons")
 	b.wantNotScreen("about cooking")
 	b.keys("f2", "Birds", "enter")
@@ -158,6 +159,7 @@ func TestThePickerFiltersRenamesDeletesAndUndoes(t *testing.T) {
 		b.keys("backspace")
 	}
 	b.keys("bird")
+	b.idle()
 	b.wantScreen("❯ Birds")
 	b.keys("delete")
 	b.until("the deletion", func() bool { return strings.Contains(b.screen(), "deleted") })

@@ -97,12 +97,14 @@ func everyScreen(text string, method cells.Method, s size) map[string]tea.View {
 	show("help", m)
 	m.ask(text, text, func(*Model, string) tea.Cmd { return nil })
 	show("prompt", m)
-	m.overlay = &picker{entries: []history.Entry{entry, {Path: text, Err: errors.New(text)}}, read: true, shown: []int{0, 1}, selected: 1}
+	m.overlay = &picker{gone: &deletions{}, entries: []history.Entry{entry, {Path: text, Err: errors.New(text)}}, read: true, shown: []int{0, 1}, selected: 1}
 	show("list", m)
-	m.overlay = &picker{entries: []history.Entry{entry}, read: true, shown: []int{0}, selected: 1, renaming: &field{}}
+	m.overlay.(*picker).preview = preview{of: glance{path: entry.Path, modified: testNow}, quotes: []quote{{generate.User, text}, {generate.Assistant, text}}}
+	show("quotes", m)
+	m.overlay = &picker{gone: &deletions{}, entries: []history.Entry{entry}, read: true, shown: []int{0}, selected: 1, renaming: &field{}}
 	m.overlay.paste(text)
 	show("name", m)
-	m.overlay = &picker{read: true, err: errors.New(text)}
+	m.overlay = &picker{gone: &deletions{}, read: true, err: errors.New(text)}
 	m.overlay.paste(text)
 	show("no list", m)
 	m.overlay = nil

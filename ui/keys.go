@@ -157,16 +157,18 @@ func (k *keymap) label(a action) string {
 }
 
 // route returns how an action is reached from the chat: its key, behind the one that chooses a message where it is about one.
+// It is "" for what can be done in a list alone.
 func (k *keymap) route(a action) string {
 	label, about := k.label(a), k.label(actSelect)
 	i := slices.IndexFunc(k.bindings, func(b binding) bool { return b.action == a })
 	switch {
-	case i < 0 || label == "" || k.bindings[i].scope != inMessage:
+	case i < 0 || label == "":
+	case k.bindings[i].scope == inChat:
 		return label
-	case about == "":
-		return ""
+	case k.bindings[i].scope == inMessage && about != "":
+		return about + " " + label
 	}
-	return about + " " + label
+	return ""
 }
 
 // labels returns the keys of an action. Left out are those that this terminal cannot send, and the names that some terminals

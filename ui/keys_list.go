@@ -11,6 +11,7 @@ const (
 	actLess     action = "value_down"
 	actGreater  action = "value_up"
 	actReset    action = "value_reset"
+	actUndelete action = "undelete"
 )
 
 // listKeys are those of every list. Each list finds out itself what they mean to it.
@@ -29,6 +30,7 @@ func pickerKeys() []binding {
 	return []binding{
 		{scope: inPicker, action: actRename, keys: []string{"f2"}, help: "rename the conversation"},
 		{scope: inPicker, action: actDelete, keys: []string{"delete", "ctrl+x"}, help: "delete it; again takes it back"},
+		{scope: inPicker, action: actUndelete, keys: []string{"ctrl+/", "ctrl+_"}, help: "bring back what was deleted last"},
 	}
 }
 

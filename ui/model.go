@@ -44,7 +44,7 @@ func New(opt Options) *Model {
 	m := &Model{opt: opt, keys: keys, theme: newTheme(opt.Theme), sampling: newSampling(opt.Sampling), transcript: newTranscript()}
 	m.composer = newComposer(&m.theme)
 	m.composer.log = &inputLog{store: opt.Store}
-	m.chat = session{keep: &keeper{store: opt.Store}, leaving: &sync.WaitGroup{}, system: opt.System, template: opt.Template, limit: opt.MaxTokens}
+	m.chat = session{keep: &keeper{store: opt.Store}, leaving: &sync.WaitGroup{}, gone: &deletions{}, system: opt.System, template: opt.Template, limit: opt.MaxTokens}
 	m.info = opt.Generator.Info()
 	if m.info.Ready {
 		m.sampling.defaults(m.info.Defaults)

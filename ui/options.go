@@ -27,6 +27,8 @@ type Store interface {
 	OpenID(idOrName string) (*history.File, error)
 	Latest() (path string, err error)
 	Listing() (*history.Listing, error)
+	Recent(n int) []history.Entry
+	Search(ctx context.Context, query string) (paths []string, err error)
 	Rename(path, name string) error
 	Delete(path string) (undo func() error, err error)
 	Draft(conversation string) (*history.Draft, history.Text, error)

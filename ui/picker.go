@@ -1,56 +1,123 @@
 package ui
 
 import (
-	"fmt"
+	"context"
+	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	tea "charm.land/bubbletea/v2"
-	"github.com/charmbracelet/x/ansi"
-	"github.com/sahilm/fuzzy"
 
 	"peregrine/history"
-	"peregrine/ui/escape"
+	"peregrine/history/words"
 )
 
-// picker is the list of conversations: filter by typing, open, rename, delete and take that back.
+// picker is the list of conversations: search by typing, read a little, open, rename, delete and take that back.
 type picker struct {
 	filter   field
 	entries  []history.Entry
+	places   map[string]int   // path → place in entries
+	gone     *deletions       // those of the program: they stay in the list
 	listing  *history.Listing // that is being read, or was read last
 	news     []history.Entry  // what it had so far
 	read     bool             // a whole listing
 	err      error
-	shown    []int // places in entries that fit the filter
-	selected int   // 0: the line that starts a new one
-	undo     map[string]func() error
-	renaming *field // the new name of the selected one
+	shown    []int              // places in entries of what fits the filter
+	sought   string             // the filter that shown is for
+	selected int                // 0: the line that starts a new one
+	stop     context.CancelFunc // of the search that runs
+	ahead    []tea.KeyPressMsg  // pressed while it ran
+	renaming *field             // the new name of the selected one
+	preview  preview
 }
 
-// showPicker opens the list and reads what there is.
+// showPicker opens the list: what is known at once, then what there is.
 func (m *Model) showPicker() tea.Cmd {
-	if m.opt.Store == nil {
+	store := m.opt.Store
+	if store == nil {
 		m.tell(levelWarn, "conversations are not kept in this run")
 		return nil
 	}
-	m.overlay = &picker{undo: map[string]func() error{}}
-	return m.list()
+	m.overlay = &picker{gone: m.chat.gone}
+	return func() tea.Msg { return recentMsg{store.Recent(screenful)} }
+}
+
+// screenful is how many conversations are read before the first of them are shown; later parts have more.
+const (
+	screenful = 100
+	mostParts = 1000
+)
+
+// Messages that the commands of the list return.
+type (
+	recentMsg struct{ entries []history.Entry }
+	listedMsg struct {
+		listing *history.Listing
+		entries []history.Entry // its next
+		err     error
+	}
+	foundMsg struct {
+		pattern string
+		paths   []string
+		err     error
+	}
+)
+
+// handle shows the newest conversations that are known, and reads what there is.
+func (msg recentMsg) handle(m *Model) tea.Cmd {
+	p, ok := m.overlay.(*picker)
+	if !ok {
+		return nil
+	}
+	p.show(msg.entries)
+	return tea.Batch(m.list(), p.look(m))
+}
+
+// list reads what conversations there are.
+func (m *Model) list() tea.Cmd {
+	store := m.opt.Store
+	if store == nil {
+		return nil
+	}
+	return func() tea.Msg {
+		l, err := store.Listing()
+		if err != nil {
+			return listedMsg{err: err}
+		}
+		return part(l, screenful)
+	}
+}
+
+// part reads n conversations of a list.
+func part(l *history.Listing, n int) listedMsg {
+	entries, err := l.Next(context.Background(), n)
+	return listedMsg{l, entries, err}
 }
 
 // handle shows what was read, if the list is still open, and goes on: the parts grow, since each is shown.
 func (msg listedMsg) handle(m *Model) tea.Cmd {
 	p, ok := m.overlay.(*picker)
-	if !ok || !p.listed(msg) {
+	if !ok {
 		return nil
 	}
-	n := 4 * len(msg.entries)
-	return func() tea.Msg { return part(msg.listing, n) }
+	if p.listed(msg) {
+		n := min(4*len(msg.entries), mostParts)
+		return tea.Batch(func() tea.Msg { return part(msg.listing, n) }, p.look(m))
+	}
+	keep := func() tea.Msg {
+		if msg.err != nil {
+			return nil
+		}
+		if err := msg.listing.Keep(); err != nil { // the next list takes longer, and that is all
+			m.opt.Log.Warn("the index of the conversations", "error", err)
+		}
+		return nil
+	}
+	return tea.Batch(keep, p.search(m), p.look(m))
 }
 
 // listed shows what was read, and returns whether there is more. While the first list is read, its parts are shown; a later one
-// takes the place of the first when all of it is there. What is deleted stays in the list while it is open, so that it can be
-// taken back.
+// takes the place of the first when all of it is there.
 func (p *picker) listed(msg listedMsg) (more bool) {
 	p.err = msg.err
 	if msg.err != nil {
@@ -61,48 +128,155 @@ func (p *picker) listed(msg listedMsg) (more bool) {
 		p.listing, p.news = msg.listing, nil
 	}
 	p.news = append(p.news, msg.entries...)
-	more = len(p.news) < p.listing.Len()
-	if p.read && more {
+	if more = len(p.news) < p.listing.Len(); p.read && more {
 		return true
 	}
-	first := len(p.entries) == 0
-	chosen, moved := p.current()
-	moved = moved && p.selected > 1
-	gone := slices.DeleteFunc(p.entries, func(e history.Entry) bool { return p.undo[e.Path] == nil })
-	p.entries = append(slices.Clone(p.news), gone...)
-	slices.SortStableFunc(p.entries, func(a, b history.Entry) int { return b.Modified.Compare(a.Modified) })
 	p.read = p.read || !more
-	p.find()
-	if first && p.selected == 0 && len(p.shown) > 0 {
-		p.selected = 1
-	}
-	if at := slices.IndexFunc(p.shown, func(i int) bool { return p.entries[i].Path == chosen.Path }); moved && at >= 0 {
-		p.selected = at + 1
-	}
+	p.show(p.news)
 	return more
 }
 
-// find applies the filter.
-func (p *picker) find() {
-	p.shown = p.shown[:0]
-	pattern := strings.TrimSpace(p.filter.value())
-	if pattern == "" {
-		for i := range p.entries {
-			p.shown = append(p.shown, i)
-		}
+// show takes over what there is. What is deleted stays in the list, so that it can be taken back, and what is selected stays
+// selected.
+func (p *picker) show(entries []history.Entry) {
+	first := len(p.entries) == 0
+	chosen, moved := p.current()
+	moved = moved && p.selected > 1
+	var paths []string
+	for _, i := range p.shown {
+		paths = append(paths, p.entries[i].Path)
+	}
+	there := slices.DeleteFunc(slices.Clone(entries), func(e history.Entry) bool { return p.gone.of(e.Path) != nil })
+	p.entries = append(there, p.gone.entries()...)
+	slices.SortStableFunc(p.entries, func(a, b history.Entry) int { return b.Modified.Compare(a.Modified) })
+	p.places = make(map[string]int, len(p.entries))
+	for i := range p.entries {
+		p.places[p.entries[i].Path] = i
+	}
+	if p.pattern() == "" {
+		p.shown = p.all()
 	} else {
-		titles := make([]string, len(p.entries))
-		for i, e := range p.entries {
-			titles[i] = e.Title + " " + e.Preview
-		}
-		for _, found := range fuzzy.Find(pattern, titles) {
-			p.shown = append(p.shown, found.Index)
-		}
+		p.shown = p.placesOf(paths) // until a search knows better
 	}
 	p.selected = min(p.selected, len(p.shown))
-	if pattern != "" && len(p.shown) > 0 {
+	if first && p.selected == 0 && len(p.shown) > 0 {
 		p.selected = 1
 	}
+	if moved {
+		p.choosePath(chosen.Path)
+	}
+}
+
+// choosePath selects a conversation, if it is shown.
+func (p *picker) choosePath(path string) {
+	if at := slices.IndexFunc(p.shown, func(i int) bool { return p.entries[i].Path == path }); at >= 0 {
+		p.selected = at + 1
+	}
+}
+
+func (p *picker) pattern() string { return strings.TrimSpace(p.filter.value()) }
+
+func (p *picker) all() []int {
+	places := make([]int, len(p.entries))
+	for i := range places {
+		places[i] = i
+	}
+	return places
+}
+
+// placesOf returns where the conversations are in the list that are in it.
+func (p *picker) placesOf(paths []string) []int {
+	places := make([]int, 0, len(paths))
+	for _, path := range paths {
+		if at, ok := p.places[path]; ok {
+			places = append(places, at)
+		}
+	}
+	return places
+}
+
+// waiting reports whether what is shown is not yet for what was typed.
+func (p *picker) waiting() bool { return p.pattern() != p.sought }
+
+// catchUp finds what the list of conversations is about to show, after what has no command of its own: a paste, the wheel.
+func (m *Model) catchUp() tea.Cmd {
+	p, ok := m.overlay.(*picker)
+	switch {
+	case !ok:
+		return nil
+	case p.waiting():
+		return p.search(m)
+	}
+	return p.look(m)
+}
+
+// search finds what fits the filter.
+func (p *picker) search(m *Model) tea.Cmd {
+	if p.stop != nil {
+		p.stop()
+	}
+	pattern, store := p.pattern(), m.opt.Store
+	if pattern == "" {
+		return foundMsg{}.handle(m)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	p.stop = stop
+	return func() tea.Msg {
+		defer stop()
+		paths, err := store.Search(ctx, pattern)
+		return foundMsg{pattern, paths, err}
+	}
+}
+
+// handle shows what was found, unless something else is searched for by now, and does what was pressed meanwhile.
+func (msg foundMsg) handle(m *Model) tea.Cmd {
+	p, ok := m.overlay.(*picker)
+	if !ok || msg.pattern != p.pattern() || errors.Is(msg.err, context.Canceled) {
+		return nil
+	}
+	p.found(msg)
+	var cmds []tea.Cmd
+	ahead := p.ahead
+	p.ahead = nil
+	for _, key := range ahead {
+		if m.overlay != p {
+			break // the keys were for this list
+		}
+		cmds = append(cmds, p.press(m, key))
+	}
+	return tea.Batch(append(cmds, p.look(m))...)
+}
+
+// found shows the best first, or lets what is selected stay selected when the same was searched for before.
+func (p *picker) found(msg foundMsg) {
+	p.err = msg.err
+	chosen, had := p.current()
+	if p.shown = p.placesOf(msg.paths); msg.pattern == "" {
+		p.shown = p.all()
+	} else {
+		p.shown = append(p.shown, p.buried(msg.pattern)...)
+	}
+	another := msg.pattern != p.sought
+	p.sought = msg.pattern
+	p.selected = min(p.selected, len(p.shown))
+	switch {
+	case another && msg.pattern != "" && len(p.shown) > 0:
+		p.selected = 1
+	case had:
+		p.choosePath(chosen.Path)
+	}
+}
+
+// buried returns the deleted conversations whose titles fit: a search does not know them any more.
+func (p *picker) buried(pattern string) []int {
+	var places []int
+	for _, gone := range p.gone.list {
+		at, ok := p.places[gone.entry.Path]
+		if ok && !slices.Contains(p.shown, at) && len(words.Find(gone.entry.Title, pattern)) > 0 {
+			places = append(places, at)
+		}
+	}
+	return places
 }
 
 // current returns the conversation that is selected.
@@ -111,269 +285,4 @@ func (p *picker) current() (history.Entry, bool) {
 		return history.Entry{}, false
 	}
 	return p.entries[p.shown[p.selected-1]], true
-}
-
-func (p *picker) press(m *Model, key tea.KeyPressMsg) tea.Cmd {
-	if p.renaming != nil {
-		return p.pressName(m, key)
-	}
-	rows := len(p.shown) + 1
-	switch m.keys.find(key, inPicker, inList, inChat) {
-	case actUp:
-		p.selected = (p.selected + rows - 1) % rows
-	case actDown:
-		p.selected = (p.selected + 1) % rows
-	case actPageUp:
-		p.selected = max(p.selected-10, 0)
-	case actPageDown:
-		p.selected = min(p.selected+10, rows-1)
-	case actClose, actPicker:
-		m.overlay = nil
-	case actChoose, actSend:
-		return p.choose(m)
-	case actRename:
-		if e, ok := p.current(); ok && p.undo[e.Path] == nil {
-			p.renaming = &field{}
-			p.renaming.set(e.Name)
-		}
-	case actDelete:
-		return p.delete(m)
-	case actNone:
-		if p.filter.press(key) {
-			p.find()
-		}
-	}
-	return nil
-}
-
-// pressName edits the new name.
-func (p *picker) pressName(m *Model, key tea.KeyPressMsg) tea.Cmd {
-	switch m.keys.find(key, inList) {
-	case actClose:
-		p.renaming = nil
-	case actChoose:
-		name := p.renaming.value()
-		p.renaming = nil
-		if e, ok := p.current(); ok {
-			return m.rename(e.Path, name)
-		}
-	default:
-		p.renaming.press(key)
-	}
-	return nil
-}
-
-// choose opens what is selected.
-func (p *picker) choose(m *Model) tea.Cmd {
-	e, ok := p.current()
-	if !ok {
-		m.overlay = nil
-		return m.fresh()
-	}
-	if p.undo[e.Path] != nil {
-		return p.delete(m) // takes it back
-	}
-	m.overlay = nil
-	return m.openFile(e.Path)
-}
-
-// delete deletes what is selected, or takes that back.
-func (p *picker) delete(m *Model) tea.Cmd {
-	e, ok := p.current()
-	if !ok {
-		return nil
-	}
-	if undo := p.undo[e.Path]; undo != nil {
-		return func() tea.Msg { return restoredMsg{e.Path, undo()} }
-	}
-	return m.remove(e.Path)
-}
-
-func (p *picker) wheel(_ *Model, lines int) {
-	p.selected = min(max(p.selected+lines, 0), len(p.shown))
-}
-
-func (p *picker) paste(text string) {
-	if p.renaming != nil {
-		p.renaming.insert(text)
-		return
-	}
-	p.filter.insert(text)
-	p.find()
-}
-
-// handle notes that a conversation is gone, and how it comes back.
-func (msg deletedMsg) handle(m *Model) tea.Cmd {
-	if msg.err != nil {
-		m.tell(levelBad, msg.err.Error())
-		return nil
-	}
-	if p, ok := m.overlay.(*picker); ok {
-		p.undo[msg.path] = msg.undo
-		m.tell(levelInfo, "deleted; the same key takes it back")
-		return nil
-	}
-	m.chat.undo = func() tea.Msg { return restoredMsg{msg.path, msg.undo()} }
-	m.tell(levelInfo, "deleted; /undo brings it back")
-	return nil
-}
-
-// handle notes that a deleted conversation is there again.
-func (msg restoredMsg) handle(m *Model) tea.Cmd {
-	if msg.err != nil {
-		m.tell(levelBad, msg.err.Error())
-		return nil
-	}
-	m.tell(levelInfo, "it is back")
-	if p, ok := m.overlay.(*picker); ok {
-		delete(p.undo, msg.path)
-		return nil
-	}
-	return m.openFile(msg.path)
-}
-
-// handle notes a new name.
-func (msg renamedMsg) handle(m *Model) tea.Cmd {
-	if msg.err != nil {
-		m.tell(levelBad, msg.err.Error())
-		return nil
-	}
-	m.tell(levelInfo, "named "+msg.name)
-	if _, ok := m.overlay.(*picker); ok {
-		return m.list()
-	}
-	return nil
-}
-
-func (p *picker) view(m *Model, width, height int) ([]string, *tea.Cursor) {
-	t := &m.theme
-	pad := margin(width)
-	room := max(width-2*len(pad), 1)
-	text, column := p.filter.view(max(room-2, 1), t.cells)
-	if p.filter.value() == "" {
-		text = t.muted(t.cells.Truncate("type to filter", max(room-2, 1), ""))
-	}
-	var lines []string
-	if height >= 6 {
-		lines = append(lines, pad+strong(t.colours.accent, "Conversations"), "")
-	}
-	cursor := newCursor(t.cells.StringWidth(pad)+2+column, len(lines))
-	lines = append(lines, pad+strong(t.colours.user, "❯ ")+text)
-	if height >= 6 {
-		lines = append(lines, "")
-	}
-	foot := p.foot(m, room, height)
-	list := max(height-len(lines)-len(foot), 1)
-	first := min(max(p.selected-list/2, 0), max(len(p.shown)+1-list, 0))
-	for i := first; i <= len(p.shown) && i < first+list; i++ {
-		line, at := p.row(m, i, room)
-		if at >= 0 {
-			cursor = newCursor(t.cells.StringWidth(pad)+at, len(lines))
-		}
-		lines = append(lines, pad+line)
-	}
-	for len(lines) < height-len(foot) {
-		lines = append(lines, "")
-	}
-	for _, l := range foot {
-		lines = append(lines, pad+l)
-	}
-	return lines, cursor
-}
-
-// row returns line i of the list, and the column of the cursor when its name is being edited.
-func (p *picker) row(m *Model, i, width int) (string, int) {
-	t := &m.theme
-	mark := "  "
-	if i == p.selected {
-		mark = t.accent("❯ ")
-	}
-	if i == 0 {
-		name := "new conversation"
-		if i == p.selected {
-			return mark + strong(t.colours.accent, name), -1
-		}
-		return mark + t.muted(name), -1
-	}
-	e := p.entries[p.shown[i-1]]
-	if p.renaming != nil && i == p.selected {
-		text, column := p.renaming.view(max(width-2, 1), t.cells)
-		return mark + text, 2 + column
-	}
-	right := fmt.Sprintf("%s  %s", plural(e.Messages, "message"), age(m.opt.Now().Sub(e.Modified)))
-	switch {
-	case e.Err != nil:
-		right = "cannot be read"
-	case p.undo[e.Path] != nil:
-		right = "deleted"
-	case m.chat.file != nil && m.chat.file.Path() == e.Path:
-		right = "open  " + right
-	}
-	if width < 40 {
-		right = ""
-	}
-	left := max(width-2-t.cells.StringWidth(right)-2, 1)
-	title := t.cells.Truncate(escape.Line(e.Title), left, "…")
-	gap := strings.Repeat(" ", max(width-2-t.cells.StringWidth(title)-t.cells.StringWidth(right), 0))
-	switch {
-	case p.undo[e.Path] != nil:
-		title = ansi.Style{}.Strikethrough(true).Styled(title)
-	case i == p.selected:
-		title = strong(t.colours.accent, title)
-	}
-	return mark + title + gap + t.muted(right), -1
-}
-
-// foot returns what stands below the list: the start of the selected conversation's last message, and the keys.
-func (p *picker) foot(m *Model, width, height int) []string {
-	t := &m.theme
-	var lines []string
-	if height >= 12 {
-		preview := ""
-		if e, ok := p.current(); ok {
-			preview = escape.Line(e.Preview)
-			if e.Err != nil {
-				preview = escape.Line(e.Err.Error())
-			}
-		}
-		switch {
-		case p.err != nil:
-			preview = escape.Line(p.err.Error())
-		case !p.read:
-			preview = "reading …"
-		case len(p.entries) == 0:
-			preview = "nothing is saved yet"
-		}
-		wrapped := strings.Split(t.cells.Wrap(preview, width), "\n")
-		lines = append(lines, "")
-		for i := range 2 {
-			l := ""
-			if i < len(wrapped) {
-				l = wrapped[i]
-			}
-			lines = append(lines, t.muted(l))
-		}
-		lines = append(lines, "")
-	}
-	if height >= 5 {
-		keys := fmt.Sprintf("%s opens · %s renames · %s deletes, and undoes · %s goes back", m.keys.label(actChoose), m.keys.label(actRename),
-			m.keys.label(actDelete), m.keys.label(actClose))
-		lines = append(lines, t.muted(t.cells.Truncate(keys, width, "…")))
-	}
-	return lines
-}
-
-// age writes how long ago something was.
-func age(d time.Duration) string {
-	switch {
-	case d < time.Minute:
-		return "now"
-	case d < time.Hour:
-		return fmt.Sprintf("%d min", int(d.Minutes()))
-	case d < 24*time.Hour:
-		return fmt.Sprintf("%d h", int(d.Hours()))
-	case d < 60*24*time.Hour:
-		return plural(int(d.Hours()/24), "day")
-	}
-	return plural(int(d.Hours()/24/30), "month")
 }

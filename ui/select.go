@@ -96,7 +96,7 @@ func (s *selector) press(m *Model, key tea.KeyPressMsg) tea.Cmd {
 	case actPrune:
 		return m.prune(s.at)
 	case actUnprune:
-		return m.undoCommand("")
+		return m.undo()
 	case actPageUp, actPageDown:
 		return m.keys.run(a, m, key)
 	case actClose, actSelect:

@@ -26,12 +26,13 @@ type session struct {
 	readOnly string // why nothing can be written
 	system   string
 	template string
-	limit    int     // of new tokens in a reply
-	lost     error   // why the last message could not be saved
-	warned   bool    // the user wanted to quit and was told of lost
-	unsent   int     // messages at the start that the last turn left out
-	undo     tea.Cmd // brings back what was deleted last: the conversation before this one, or a branch of it
-	busy     bool    // the tree is being changed on disk: nothing may be said until it is known how
+	limit    int        // of new tokens in a reply
+	lost     error      // why the last message could not be saved
+	warned   bool       // the user wanted to quit and was told of lost
+	unsent   int        // messages at the start that the last turn left out
+	gone     *deletions // the conversations that were deleted; every session has the same
+	pruned   pruning    // the branch that was deleted last
+	busy     bool       // the tree is being changed on disk: nothing may be said until it is known how
 	revising revision
 	ends     map[string]string // where the branch ended that was read below a version, by the version's id
 }
@@ -103,15 +104,10 @@ type (
 		draft draftMsg // its place, and what was left there
 		moves bool     // what is typed goes along
 	}
-	listedMsg struct {
-		listing *history.Listing
-		entries []history.Entry // its next
-		err     error
-	}
 	deletedMsg struct {
-		path string
-		undo func() error
-		err  error
+		entry history.Entry
+		undo  func() error
+		err   error
 	}
 	restoredMsg struct {
 		path string

@@ -89,6 +89,11 @@ func strong(colour, s string) string {
 	return style.Styled(s)
 }
 
+// hit returns text that was searched for. Where there are no colours the line under it tells.
+func (t *theme) hit(s string) string {
+	return ansi.Style{}.Bold().Underline(true).ForegroundColor(lipgloss.Color(t.colours.user)).Styled(s)
+}
+
 func (t *theme) muted(s string) string  { return paint(t.colours.muted, s) }
 func (t *theme) accent(s string) string { return paint(t.colours.accent, s) }
 

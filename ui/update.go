@@ -33,8 +33,10 @@ func (m *Model) route(msg tea.Msg) tea.Cmd {
 		return m.press(msg)
 	case tea.PasteMsg:
 		m.paste(msg.Content)
+		return m.catchUp()
 	case tea.MouseWheelMsg:
 		m.wheel(msg)
+		return m.catchUp()
 	case tea.BackgroundColorMsg:
 		if m.theme.choice == "auto" && m.theme.light == msg.IsDark() {
 			m.setTheme(!msg.IsDark())
