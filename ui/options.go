@@ -40,8 +40,9 @@ type Store interface {
 // Options are the choices of a chat. Generator is needed, everything else has a useful zero.
 type Options struct {
 	Generator Generator
-	Store     Store   // nil: conversations are not saved
-	Presets   Presets // nil: only those that are built in
+	Store     Store     // nil: conversations are not saved
+	Presets   Presets   // nil: only those that are built in
+	Exchange  Exchanger // nil: there is no /import and no /export
 
 	Template  string             // "": the model's own
 	System    string             // system text of new conversations

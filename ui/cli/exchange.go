@@ -41,10 +41,7 @@ func (s *settings) importHistory(ctx context.Context, paths []string, io streams
 	if err != nil {
 		return err
 	}
-	there := make(map[string]bool, len(entries))
-	for _, e := range entries {
-		there[e.ID] = true
-	}
+	there := idsOf(entries)
 	failed := false
 	for _, path := range paths {
 		err := importFile(ctx, store, there, path, io)
@@ -62,22 +59,17 @@ func (s *settings) importHistory(ctx context.Context, paths []string, io streams
 	return nil
 }
 
-// importFile saves the conversations of one file, but those whose ids are there, and adds them there.
+func idsOf(entries []history.Entry) map[string]bool {
+	ids := make(map[string]bool, len(entries))
+	for _, e := range entries {
+		ids[e.ID] = true
+	}
+	return ids
+}
+
+// importFile saves the conversations of one file and prints what became of them.
 func importFile(ctx context.Context, store *history.Store, there map[string]bool, path string, io streams) error {
-	saved, known := 0, 0
-	summary, err := exchange.ImportFile(path, func(c *history.Conversation) error {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if there[c.Header.ID] {
-			known++
-			return nil
-		}
-		if _, err := store.Add(c); err != nil {
-			return err
-		}
-		there[c.Header.ID] = true
-		saved++
+	saved, known, summary, err := addFile(ctx, store, there, path, func(c *history.Conversation) error {
 		_, err := fmt.Fprintf(io.out, "%s  %s\n", c.Header.ID, escape.Line(c.Title()))
 		return err
 	})
@@ -93,6 +85,27 @@ func importFile(ctx context.Context, store *history.Store, there map[string]bool
 		fmt.Fprintln(io.err)
 	}
 	return err
+}
+
+// addFile saves the conversations of one file, but those whose ids are there, adds them there and tells each of them. It returns
+// how many were saved, and how many known; with an error too, for then those before it are saved.
+func addFile(ctx context.Context, store *history.Store, there map[string]bool, path string, tell func(*history.Conversation) error) (saved, known int, summary exchange.Summary, err error) {
+	summary, err = exchange.ImportFile(path, func(c *history.Conversation) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if there[c.Header.ID] {
+			known++
+			return nil
+		}
+		if _, err := store.Add(c); err != nil {
+			return err
+		}
+		there[c.Header.ID] = true
+		saved++
+		return tell(c)
+	})
+	return saved, known, summary, err
 }
 
 func joined(formats []exchange.Format) string {
@@ -189,7 +202,9 @@ func (s *settings) exportHistory(what string, format exchange.Format, all bool, 
 	}
 	switch o, ok := io.out.(*output); {
 	case file != "":
-		err = newFile(file, write)
+		if err = newFile(file, write); err != nil {
+			err = fmt.Errorf("--output %w", err)
+		}
 	case ok && isTerminal(o.Writer):
 		err = writeVisible(io.out, write)
 	default: // a pipe gets the text as it is
@@ -219,9 +234,9 @@ func newFile(path string, write func(stdio.Writer) error) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	switch {
 	case errors.Is(err, os.ErrExist):
-		return fmt.Errorf("--output %s: there is a file already; choose another name, or remove it first", filepath.Clean(path))
+		return fmt.Errorf("%s: there is a file already; choose another name, or remove it first", filepath.Clean(path))
 	case err != nil:
-		return fmt.Errorf("--output: %w", err)
+		return err
 	}
 	if err := errors.Join(write(f), f.Close()); err != nil {
 		return errors.Join(err, os.Remove(path))

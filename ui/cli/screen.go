@@ -30,5 +30,6 @@ func (s *settings) screen(ctx context.Context, e *session) error {
 	} else {
 		s.log.Info("presets are not kept", "error", err)
 	}
+	opt.Exchange = exchanger{store}
 	return ui.Run(ctx, opt)
 }
