@@ -20,8 +20,8 @@ type command struct {
 
 // commandTable joins the tables of the topics, in the order of the help.
 func commandTable() []command {
-	return slices.Concat(conversationCommands(), exchangeCommands(), replyCommands(), branchCommands(), inputCommands(), promptCommands(),
-		samplingCommands(), presetCommands(), terminalCommands(), programCommands())
+	return slices.Concat(conversationCommands(), exchangeCommands(), findCommands(), replyCommands(), branchCommands(), inputCommands(),
+		promptCommands(), samplingCommands(), presetCommands(), terminalCommands(), programCommands())
 }
 
 // Commands returns the names of all slash commands.

@@ -23,6 +23,7 @@ type item struct {
 	doc    *markdown.Doc // of a reply
 	cached []string
 	width  int // of cached; 0: none
+	below  int // lines at the end of cached that are about the text: values, versions
 }
 
 // maxText is the widest text: longer lines are hard to read.
@@ -49,7 +50,7 @@ func (it *item) lines(width int, t *theme) []string {
 	if it.width == width {
 		return it.cached
 	}
-	it.width = width
+	it.width, it.below = width, 0
 	text := max(min(width, maxText)-len(indent), 1)
 	if width < 12 {
 		text = width

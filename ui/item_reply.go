@@ -65,6 +65,7 @@ func (it *item) replyLines(text, width int, t *theme) []string {
 		}
 		for _, l := range strings.Split(t.cells.Wrap(foot, text), "\n") {
 			lines = append(lines, pad+paint(colour, strings.TrimRight(l, " ")))
+			it.below++
 		}
 	}
 	return lines

@@ -12,11 +12,15 @@ func (it *item) userLines(text, width int, t *theme) []string {
 	for i, l := range lines {
 		lines[i] = bar + l
 	}
+	about := func(s string) {
+		lines = append(lines, bar+t.muted(t.cells.Truncate(s, text, "…")))
+		it.below++
+	}
 	if it.version != "" {
-		lines = append(lines, bar+t.muted(t.cells.Truncate("version "+it.version, text, "…")))
+		about("version " + it.version)
 	}
 	if it.mark != "" {
-		lines = append(lines, bar+t.muted(t.cells.Truncate(it.mark, text, "…")))
+		about(it.mark)
 	}
 	return lines
 }

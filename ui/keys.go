@@ -39,8 +39,8 @@ type binding struct {
 // keyTable joins the tables of the topics, in the order of the help. None of the chat's default keys is one that the text
 // field, tmux, screen or Zellij uses; see the test.
 func keyTable() []binding {
-	return slices.Concat(draftKeys(), inputKeys(), windowKeys(), scrollKeys(), branchKeys(), samplingKeys(), terminalKeys(), listKeys(), pickerKeys(),
-		messageKeys(), inspectorKeys(), panelKeys())
+	return slices.Concat(draftKeys(), inputKeys(), windowKeys(), scrollKeys(), findKeys(), branchKeys(), samplingKeys(), terminalKeys(),
+		listKeys(), pickerKeys(), messageKeys(), inspectorKeys(), panelKeys())
 }
 
 // keymap finds actions by key.

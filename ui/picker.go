@@ -198,8 +198,11 @@ func (p *picker) placesOf(paths []string) []int {
 // waiting reports whether what is shown is not yet for what was typed.
 func (p *picker) waiting() bool { return p.pattern() != p.sought }
 
-// catchUp finds what the list of conversations is about to show, after what has no command of its own: a paste, the wheel.
+// catchUp finds what a search is about to show, after what has no command of its own: a paste, the wheel, another size.
 func (m *Model) catchUp() tea.Cmd {
+	if f, ok := m.overlay.(*finder); ok {
+		return f.catchUp(m)
+	}
 	p, ok := m.overlay.(*picker)
 	switch {
 	case !ok:

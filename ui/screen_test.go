@@ -92,8 +92,11 @@ func TestNoColorMeansNone(t *testing.T) {
 		term.wait("Write a message")
 		term.send("go", enterKey)
 		term.wait("tokens · 20.0 tok/s")
-		term.send(f3Key, escKey, "/", escKey, ctrlC, ctrlC)
-		term.send(ctrlC)
+		term.send(f3Key)
+		term.wait("conversations are not kept")
+		term.send("/") // not behind Esc: the two are alt+/
+		term.wait("/import")
+		term.send(ctrlC, ctrlC, ctrlC)
 		term.ended()
 		term.mu.Lock()
 		found := colours.FindString(string(term.raw))

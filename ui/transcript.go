@@ -19,6 +19,8 @@ type transcript struct {
 	follow bool
 	top    place
 	anchor anchor
+
+	find *finding // what is searched for; nil: nothing
 }
 
 // place is a line of an item.
@@ -37,7 +39,7 @@ func newTranscript() transcript { return transcript{follow: true} }
 
 // reset shows other items, at their end.
 func (tr *transcript) reset(items []*item) {
-	*tr = transcript{items: items, width: tr.width, height: tr.height, follow: true}
+	*tr = transcript{items: items, width: tr.width, height: tr.height, follow: true, find: tr.find}
 }
 
 // add appends an item.
@@ -294,7 +296,7 @@ func (tr *transcript) view(t *theme) []string {
 	if len(tr.items) > 0 && tr.width > 0 {
 		p := tr.topNow(t)
 		for i := p.item; i < len(tr.items) && len(lines) < tr.height; i++ {
-			rows := tr.items[i].lines(tr.width, t)
+			rows := tr.marked(tr.items[i], t)
 			if i == p.item {
 				rows = rows[min(p.line, len(rows)):]
 			}

@@ -29,6 +29,7 @@ func (m *Model) route(msg tea.Msg) tea.Cmd {
 		return msg.handle(m)
 	case tea.WindowSizeMsg:
 		m.size = size{msg.Width, msg.Height}
+		return m.catchUp()
 	case tea.KeyPressMsg:
 		return m.press(msg)
 	case tea.PasteMsg:
