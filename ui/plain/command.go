@@ -25,10 +25,8 @@ func commands() []command {
 	quiet := func(do func(c *chat, args string) error) func(*chat, context.Context, string) (bool, error) {
 		return func(c *chat, _ context.Context, args string) (bool, error) { return false, do(c, args) }
 	}
-	return append([]command{
+	return slices.Concat([]command{
 		{"help", "", "list the commands", quiet((*chat).help)},
-		{"regenerate", "", "answer the last turn again, as another version", func(c *chat, ctx context.Context, _ string) (bool, error) { return c.again(ctx) }},
-		{"retry", "", "the same", func(c *chat, ctx context.Context, _ string) (bool, error) { return c.again(ctx) }},
 		{"continue", "", "go on with a reply that was cut or stopped", func(c *chat, ctx context.Context, _ string) (bool, error) { return c.goOn(ctx) }},
 		{"new", "", "begin a new conversation", quiet((*chat).restart)},
 		{"list", "", "list the saved conversations", (*chat).list},
@@ -37,13 +35,15 @@ func commands() []command {
 		{"save", "NAME|FILE", "name the conversation, or write a copy of it", quiet((*chat).save)},
 		{"rename", "NAME", "name the conversation", quiet((*chat).rename)},
 		{"delete", "", "delete this conversation", quiet((*chat).discard)},
-		{"undo", "", "take /delete back", quiet((*chat).takeBack)},
+		{"undo", "", "take the last /delete or /delete-branch back", quiet((*chat).takeBack)},
 		{"system", "[TEXT]", "set the system text, or show it; - removes it", quiet((*chat).systemText)},
 		{"template", "[NAME]", "set the chat template, or show it", (*chat).template},
 		{"model", "", "about the model", quiet((*chat).model)},
+		{"about", "", "the same", quiet((*chat).model)},
+		{"details", "", "how the last reply was made: values, seed, times", quiet((*chat).details)},
 		{"backend", "[NAME]", "load the model on another backend, or show it", quiet((*chat).backend)},
 		{"quit", "", "end", quiet(func(*chat, string) error { return errQuit })},
-	}, valueCommands()...)
+	}, branchCommands(), valueCommands())
 }
 
 // Commands returns the names of all commands.

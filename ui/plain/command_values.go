@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"peregrine/model/generate"
 )
@@ -60,6 +61,8 @@ func valueCommands() []command {
 			func(s *generate.Sampling, v float64) { s.RepetitionPenalty = v }, func(s *generate.Sampling) float64 { return s.RepetitionPenalty },
 		),
 		{"seed", "[N|off]", "repeat the same random choices", (*chat).seed},
+		{"sampling", "", "all these values", (*chat).sayValues},
+		{"reset", "[VALUE]", "reset one of them, or all", (*chat).reset},
 		{"max-tokens", "[N]", "limit of a reply in tokens; 0: the model's own, else none", (*chat).limit},
 	}
 }
@@ -120,6 +123,100 @@ func (c *chat) limit(_ context.Context, arg string) (bool, error) {
 	}
 	c.note("replies end after %d tokens; /continue goes on", c.opt.MaxTokens)
 	return false, nil
+}
+
+// named are the values by the names of their commands, in the order in which they are said.
+var named = []struct {
+	name string
+	text func(s *generate.Sampling) string
+	take func(to, from *generate.Sampling)
+}{
+	{"temp", func(s *generate.Sampling) string { return fmt.Sprint(s.Temperature) }, func(to, from *generate.Sampling) { to.Temperature = from.Temperature }},
+	{"top-k", func(s *generate.Sampling) string { return fmt.Sprint(s.TopK) }, func(to, from *generate.Sampling) { to.TopK = from.TopK }},
+	{"top-p", func(s *generate.Sampling) string { return fmt.Sprint(s.TopP) }, func(to, from *generate.Sampling) { to.TopP = from.TopP }},
+	{"min-p", func(s *generate.Sampling) string { return fmt.Sprint(s.MinP) }, func(to, from *generate.Sampling) { to.MinP = from.MinP }},
+	{"typical-p", func(s *generate.Sampling) string { return fmt.Sprint(s.TypicalP) }, func(to, from *generate.Sampling) { to.TypicalP = from.TypicalP }},
+	{
+		"repeat-penalty", func(s *generate.Sampling) string { return fmt.Sprint(s.RepetitionPenalty) },
+		func(to, from *generate.Sampling) { to.RepetitionPenalty = from.RepetitionPenalty },
+	},
+	{
+		"seed", func(s *generate.Sampling) string {
+			if s.Seed == nil {
+				return "off"
+			}
+			return fmt.Sprint(*s.Seed)
+		}, func(to, from *generate.Sampling) { to.Seed = from.Seed },
+	},
+}
+
+// saySampling says values, one a line.
+func (c *chat) saySampling(s *generate.Sampling) {
+	for _, v := range named {
+		c.note("%s %s", v.name, v.text(s))
+	}
+}
+
+func (c *chat) sayValues(ctx context.Context, _ string) (bool, error) {
+	s, err := c.values(ctx)
+	if err == nil {
+		c.saySampling(&s)
+	}
+	return false, err
+}
+
+// reset gives a value, or all, what it has without the user's choice in this run.
+func (c *chat) reset(ctx context.Context, name string) (bool, error) {
+	if name == "" {
+		c.sampling = c.opt.Sampling
+		return c.sayValues(ctx, "")
+	}
+	for _, v := range named {
+		if v.name != name {
+			continue
+		}
+		now, err := c.values(ctx)
+		if err != nil {
+			return false, err
+		}
+		c.sampling = c.opt.Sampling
+		standard, err := c.values(ctx)
+		if err != nil {
+			return false, err
+		}
+		v.take(&now, &standard)
+		c.sampling = &now
+		c.note("%s %s", v.name, v.text(&now))
+		return false, nil
+	}
+	var names []string
+	for _, v := range named {
+		names = append(names, v.name)
+	}
+	return false, fmt.Errorf("reset: there is no value %q; there are %s", name, strings.Join(names, ", "))
+}
+
+// details says how the last reply was made.
+func (c *chat) details(string) error {
+	i, err := c.nth("", isReply)
+	if err != nil {
+		return errors.New("there is no reply yet")
+	}
+	reply := c.turns[i]
+	c.note("model: %s", reply.Model)
+	c.note("ended: %s", reply.Finish)
+	if s := reply.Sampling; s != nil {
+		c.saySampling(s)
+	}
+	for _, s := range reply.Earlier {
+		c.note("before, for %d tokens:", s.Tokens)
+		c.saySampling(&s.Sampling)
+	}
+	if t := reply.Timings; t != nil {
+		c.note("first token after %.2f s; prompt: %d tokens, %d of them read before; reply: %d tokens, %.1f a second",
+			t.FirstToken.Seconds(), t.PromptTokens, t.CachedTokens, max(t.ReplyTokens, len(reply.TokenIDs)), t.DecodePerSecond)
+	}
+	return nil
 }
 
 // values returns the sampling in force. The values to start from are known when the model is.

@@ -83,10 +83,7 @@ func (c *chat) begin() error {
 func (c *chat) takeUp(f *history.File) {
 	c.file.use(f)
 	conversation := f.Conversation()
-	c.turns, c.unasked = conversation.Path(conversation.Leaf()), nil
-	if n := len(c.turns); n > 0 && c.turns[n-1].Role == generate.User {
-		c.unasked, c.turns = &c.turns[n-1], c.turns[:n-1]
-	}
+	c.branch(conversation.Path(conversation.Leaf()))
 	c.system = c.opt.System
 	if c.system == "" {
 		c.system = conversation.Header.System

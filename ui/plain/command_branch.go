@@ -1,0 +1,162 @@
+package plain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"peregrine/history"
+	"peregrine/model/generate"
+)
+
+// branchCommands are those about single messages and their versions. N counts from the end.
+func branchCommands() []command {
+	return []command{
+		{"regenerate", "[N]", "answer again, as another version: the last turn, or that of the N-th reply from the end", (*chat).regenerate},
+		{"retry", "[N]", "the same", (*chat).regenerate},
+		{"revise", "TEXT", "say your last message anew, as another version", (*chat).revise},
+		{"version", "[left|right|N]", "read another version of the last message that has several", (*chat).version},
+		{"delete-branch", "[N]", "delete the last message, or the N-th from the end and all that follows", (*chat).prune},
+	}
+}
+
+// nth returns the place of the N-th turn from the end that fits; "" means 1.
+func (c *chat) nth(arg string, fits func(history.Message) bool) (int, error) {
+	n := 1
+	if arg != "" {
+		var err error
+		if n, err = strconv.Atoi(arg); err != nil || n < 1 {
+			return 0, fmt.Errorf("%q: want a number from 1 up, counted from the end", arg)
+		}
+	}
+	found := 0
+	for i, m := range slices.Backward(c.turns) {
+		if !fits(m) {
+			continue
+		}
+		if found++; found == n {
+			return i, nil
+		}
+	}
+	return 0, fmt.Errorf("there are %d of them", found)
+}
+
+func isReply(m history.Message) bool { return m.Role == generate.Assistant }
+func isUser(m history.Message) bool  { return m.Role == generate.User }
+
+func (c *chat) regenerate(ctx context.Context, arg string) (stopped bool, err error) {
+	if arg == "" {
+		return c.again(ctx)
+	}
+	i, err := c.nth(arg, isReply)
+	if err != nil {
+		return false, fmt.Errorf("regenerate which reply? %w", err)
+	}
+	if i+1 < len(c.turns) && !c.file.writable() {
+		return false, errNoVersions
+	}
+	c.turns, c.unasked = c.turns[:i], nil
+	return c.again(ctx)
+}
+
+// errNoVersions says why nothing that follows can be put aside.
+var errNoVersions = errors.New("versions are kept in the conversation's file, and it has none that can be written; /save FILE makes a copy")
+
+// revise says the last message of the user's anew. The old one stays as a version, with its reply.
+func (c *chat) revise(ctx context.Context, text string) (stopped bool, err error) {
+	if text == "" {
+		return false, errors.New("revise: give the whole new text")
+	}
+	if c.unasked == nil {
+		i, err := c.nth("", isUser)
+		if err != nil {
+			return false, errors.New("there is no message of yours to revise")
+		}
+		c.turns = c.turns[:i]
+	}
+	return c.ask(ctx, text)
+}
+
+// version shows another version of the last message that has several, and the branch that follows it.
+func (c *chat) version(_ context.Context, arg string) (bool, error) {
+	f := c.file.file
+	if f == nil {
+		return false, errNoVersions
+	}
+	conversation := f.Conversation()
+	i := len(c.turns) - 1
+	for i >= 0 && len(conversation.Siblings(c.turns[i].ID)) < 2 {
+		i--
+	}
+	if i < 0 {
+		return false, errors.New("there is one version of every message")
+	}
+	versions := conversation.Siblings(c.turns[i].ID)
+	at := slices.Index(versions, c.turns[i].ID)
+	to := at + 1
+	switch arg {
+	case "", "right":
+	case "left":
+		to = at - 1
+	default:
+		n, err := strconv.Atoi(arg)
+		if err != nil {
+			return false, fmt.Errorf("version %q: want left, right or a number", arg)
+		}
+		to = n - 1
+	}
+	if to < 0 || to >= len(versions) {
+		return false, fmt.Errorf("this is version %d of %d", at+1, len(versions))
+	}
+	c.file.setLeaf(conversation.Tip(versions[to]))
+	c.branch(conversation.Path(conversation.Tip(versions[to])))
+	c.note("version %d of %d", to+1, len(versions))
+	for _, m := range c.turns[min(i, len(c.turns)):] {
+		c.note("%s: %s", speaker[m.Role], m.Content)
+	}
+	return false, nil
+}
+
+// branch makes path what is gone on with. A turn without a reply at its end waits to be answered again.
+func (c *chat) branch(path []history.Message) {
+	c.turns, c.unasked = path, nil
+	if n := len(path); n > 0 && isUser(path[n-1]) {
+		c.unasked, c.turns = &path[n-1], path[:n-1]
+	}
+}
+
+// prune deletes a message and all that follows it; takeBack brings them back.
+func (c *chat) prune(_ context.Context, arg string) (bool, error) {
+	if !c.file.writable() {
+		return false, errNoVersions
+	}
+	i, err := c.nth(arg, func(history.Message) bool { return true })
+	if err != nil {
+		return false, fmt.Errorf("delete which message? %w", err)
+	}
+	f := c.file.file
+	undo, err := f.DeleteBranch(c.turns[i].ID)
+	if err != nil {
+		return false, err
+	}
+	show := func() {
+		conversation := f.Conversation()
+		c.branch(conversation.Path(conversation.Leaf()))
+	}
+	c.undo = func() error {
+		if f != c.file.file {
+			return errors.New("another conversation is open by now")
+		}
+		if err := undo(); err != nil {
+			return err
+		}
+		show()
+		c.note("it is back")
+		return nil
+	}
+	show()
+	c.note("deleted; /undo brings it back")
+	return false, nil
+}

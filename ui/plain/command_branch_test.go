@@ -1,0 +1,92 @@
+package plain
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestVersionsLineByLine(t *testing.T) {
+	for _, x := range []struct {
+		name  string
+		lines []string
+		want  string // the branch in the file
+		notes []string
+	}{
+		{
+			"the reply before the last", []string{"one", "two", "/regenerate 2", "three"},
+			"user: one\nassistant: re: one\nuser: three\nassistant: re: three", nil,
+		},
+		{
+			"another text", []string{"one", "two", "/revise deux"},
+			"user: one\nassistant: re: one\nuser: deux\nassistant: re: deux", nil,
+		},
+		{
+			"the version before", []string{"one", "two", "/revise deux", "/version left"},
+			"user: one\nassistant: re: one\nuser: two\nassistant: re: two", []string{"version 1 of 2\nYou: two\nAssistant: re: two\n"},
+		},
+		{
+			"a version by its number", []string{"one", "two", "/revise deux", "/version 1", "/version 2", "/version right", "/version x"},
+			"user: one\nassistant: re: one\nuser: deux\nassistant: re: deux", []string{"version 2 of 2\nYou: deux\n", "this is version 2 of 2", `version "x": want`},
+		},
+		{"a branch is deleted", []string{"one", "two", "/delete-branch 2"}, "user: one\nassistant: re: one", []string{"/undo brings it back"}},
+		{
+			"and comes back", []string{"one", "two", "/delete-branch 2", "/undo", "three"},
+			"user: one\nassistant: re: one\nuser: two\nassistant: re: two\nuser: three\nassistant: re: three", []string{"it is back"},
+		},
+		{
+			"numbers that there are not", []string{"one", "/regenerate 2", "/delete-branch x", "/revise", "/version"},
+			"user: one\nassistant: re: one", []string{"there are 1 of them", `"x": want a number`, "give the whole new text", "one version of every message"},
+		},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			s := store(t)
+			_, errs, err := chatting(t, Options{Generator: echoes(), Store: s}, x.lines...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := texts(latest(t, s)); got != x.want {
+				t.Errorf("got %q, want %q; notes: %s", got, x.want, errs)
+			}
+			for _, n := range x.notes {
+				if !strings.Contains(errs, n) {
+					t.Errorf("the notes lack %q:\n%s", n, errs)
+				}
+			}
+		})
+	}
+}
+
+func TestVersionsNeedAFile(t *testing.T) {
+	g := echoes()
+	_, errs, err := chatting(t, Options{Generator: g}, "one", "two", "/regenerate 2", "/version", "/delete-branch", "three")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(errs, "versions are kept in the conversation's file"); n != 3 {
+		t.Errorf("got %d refusals, want 3: %s", n, errs)
+	}
+	if got := g.requests[len(g.requests)-1].Messages; len(got) != 5 {
+		t.Errorf("got %d messages asked, want all 5", len(got))
+	}
+}
+
+func TestValuesAreResetAndDetailsSaid(t *testing.T) {
+	g := echoes()
+	_, errs, err := chatting(
+		t, Options{Generator: g}, "/details", "/temp 0.1", "/top-k 3", "/reset temp", "/reset heat", "one", "/details", "/reset", "two",
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, second := g.requests[0].Sampling, g.requests[1].Sampling
+	if first.Temperature != ready.Defaults.Temperature || first.TopK != 3 || second != ready.Defaults {
+		t.Errorf("got %+v, then %+v", first, second)
+	}
+	for _, want := range []string{
+		"there is no reply yet", "temp 0.8\n", `there is no value "heat"; there are temp, top-k`, "model: tiny\nended: stop\ntemp 0.8\ntop-k 3\n", "seed off\n",
+	} {
+		if !strings.Contains(errs, want) {
+			t.Errorf("the notes lack %q:\n%s", want, errs)
+		}
+	}
+}
