@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -142,13 +144,14 @@ func (s *script) last() generate.Request {
 
 // bench is a chat without a terminal: commands run, their messages come back, the test presses keys.
 type bench struct {
-	t    testing.TB
-	m    *Model
-	gen  *script
-	msgs chan tea.Msg
-	quit bool
-	raw  []string     // what the terminal was told besides the screen
-	busy atomic.Int64 // commands that run
+	t       testing.TB
+	m       *Model
+	gen     *script
+	msgs    chan tea.Msg
+	quit    bool
+	raw     []string     // what the terminal was told besides the screen
+	busy    atomic.Int64 // commands that run
+	waiting atomic.Int64 // those of them that wait
 }
 
 // testNow is when all tests happen.
@@ -200,6 +203,10 @@ func (b *bench) run(cmd tea.Cmd) {
 	b.busy.Add(1)
 	go func() {
 		defer b.busy.Add(-1)
+		if waits(cmd) {
+			b.waiting.Add(1)
+			defer b.waiting.Add(-1)
+		}
 		b.work(cmd)
 	}()
 }
@@ -254,23 +261,36 @@ func (b *bench) until(what string, cond func() bool) {
 	}
 }
 
-// idle handles messages until no command runs any more, or those that do (they wait for a reply or for a time) say nothing
-// for a moment.
+// idle handles messages until no command runs any more, or those that do have said nothing for long. They wait for a reply or
+// for a time, which ends when it ends; or they are at work, which a machine that has other things to do may take its time for.
+// What counts are the looks, not the time: while this process does not run, its commands do not either.
 func (b *bench) idle() {
-	quiet := time.Now()
-	for time.Since(quiet) < 80*time.Millisecond {
-		busy := b.busy.Load() // before looking, since a command gives its message first
+	const waitLooks, workLooks = 80, 3000
+	for looks := 0; ; looks++ {
+		waiting, busy := b.waiting.Load(), b.busy.Load() // before looking, since a command gives its message first
 		select {
 		case msg := <-b.msgs:
 			b.send(msg)
-			quiet = time.Now()
+			looks = 0
 		default:
-			if busy == 0 {
+			if busy == 0 || looks >= workLooks || looks >= waitLooks && busy <= waiting {
 				return
 			}
 			time.Sleep(time.Millisecond)
 		}
 	}
+}
+
+// waiters are the functions whose commands wait.
+var waiters = []string{
+	".(*feed).wait.", "/v2.Tick.", ".(*Model).begin.", ".plannedMsg.handle.", ".(*inspector).ask.", ".(*Model).measure.", ".(*Model).foresee.",
+}
+
+// waits reports whether a command is one that waits: for what a reply says next, until a time, or for a generator that a test
+// holds back.
+func waits(cmd tea.Cmd) bool {
+	name := runtime.FuncForPC(reflect.ValueOf(cmd).Pointer()).Name()
+	return slices.ContainsFunc(waiters, func(s string) bool { return strings.Contains(name, s) })
 }
 
 // keys presses keys by name; what is no key's name is typed.
