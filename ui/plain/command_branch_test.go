@@ -13,29 +13,39 @@ func TestVersionsLineByLine(t *testing.T) {
 		notes []string
 	}{
 		{
-			"the reply before the last", []string{"one", "two", "/regenerate 2", "three"},
+			"the reply before the last",
+			[]string{"one", "two", "/regenerate 2", "three"},
 			"user: one\nassistant: re: one\nuser: three\nassistant: re: three", nil,
 		},
 		{
-			"another text", []string{"one", "two", "/revise deux"},
+			"another text",
+			[]string{"one", "two", "/revise deux"},
 			"user: one\nassistant: re: one\nuser: deux\nassistant: re: deux", nil,
 		},
 		{
-			"the version before", []string{"one", "two", "/revise deux", "/version left"},
-			"user: one\nassistant: re: one\nuser: two\nassistant: re: two", []string{"version 1 of 2\nYou: two\nAssistant: re: two\n"},
+			"the version before",
+			[]string{"one", "two", "/revise deux", "/version left"},
+			"user: one\nassistant: re: one\nuser: two\nassistant: re: two",
+			[]string{"version 1 of 2\nYou: two\nAssistant: re: two\n"},
 		},
 		{
-			"a version by its number", []string{"one", "two", "/revise deux", "/version 1", "/version 2", "/version right", "/version x"},
-			"user: one\nassistant: re: one\nuser: deux\nassistant: re: deux", []string{"version 2 of 2\nYou: deux\n", "this is version 2 of 2", `version "x": want`},
+			"a version by its number",
+			[]string{"one", "two", "/revise deux", "/version 1", "/version 2", "/version right", "/version x"},
+			"user: one\nassistant: re: one\nuser: deux\nassistant: re: deux",
+			[]string{"version 2 of 2\nYou: deux\n", "this is version 2 of 2", `version "x": want`},
 		},
 		{"a branch is deleted", []string{"one", "two", "/delete-branch 2"}, "user: one\nassistant: re: one", []string{"/undo brings it back"}},
 		{
-			"and comes back", []string{"one", "two", "/delete-branch 2", "/undo", "three"},
-			"user: one\nassistant: re: one\nuser: two\nassistant: re: two\nuser: three\nassistant: re: three", []string{"it is back"},
+			"and comes back",
+			[]string{"one", "two", "/delete-branch 2", "/undo", "three"},
+			"user: one\nassistant: re: one\nuser: two\nassistant: re: two\nuser: three\nassistant: re: three",
+			[]string{"it is back"},
 		},
 		{
-			"numbers that there are not", []string{"one", "/regenerate 2", "/delete-branch x", "/revise", "/version"},
-			"user: one\nassistant: re: one", []string{"there are 1 of them", `"x": want a number`, "give the whole new text", "one version of every message"},
+			"numbers that there are not",
+			[]string{"one", "/regenerate 2", "/delete-branch x", "/revise", "/version"},
+			"user: one\nassistant: re: one",
+			[]string{"there are 1 of them", `"x": want a number`, "give the whole new text", "one version of every message"},
 		},
 	} {
 		t.Run(x.name, func(t *testing.T) {
