@@ -32,7 +32,11 @@ func bytesOfTokens(b testing.TB, text string, from int) (sent []int, said, scree
 	term.wait("Write a message")
 	term.send("go", enterKey)
 	term.wait("Esc stops")
+	empty := term.sent()
 	words <- text[:from]
+	if !term.until(func() bool { return term.sent() > empty+1000 }) { // half of what a full screen has at least
+		b.Fatalf("the beginning of the reply is not shown:\n%s", term.screen())
+	}
 	term.quiet(200 * time.Millisecond)
 	start := term.sent()
 	for at := from; at < len(text); at += 4 {
