@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -80,8 +81,28 @@ var scenes = map[string]func(b *bench){
 		b.keys("up")
 	},
 	"prompt": func(b *bench) { b.keys("shift+f5") },
-	"help":   func(b *bench) { b.keys("f1") },
-	"model":  func(b *bench) { b.keys("f4") },
+	"sampling": func(b *bench) {
+		b.say("Tell me about falcons.")
+		b.keys("f6", "f10", "alt+s", "down", "down")
+	},
+	"presets": func(b *bench) { b.obey("/preset") },
+	"leftout": func(b *bench) {
+		b.say("Tell me about falcons and what they eat")
+		b.say("And about owls?")
+		b.gen.plan = generate.Plan{Tokens: 1900, Limit: 2048, Dropped: 2}
+		b.say("And about storks?")
+	},
+	"models": func(b *bench) {
+		s := newShelf()
+		b.m.opt.Generator = s
+		b.keys("f4")
+		b.until("the descriptions", func() bool {
+			p := b.m.overlay.(*modelPicker)
+			return p.read && p.entries[len(p.entries)-1].Problem != ""
+		})
+	},
+	"help":  func(b *bench) { b.keys("f1") },
+	"model": func(b *bench) { b.keys("f4") },
 	"picker": func(b *bench) {
 		store := b.m.opt.Store
 		for i, name := range []string{"Falcon facts", "漢字の練習", ""} {
@@ -105,11 +126,14 @@ var scenes = map[string]func(b *bench){
 	},
 }
 
+// lightScenes are those that are looked at in light colours, too: together they have all of them.
+var lightScenes = []string{"chat", "notices", "palette", "picker", "sampling"}
+
 func TestGoldenScreens(t *testing.T) {
 	for name, scene := range scenes {
 		for _, s := range []size{{80, 24}, {120, 40}, {40, 12}} {
 			for _, look := range []string{"dark", "light", "plain"} {
-				if look == "light" && (name != "chat" || s.width != 80) {
+				if look == "light" && !slices.Contains(lightScenes, name) {
 					continue // the layout is the same
 				}
 				file := fmt.Sprintf("%s-%dx%d-%s", name, s.width, s.height, look)
