@@ -34,6 +34,7 @@ const (
 	decodeTokens   = C.PG_DECODE_TOKENS
 	decodeTiles    = C.PG_DECODE_TILES
 	fewTokens      = C.PG_FEW_TOKENS
+	splitKeys      = C.PG_SPLIT_KEYS
 	decodeShared   = C.PG_DECODE_SHARED
 	decodeBlocks   = C.PG_DECODE_BLOCKS
 	prefillTiles   = C.PG_PREFILL_TILES

@@ -15,6 +15,7 @@ enum {
   PG_PARTS = 3,        // stored matrices that become one repacked matrix
   PG_DECODE_TOKENS = 8,
   PG_FEW_TOKENS = 2, // of linear_few
+  PG_SPLIT_KEYS = 256, // of a block of attention_decode, which has a thread for each
   PG_TILE_ROWS = 16,
   PG_TOKENS = 512, // of a pass at most
 };
@@ -141,7 +142,7 @@ typedef struct {
   pg_ptr keys;   // f16, or f32 if precise
   pg_ptr values;
   pg_ptr state;   // pg_state
-  pg_ptr partial; // scratch, f32 [tokens][heads][splits][row + 2]: Σ p·v, then the largest score and Σ p
+  pg_ptr partial; // scratch, f32 [tokens][heads][splits][row], then [tokens][heads][splits]
   pg_ptr arrived; // scratch, u32 [kv_heads][16 query rows of a head], zero between launches
   pg_ptr place;   // u32 [heads·head_dim]; 0: as it is
   pg_ptr x;       // output: input of the next matrix
@@ -154,7 +155,7 @@ typedef struct {
   uint32_t context; // positions of the cache
   uint32_t splits;  // blocks along the sequence; decode and precise
   uint32_t blocks;  // attention_decode: qkv is written when `ready` has counted so many
-  uint32_t reserved;
+  uint32_t alone;   // attention_decode: 1: nothing else needs the memory while it waits
   pg_ptr ready;     // attention_decode: u32, pg_segment.done of the query, key and value projections; 0: the kernels ahead wrote qkv
   pg_ptr done;      // attention_decode: u32, counts kv_heads · (16 query rows of a head) when x is written; 0: nobody asks
   float scale;      // 1/sqrt(head_dim); scores are (q·k + slope·j) · scale

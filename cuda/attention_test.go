@@ -85,6 +85,7 @@ func (r rig) newAttention(c attentionCase) *attentionRun {
 		place: address(put(r, a.x.place)), x: address(a.x.at), features: size(a.x.features), tokens: size(c.tokens), heads: size(c.heads),
 		kv_heads: size(c.kvHeads), head_dim: size(c.headDim), row: size(a.row), context: size(a.context), splits: size(splits),
 		scale: float(headScale(c.headDim)), precise: truth(c.precise), form: size(c.form()), blocks: 3, ready: address(put(r, []uint32{3})),
+		alone: truth(c.pos%2 == 0),
 	}
 	return a
 }
@@ -142,7 +143,7 @@ func (a *attentionRun) launch(r rig) {
 		run(r, "attention", "attention", a.heads, a.tokens, a.args)
 	case a.tokens <= decodeTokens:
 		grid := []int{int(a.args.splits), a.kvHeads, ceilDiv(a.tokens*a.heads/a.kvHeads, attentionRows)}
-		runKernel(r.T, r.d, "attention_"+row, "attention_decode_"+row, grid, threads, 0, &a.args)
+		runKernel(r.T, r.d, "attention_"+row, "attention_decode_"+row, grid, splitKeys, 0, &a.args)
 	default:
 		run(r, "attention", "rope_store", a.tokens, a.kvHeads, a.args)
 		run(r, "attention_"+row, "attention_prefill_"+row, ceilDiv(a.tokens, attentionTokens), a.heads, a.args)

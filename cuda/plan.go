@@ -257,6 +257,7 @@ func (b *builder) attention(y *layer) {
 		context: size(b.positions), splits: size(w.splits), scale: float(headScale(c.HeadDim)), precise: truth(b.precise()),
 		form:  size(b.form(b.tokens)),
 		ready: address(b.counter(y, counterQKV)), blocks: size(y.qkv.items()), done: address(b.counter(y, counterAttention)),
+		alone: truth(!c.Parallel),
 	}
 	if c.Positions == model.Rotary {
 		a.angles = address(b.at(w.upload) + driver.Ptr(u.angles))
@@ -268,7 +269,8 @@ func (b *builder) attention(y *layer) {
 		launch(b, "attention", "attention", grid(c.Heads, b.tokens), a)
 	case b.tokens <= decodeTokens:
 		rows := b.attentionBlocks()
-		launch(b, "attention_"+row, "attention_decode_"+row, driver.Dim{X: uint32(w.splits), Y: uint32(c.KVHeads), Z: uint32(rows)}, a)
+		blocks := driver.Dim{X: uint32(w.splits), Y: uint32(c.KVHeads), Z: uint32(rows)}
+		launchBlock(b, "attention_"+row, "attention_decode_"+row, blocks, splitKeys, 0, a)
 		b.early()
 	default:
 		launch(b, "attention", "rope_store", grid(b.tokens, c.KVHeads), a)

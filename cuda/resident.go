@@ -17,8 +17,6 @@ const (
 	logitsRows = 64
 	// headMost is the longest head that the attention kernels hold in shared memory and registers.
 	headMost = 256
-	// splitKeys is how many positions a block of attention takes while decoding.
-	splitKeys = 256
 	// contextMost is the longest context that can be planned for: some hundred times what fits on any card, and small enough
 	// that no size of a cache or of attention's scratch overflows.
 	contextMost = 1 << 27

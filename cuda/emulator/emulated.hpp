@@ -203,6 +203,7 @@ template <class T> void store(const Pointer<T, SharedSpace> &p, const u32x4 &v) 
 
 template <class T, class Space> DEVICE u32x4 load16(const emulated::Pointer<T, Space> &p) { return emulated::load(p); }
 template <class T> DEVICE u32x4 load_stream(const Global<T> &p) { return emulated::load(p); }
+template <class T> DEVICE void prefetch(const Global<T> &) {} // harmless anywhere, and seen by nobody
 template <class T, class Space> DEVICE void store16(const emulated::Pointer<T, Space> &p, u32x4 v) { emulated::store(p, v); }
 
 DEVICE u32 atomic_add(Global<u32> p, u32 v) { return __atomic_fetch_add(p.at(4, 4), v, __ATOMIC_SEQ_CST); }

@@ -70,13 +70,26 @@ template <u32 Row> DEVICE void key_words(Global<const u16> key, u32 (&w)[Row / 8
   }
 }
 
-// attend takes the keys first … first+31 in.
-template <u32 Row> DEVICE void attend(const pg_attention_args &a, Global<const u16> keys, Global<const u16> values, u32 first, attending<Row> &w) {
-  const u32 n = lane_id() / 4, c = lane_id() % 4;
+// Where a KV head's cache lies, and the first of 32 keys.
+template <u32 Row> struct cached_keys {
+  Global<const u16> keys, values;
+  u32 context, first;
+};
+
+// bring_keys lets the L2 cache have the 32 keys and their values.
+template <u32 Row> DEVICE void bring_keys(const cached_keys<Row> &k) {
+  constexpr u32 Line = 64; // f16 in 128 bytes
+  for (u32 i = lane_id(); i < WARP_KEYS * Row / Line; i += 32) prefetch(k.keys + (u64(k.first) * Row + i * Line));
+  for (u32 i = lane_id(); i < Row; i += 32) prefetch(k.values + (u64(i) * k.context + k.first));
+}
+
+// attend takes 32 keys in, and the values of those before `end`.
+template <u32 Row> DEVICE void attend(const pg_attention_args &a, const cached_keys<Row> &from, u32 end, attending<Row> &w) {
+  const u32 n = lane_id() / 4, c = lane_id() % 4, first = from.first;
   float s[4][4] = {};
   UNROLL for (u32 t = 0; t < 4; t++) {
     u32 words[Row / 8];
-    key_words<Row>(keys + u64(first + n / 2 * 8 + t * 2 + n % 2) * Row, words);
+    key_words<Row>(from.keys + u64(first + n / 2 * 8 + t * 2 + n % 2) * Row, words);
     UNROLL for (u32 step = 0; step < Row / 16; step++) {
       u32 b[2] = {words[2 * step], words[2 * step + 1]};
       mma_f16(s[t], w.q[step], b);
@@ -107,11 +120,11 @@ template <u32 Row> DEVICE void attend(const pg_attention_args &a, Global<const u
     UNROLL for (u32 i = 0; i < Row / 8; i++) w.o[i][2 * r] *= shrink, w.o[i][2 * r + 1] *= shrink;
   }
   // Behind the end of the sequence the cache holds what one wrote that was cut off, NaN perhaps, and 0·NaN is NaN.
-  u32 end = global<const pg_state>(a.state)->pos + a.tokens, there = end - min(first + c * 8, end), keep[4];
+  u32 there = end - min(first + c * 8, end), keep[4];
   UNROLL for (u32 i = 0; i < 4; i++) keep[i] = there > 2 * i + 1 ? 0xffffffffu : there > 2 * i ? 0xffffu : 0;
   u32 low[4] = {p[0][0], p[0][1], p[1][0], p[1][1]}, high[4] = {p[2][0], p[2][1], p[3][0], p[3][1]};
   UNROLL for (u32 i = 0; i < Row / 8; i++) {
-    u32x4 v = load16(values + (u64(i * 8 + n) * a.context + first + c * 8));
+    u32x4 v = load16(from.values + (u64(i * 8 + n) * from.context + first + c * 8));
     u32 b0[2] = {v.x & keep[0], v.y & keep[1]}, b1[2] = {v.z & keep[2], v.w & keep[3]};
     mma_f16(w.o[i], low, b0);
     mma_f16(w.o[i], high, b1);

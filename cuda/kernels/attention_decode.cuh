@@ -1,8 +1,8 @@
 // attention_decode_ROW: attention of up to 8 new tokens, f16 on tensor cores with f32 sums: rotates queries and new keys,
 // writes keys and values into the cache, attends, all in one launch.
 //
-// Grid (splits, kv_heads, ceil(tokens·heads/kv_heads / 16)), 256 threads: a block takes 16 query rows (token, head of the KV
-// head's group) over 256 keys, 32 a warp. Blocks behind the end of the sequence leave at once, so that one grid serves every
+// Grid (splits, kv_heads, ceil(tokens·heads/kv_heads / 16)), SPLIT_KEYS threads: a block takes 16 query rows (token, head of the KV
+// head's group) over SPLIT_KEYS keys, 32 a warp. Blocks behind the end of the sequence leave at once, so that one grid serves every
 // length. The warps' results are put together in shared memory; with several splits, the last block of its rows to arrive folds
 // them in their order (the counter is an integer: who is last changes nothing). Reads the cache once a 16 rows, 4·row bytes a
 // key. Oracle: attention of model/oracle.
@@ -10,7 +10,7 @@
 #include "attention.cuh"
 #include "order.cuh"
 
-constexpr u32 SPLIT_KEYS = 256, WARPS = 8, ROWS = 16, CHUNK = 64;
+constexpr u32 SPLIT_KEYS = PG_SPLIT_KEYS, WARPS = SPLIT_KEYS / WARP_KEYS, ROWS = 16, CHUNK = 64;
 
 // What a block of 16 rows is about.
 struct decode_rows {
@@ -20,37 +20,83 @@ struct decode_rows {
 DEVICE u32 token_of(const decode_rows &b, u32 r) { return (b.first + r) / b.group; }
 DEVICE u32 head_of(const decode_rows &b, u32 r) { return b.kv_head * b.group + (b.first + r) % b.group; }
 
-DEVICE Global<float> partial_of(const pg_attention_args &a, const decode_rows &b, u32 r, u32 split) {
-  return global<float>(a.partial) + ((u64(token_of(b, r)) * a.heads + head_of(b, r)) * a.splits + split) * (a.row + 2);
+// What a split leaves of a row: its attention in Row floats, and behind those of all rows log₂ Σ exp(score), by which it counts.
+struct split_result {
+  Global<float> values, weight;
+};
+
+template <u32 Row> DEVICE split_result result_of(const pg_attention_args &a, const decode_rows &b, u32 r, u32 split) {
+  u64 at = (u64(token_of(b, r)) * a.heads + head_of(b, r)) * a.splits + split, all = u64(a.tokens) * a.heads * a.splits;
+  Global<float> results = global<float>(a.partial);
+  return {results + at * Row, results + (all * Row + at)};
 }
 
-// fold puts the splits of the block's rows together.
-DEVICE void fold(const pg_attention_args &a, const decode_rows &b, u32 splits) {
-  for (u32 i = thread_x(); i < ROWS * a.head_dim; i += block_threads()) {
-    u32 r = i / a.head_dim, d = i % a.head_dim;
-    if (b.first + r >= b.rows) break;
-    float high = lowest(), sum = 0, total = 0;
-    for (u32 s = 0; s < splits; s++) high = max(high, float(partial_of(a, b, r, s)[a.row]));
-    for (u32 s = 0; s < splits; s++) {
-      Global<const float> part = partial_of(a, b, r, s);
-      float weight = exp2_approx((part[a.row] - high) * LOG2_E);
-      sum = fma(weight, part[d], sum);
-      total = fma(weight, part[a.row + 1], total);
+// fold puts the splits of the block's rows together, in their order. A load takes a microsecond and more while a product has the
+// memory, so those of several splits are on their way at once.
+template <u32 Row> DEVICE void fold(const pg_attention_args &a, const decode_rows &b, u32 splits) {
+  constexpr u32 Batch = 8, Quads = Row / 4;
+  const activation to = {a.x, a.place, a.features, PG_FRAGMENTS};
+  for (u32 i = thread_x(); i < ROWS * Quads; i += block_threads()) {
+    const u32 r = i / Quads, d = i % Quads * 4;
+    if (b.first + r >= b.rows || d >= a.head_dim) continue;
+    const split_result first = result_of<Row>(a, b, r, 0);
+    float high = lowest(), sum[4] = {}, total = 0;
+    for (u32 from = 0; from < splits; from += Batch) {
+      u32x4 values[Batch];
+      float weights[Batch], top = high;
+      UNROLL for (u32 j = 0; j < Batch; j++) {
+        values[j] = {0, 0, 0, 0};
+        weights[j] = lowest();
+        if (from + j >= splits) continue;
+        values[j] = load16(cast<const u32x4>(first.values + (u64(from) * Row + j * Row + d)));
+        weights[j] = first.weight[from + j];
+      }
+      UNROLL for (u32 j = 0; j < Batch; j++) top = max(top, weights[j]);
+      const float base = top == lowest() ? 0.0f : top, shrink = exp2_approx(high - base);
+      high = top;
+      UNROLL for (u32 k = 0; k < 4; k++) sum[k] *= shrink;
+      total *= shrink;
+      UNROLL for (u32 j = 0; j < Batch; j++) {
+        const float v[4] = {bits_to_f32(values[j].x), bits_to_f32(values[j].y), bits_to_f32(values[j].z), bits_to_f32(values[j].w)};
+        float weight = exp2_approx(weights[j] - base);
+        UNROLL for (u32 k = 0; k < 4; k++) sum[k] = fma(weight, v[k], sum[k]);
+        total += weight;
+      }
     }
-    write_x({a.x, a.place, a.features, PG_FRAGMENTS}, token_of(b, r), head_of(b, r) * a.head_dim + d, sum / total);
+    UNROLL for (u32 k = 0; k < 4; k++)
+      if (d + k < a.head_dim) write_x(to, token_of(b, r), head_of(b, r) * a.head_dim + d + k, sum[k] / total);
   }
 }
 
 // load_queries puts the block's query rows into shared memory, [row][feature], two f16 a word; rows that are not there are 0.
-template <u32 Row> DEVICE void load_queries(const pg_attention_args &a, const decode_rows &b, Shared<u32> queries) {
-  for (u32 i = thread_x(); i < ROWS * Row / 2; i += block_threads()) {
-    u32 r = i / (Row / 2), d = i % (Row / 2) * 2, pair = 0;
-    if (b.first + r < b.rows) {
-      u32 token = token_of(b, r);
+// All that a thread reads for a batch of words is asked for at once.
+template <u32 Row, bool Turned> DEVICE void load_queries(const pg_attention_args &a, const decode_rows &b, Shared<u32> queries) {
+  constexpr u32 Threads = WARPS * 32, Words = ROWS * Row / 2, Batch = Words > Threads ? 2 : 1;
+  const u32 half = a.head_dim / 2;
+  for (u32 from = thread_x(); from < Words; from += Batch * Threads) {
+    float own[Batch][2], other[Batch][2] = {}, cosine[Batch][2] = {}, sine[Batch][2] = {};
+    UNROLL for (u32 k = 0; k < Batch; k++) {
+      const u32 i = from + k * Threads, r = min(i / (Row / 2), b.rows - 1 - b.first), token = token_of(b, r);
       Global<const float> query = query_of(a, token, head_of(b, r));
-      pair = pack_f16(clamp_f16(rotated(a, query, token, d)), clamp_f16(rotated(a, query, token, d + 1)));
+      UNROLL for (u32 j = 0; j < 2; j++) {
+        const u32 d = min(i % (Row / 2) * 2 + j, a.head_dim - 1), pair = d < half ? d : d - half;
+        own[k][j] = query[d];
+        if constexpr (Turned) {
+          Global<const float> angle = global<const float>(a.angles) + (u64(token) * half + pair) * 2;
+          other[k][j] = query[d < half ? d + half : pair];
+          cosine[k][j] = angle[0], sine[k][j] = d < half ? -float(angle[1]) : float(angle[1]);
+        }
+      }
     }
-    queries[i] = pair;
+    UNROLL for (u32 k = 0; k < Batch; k++) {
+      const u32 i = from + k * Threads;
+      float v[2];
+      UNROLL for (u32 j = 0; j < 2; j++) {
+        v[j] = Turned ? own[k][j] * cosine[k][j] + other[k][j] * sine[k][j] : own[k][j];
+        if (i % (Row / 2) * 2 + j >= a.head_dim) v[j] = 0;
+      }
+      queries[i] = b.first + i / (Row / 2) < b.rows ? pack_f16(clamp_f16(v[0]), clamp_f16(v[1])) : 0;
+    }
   }
 }
 
@@ -66,13 +112,23 @@ template <u32 Row> DEVICE void attention_decode(const pg_attention_args &a) {
   if (split >= splits) return;
   const u32 group = a.heads / a.kv_heads, n = lane_id() / 4, c = lane_id() % 4;
   const decode_rows b = {block_y(), group, group * a.tokens, block_z() * ROWS};
+  const u32 first = begin + warp_id() * WARP_KEYS;
+  const cached_keys<Row> cached = {global<const u16>(a.keys) + u64(b.kv_head) * a.context * Row,
+                                   global<const u16>(a.values) + u64(b.kv_head) * Row * a.context, a.context, first};
+  if (a.alone && first < pos) bring_keys(cached); // beside an up projection this made a token of Falcon-40B 1 % slower
   // Queries, keys and values are there before the up projections of the same launch are. Kernels behind this one may need both,
   // so wait_for_previous comes at the end.
-  wait_count<400>(a.ready, a.blocks); // the up projection takes longer than the attention, and needs the memory
+  if (a.alone)
+    wait_count(a.ready, a.blocks);
+  else
+    wait_count<400>(a.ready, a.blocks); // the up projection takes longer than the attention, and needs the memory
   // Every block that reads a new key writes it first, all the same bits.
   for (u32 t = 0; t < a.tokens; t++)
     if (pos + t >= begin && pos + t < begin + SPLIT_KEYS) store_token(a, t, pos + t, b.kv_head);
-  load_queries<Row>(a, b, queries);
+  if (a.angles)
+    load_queries<Row, true>(a, b, queries);
+  else
+    load_queries<Row, false>(a, b, queries);
   sync_block();
   attending<Row> w;
   begin_attending(w);
@@ -84,9 +140,7 @@ template <u32 Row> DEVICE void attention_decode(const pg_attention_args &a) {
     }
     UNROLL for (u32 i = 0; i < Row / 8; i++) w.q[i / 2][i % 2 * 2 + r] = queries[row * (Row / 2) + c * (Row / 8) + i];
   }
-  u32 first = begin + warp_id() * WARP_KEYS;
-  if (first < length)
-    attend(a, global<const u16>(a.keys) + u64(b.kv_head) * a.context * Row, global<const u16>(a.values) + u64(b.kv_head) * Row * a.context, first, w);
+  if (first < length) attend(a, cached, length, w);
   share_totals(w);
   UNROLL for (u32 r = 0; r < 2; r++) {
     if (c == 0) {
@@ -112,7 +166,7 @@ template <u32 Row> DEVICE void attention_decode(const pg_attention_args &a) {
     for (u32 i = thread_x(); i < ROWS * CHUNK; i += block_threads()) {
       u32 r = i / CHUNK, d = from + i % CHUNK;
       if (b.first + r >= b.rows) break;
-      if (d >= a.head_dim) continue;
+      if (d >= Row) continue;
       float high = lowest(), sum = 0, total = 0;
       for (u32 k = 0; k < WARPS; k++) {
         high = max(high, float(highs[k * ROWS + r]));
@@ -121,33 +175,32 @@ template <u32 Row> DEVICE void attention_decode(const pg_attention_args &a) {
       if (high != lowest())
         for (u32 k = 0; k < WARPS; k++) total = fma(exp2_approx((highs[k * ROWS + r] - high) * LOG2_E), totals[k * ROWS + r], total);
       if (splits == 1) {
-        write_x({a.x, a.place, a.features, PG_FRAGMENTS}, token_of(b, r), head_of(b, r) * a.head_dim + d, sum / total);
+        if (d < a.head_dim) write_x({a.x, a.place, a.features, PG_FRAGMENTS}, token_of(b, r), head_of(b, r) * a.head_dim + d, sum / total);
         continue;
       }
-      Global<float> part = partial_of(a, b, r, split);
-      part[d] = sum;
-      if (d == 0) {
-        part[a.row] = high;
-        part[a.row + 1] = total;
-      }
+      split_result part = result_of<Row>(a, b, r, split);
+      part.values[d] = total == 0 ? 0.0f : sum / total; // 0: no key of these is for this token
+      if (d == 0) part.weight[0] = total == 0 ? lowest() : fma(high, LOG2_E, log_f32(total) * LOG2_E);
     }
     sync_block();
   }
   if (splits == 1) {
     count_done(a.done);
-    wait_for_previous();
-    return;
+  } else {
+    Global<u32> arrived = global<u32>(a.arrived) + (b.kv_head * ((b.rows + ROWS - 1) / ROWS) + block_z());
+    sync_block();
+    if (thread_x() == 0) {
+      thread_fence();
+      last[0] = atomic_add(arrived, 1) == splits - 1;
+      thread_fence();
+    }
+    sync_block();
+    if (last[0]) {
+      fold<Row>(a, b, splits);
+      if (thread_x() == 0) arrived[0] = 0;
+      count_done(a.done);
+    }
   }
-  thread_fence();
-  sync_block();
-  Global<u32> arrived = global<u32>(a.arrived) + (b.kv_head * ((b.rows + ROWS - 1) / ROWS) + block_z());
-  if (thread_x() == 0) last[0] = atomic_add(arrived, 1) == splits - 1;
-  sync_block();
-  if (last[0]) {
-    thread_fence();
-    fold(a, b, splits);
-    if (thread_x() == 0) arrived[0] = 0;
-    count_done(a.done);
-  }
-  wait_for_previous();
+  // One block that waits is enough for the kernel to end after those ahead. The others leave, and make room for more of them.
+  if (split == 0 && block_y() == 0 && block_z() == 0) wait_for_previous();
 }

@@ -11,6 +11,7 @@
 //   load16 load_stream store16                    16 bytes at once (u32x4), aligned; stream: read once, do not keep
 //   sync_block sync_warp shuffle shuffle_xor ballot  collectives: every thread of the block (warp) must take part
 //   mma_f16 ldmatrix_x4(_trans)                   tensor cores, whole warps
+//   prefetch                                      asks the L2 cache for the 128 bytes around an address in global memory
 //   cp_async16 cp_async_commit cp_async_wait<N>   global → shared copies in the background
 //   atomic_add load_acquire thread_fence          on u32 in global memory
 //   pause<nanoseconds>                            a short sleep
@@ -78,10 +79,11 @@ DEVICE u32x4 load_stream(const void *p) {
                : "l"(p));
   return v;
 }
+DEVICE void prefetch(const void *p) { asm volatile("prefetch.global.L2 [%0];" ::"l"(p)); }
 DEVICE void store16(void *p, u32x4 v) { *reinterpret_cast<u32x4 *>(p) = v; }
 
 DEVICE u32 atomic_add(u32 *p, u32 v) { return __nvvm_atom_add_gen_i(reinterpret_cast<int *>(p), int(v)); }
-DEVICE void thread_fence() { __nvvm_membar_gl(); }
+DEVICE void thread_fence() { asm volatile("fence.acq_rel.gpu;" ::: "memory"); }
 DEVICE u32 load_acquire(const u32 *p) {
   u32 v;
   asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(v) : "l"(p) : "memory");
