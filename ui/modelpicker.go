@@ -71,16 +71,9 @@ func (p *modelPicker) find() {
 }
 
 func (p *modelPicker) press(m *Model, key tea.KeyPressMsg) tea.Cmd {
-	rows := max(len(p.shown), 1)
-	switch m.keys.find(key, inList, inChat) {
-	case actUp:
-		p.selected = (p.selected + rows - 1) % rows
-	case actDown:
-		p.selected = (p.selected + 1) % rows
-	case actPageUp:
-		p.selected = max(p.selected-10, 0)
-	case actPageDown:
-		p.selected = min(p.selected+10, rows-1)
+	switch a := m.keys.find(key, inList, inChat); a {
+	case actUp, actDown, actPageUp, actPageDown:
+		p.selected = moved(p.selected, max(len(p.shown), 1), a)
 	case actComplete:
 		m.showModel()
 	case actClose, actModel:
@@ -132,19 +125,7 @@ func (p *modelPicker) view(m *Model, width, height int) ([]string, *tea.Cursor) 
 	t := &m.theme
 	pad := margin(width)
 	room := max(width-2*len(pad), 1)
-	text, column := p.filter.view(max(room-2, 1), t.cells)
-	if p.filter.value() == "" {
-		text = t.muted(t.cells.Truncate("type to filter, or a path", max(room-2, 1), ""))
-	}
-	var lines []string
-	if height >= 6 {
-		lines = append(lines, pad+strong(t.colours.accent, "Models"), "")
-	}
-	cursor := newCursor(t.cells.StringWidth(pad)+2+column, len(lines))
-	lines = append(lines, pad+strong(t.colours.user, "❯ ")+text)
-	if height >= 6 {
-		lines = append(lines, "")
-	}
+	lines, cursor := filterHead(t, width, height, "Models", &p.filter, "type to filter, or a path")
 	foot := p.foot(m, room, height)
 	list := max(height-len(lines)-len(foot), 1)
 	first := min(max(p.selected-list/2, 0), max(len(p.shown)-list, 0))

@@ -23,23 +23,8 @@ func (p *picker) press(m *Model, key tea.KeyPressMsg) tea.Cmd {
 	if cmd, ok := p.act(m, a); ok {
 		return cmd
 	}
-	p.move(a)
+	p.selected = moved(p.selected, len(p.shown)+1, a)
 	return p.look(m)
-}
-
-// move selects another line.
-func (p *picker) move(a action) {
-	rows := len(p.shown) + 1
-	switch a {
-	case actUp:
-		p.selected = (p.selected + rows - 1) % rows
-	case actDown:
-		p.selected = (p.selected + 1) % rows
-	case actPageUp:
-		p.selected = max(p.selected-10, 0)
-	case actPageDown:
-		p.selected = min(p.selected+10, rows-1)
-	}
 }
 
 // act does something with what is selected, and reports whether that was asked for.

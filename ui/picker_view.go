@@ -19,19 +19,7 @@ func (p *picker) view(m *Model, width, height int) ([]string, *tea.Cursor) {
 	t := &m.theme
 	pad := margin(width)
 	room := max(width-2*len(pad), 1)
-	text, column := p.filter.view(max(room-2, 1), t.cells)
-	if p.filter.value() == "" {
-		text = t.muted(t.cells.Truncate("type to search titles and texts", max(room-2, 1), ""))
-	}
-	var lines []string
-	if height >= 6 {
-		lines = append(lines, pad+strong(t.colours.accent, "Conversations"), "")
-	}
-	cursor := newCursor(t.cells.StringWidth(pad)+2+column, len(lines))
-	lines = append(lines, pad+strong(t.colours.user, "❯ ")+text)
-	if height >= 6 {
-		lines = append(lines, "")
-	}
+	lines, cursor := filterHead(t, width, height, "Conversations", &p.filter, "type to search titles and texts")
 	foot := p.foot(m, room, height)
 	list := max(height-len(lines)-len(foot), 1)
 	left, beside := room, []string(nil)
