@@ -137,6 +137,11 @@ func (w *rewriter) conditional(items []item) {
 		at := items[cond].tok
 		rest := items[cond+1:]
 		other := find(rest, tokens.Name, "else")
+		if len(rest) == 0 || other == 0 {
+			// The parser leaves out an empty argument: the call would have one too few.
+			w.err = &Error{Line: at.Line, Message: "expected an expression after 'if'"}
+			return
+		}
 		w.mark(at, tokens.Name, condName)
 		w.mark(at, tokens.LeftParenthesis, "(")
 		if open++; open > maxNesting {
