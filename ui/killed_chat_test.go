@@ -25,6 +25,10 @@ func TestMain(m *testing.M) {
 		runKilledChat(dir)
 		return
 	}
+	if dir := os.Getenv(pacedChat); dir != "" {
+		runPacedChat(dir)
+		return
+	}
 	os.Exit(m.Run())
 }
 

@@ -19,10 +19,7 @@ func Run(ctx context.Context, opt Options, more ...tea.ProgramOption) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP)
 	defer stop()
 	m := New(opt)
-	// Frames are written at the next of so many ticks a second: more of them bring the first frame, and what is typed, to the
-	// screen 8 ms sooner. How often a reply is drawn does not depend on it; see frame.
-	const ticks = 120
-	more = append([]tea.ProgramOption{tea.WithContext(ctx), tea.WithFPS(ticks)}, more...)
+	more = append([]tea.ProgramOption{tea.WithContext(ctx)}, more...)
 	if opt.NoColor { // Bubble Tea itself takes only some values of NO_COLOR for a yes
 		more = append(more, tea.WithColorProfile(colorprofile.ASCII))
 	}

@@ -1,0 +1,165 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"testing"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/creack/pty"
+
+	"peregrine/history"
+	"peregrine/model/generate"
+	"peregrine/model/hub"
+	"peregrine/ui"
+	"peregrine/ui/measure"
+)
+
+// The reply whose speed is compared: always the same, since it is greedy.
+const (
+	spokenQuestion = "Write a long story about a falcon that learns to read."
+	spokenTokens   = 384
+)
+
+// BenchmarkScreenBesideNone compares the speed of the default model in the chat, on a screen of 100×40 with its files, with that
+// of the same reply taken by a loop that throws it away. Each round has both, the order changing from one to the next, after
+// a reply that fills the prompt's cache.
+func BenchmarkScreenBesideNone(b *testing.B) {
+	rates := make(replyRates, 1)
+	x := defaultSession(b, rates)
+	without(b, x, rates)
+	first := true
+	measure.Medians(b, []measure.Quantity{
+		{Name: "tokens-a-second/discarded", Unit: "tok/s"},
+		{Name: "tokens-a-second/chat", Unit: "tok/s"},
+		{Name: "chat-beside-discarded", Unit: "%", Goal: ">= 98"},
+	}, func() []float64 {
+		var discarded, chat float64
+		if first {
+			discarded = without(b, x, rates)
+		}
+		chat = inChat(b, x, rates)
+		if !first {
+			discarded = without(b, x, rates)
+		}
+		first = !first
+		return []float64{discarded, chat, 100 * chat / discarded}
+	})
+}
+
+// defaultSession loads the default model. What it says of each reply goes to rates.
+func defaultSession(b *testing.B, rates replyRates) *session {
+	b.Helper()
+	cache, err := cacheDir()
+	if err != nil {
+		b.Fatal(err)
+	}
+	path, missing, err := hub.Resolve("", cache)
+	if err == nil && missing {
+		err = errors.New("the default model is not there; run make model")
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	s := &settings{log: slog.New(rates)}
+	s.file.Backend, s.file.Precision = "auto", "fast"
+	x := newSession(s, path)
+	b.Cleanup(func() {
+		if err := x.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	return x
+}
+
+// spokenSampling chooses the most probable token.
+func spokenSampling() *generate.Sampling { return &generate.Sampling{Temperature: 0} }
+
+// without asks for the reply, throws it away and returns its tokens per second.
+func without(b *testing.B, x *session, rates replyRates) float64 {
+	b.Helper()
+	stream, err := x.Start(context.Background(), generate.Request{
+		Messages: []generate.Message{{Role: generate.User, Content: spokenQuestion}}, MaxTokens: spokenTokens, Sampling: *spokenSampling(),
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for {
+		if _, err := stream.Next(context.Background()); errors.Is(err, io.EOF) {
+			return rates.next(b)
+		} else if err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// inChat asks for the same reply in the chat and returns its tokens per second.
+func inChat(b *testing.B, x *session, rates replyRates) float64 {
+	b.Helper()
+	store, err := history.OpenStore(b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	master, tty, err := pty.Open()
+	if err != nil {
+		b.Fatalf("no pseudo-terminal: %v", err)
+	}
+	defer master.Close()
+	if err := pty.Setsize(tty, &pty.Winsize{Rows: 40, Cols: 100}); err != nil {
+		b.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		err := ui.Run(context.Background(), ui.Options{
+			Generator: x, Store: store, MaxTokens: spokenTokens, Sampling: spokenSampling(),
+		}, tea.WithInput(tty), tea.WithOutput(tty), tea.WithEnvironment([]string{"TERM=xterm-256color", "COLORTERM=truecolor"}))
+		ended <- errors.Join(err, tty.Close())
+	}()
+	go func() { _, _ = io.Copy(io.Discard, master) }()
+	time.Sleep(300 * time.Millisecond) // until it reads keys
+	if _, err := master.WriteString(spokenQuestion + "\r"); err != nil {
+		b.Fatal(err)
+	}
+	rate := rates.next(b)
+	time.Sleep(300 * time.Millisecond) // the reply is saved
+	if _, err := master.WriteString("\x03\x03"); err != nil {
+		b.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		b.Fatal(err)
+	}
+	return rate
+}
+
+// replyRates is a log that keeps the speed of each reply alone.
+type replyRates chan float64
+
+func (replyRates) Enabled(context.Context, slog.Level) bool { return true }
+func (r replyRates) WithAttrs([]slog.Attr) slog.Handler     { return r }
+func (r replyRates) WithGroup(string) slog.Handler          { return r }
+
+func (r replyRates) Handle(_ context.Context, record slog.Record) error {
+	record.Attrs(func(a slog.Attr) bool {
+		if a.Key != "decode_tokens_per_s" {
+			return true
+		}
+		r <- a.Value.Float64()
+		return false
+	})
+	return nil
+}
+
+// next returns the speed of the reply that ends next.
+func (r replyRates) next(b *testing.B) float64 {
+	b.Helper()
+	select {
+	case rate := <-r:
+		return rate
+	case <-time.After(2 * time.Minute):
+		b.Fatal("no reply has ended")
+		return 0
+	}
+}
