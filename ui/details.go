@@ -42,6 +42,9 @@ func (m *Model) detailLines(reply history.Message, width int) []string {
 			[2]string{"prompt", fmt.Sprintf("%s, %s of them read before, %s", plural(t.PromptTokens, "token"), thousands(t.CachedTokens), rateText(t.PrefillPerSecond))},
 			[2]string{"reply", fmt.Sprintf("%s, %s", plural(max(t.ReplyTokens, len(reply.TokenIDs)), "token"), rateText(t.DecodePerSecond))},
 		)
+		if t.Drafted > 0 {
+			rows = append(rows, [2]string{"drafted", fmt.Sprintf("%s, %s accepted", plural(t.Drafted, "token"), thousands(t.Accepted))})
+		}
 	}
 	var shown [][2]string
 	for _, r := range rows {

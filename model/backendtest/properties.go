@@ -69,6 +69,7 @@ func (s *suite) sequence(t *testing.T, p *model.Params, precision model.Precisio
 			t.Error("another executor gives other bits")
 		}
 	})
+	t.Run("verifying several tokens gives the bits of single steps", func(t *testing.T) { verified(t, e, tokens, vocab) })
 	t.Run("fewer rows are the last rows", func(t *testing.T) {
 		for _, rows := range []int{0, 1, 4} {
 			out := &model.Output{Rows: rows, Logits: make([]float32, rows*vocab)}
@@ -88,6 +89,24 @@ func (s *suite) sequence(t *testing.T, p *model.Params, precision model.Precisio
 		cancelled(t, e, tokens, vocab)
 		b.check(t, "after cancelling", forward(t, e, vocab, tokens, 0), exact, vocab)
 	})
+}
+
+// verified decodes token by token and then several at a time, as speculation does: it must not change what is said.
+func verified(t *testing.T, e model.Executor, tokens []int32, vocab int) {
+	const from, n = 20, 24
+	forward(t, e, vocab, tokens[:from], 0)
+	var single []float32
+	for at := from; at < from+n; at++ {
+		single = append(single, forward(t, e, vocab, tokens[at:at+1], at)...)
+	}
+	for _, rows := range []int{2, 3, 8} {
+		for at := from; at+rows <= from+n; at += rows {
+			if !slices.Equal(forward(t, e, vocab, tokens[at:at+rows], at), single[(at-from)*vocab:(at-from+rows)*vocab]) {
+				t.Errorf("%d tokens at %d: other bits than one by one", rows, at)
+				return
+			}
+		}
+	}
 }
 
 // candidates asks for everything at once, then for candidates without logits, which a device may compute another way.

@@ -12,6 +12,10 @@
 // would, the cache is good up to that word. Putting the generated ids back instead would keep more, but then a conversation
 // would continue differently after a restart, when those ids are not at hand.
 //
+// Where the text repeats what stood before, a forward pass takes along what followed there ([lookup]) and verifies several
+// tokens at once. Every token is still sampled from the logits of its own place with its own random number, so that drafts
+// change none; [speculation] decides from measured costs whether they pay.
+//
 // What could have stood at a place of a reply is not kept: [Engine.Explain] computes it anew, from the ids before that place
 // and by the filters that sampled. It waits in the same queue.
 //

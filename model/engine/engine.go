@@ -26,15 +26,18 @@ type Load = func(ctx context.Context, progress func(float64)) (*Model, error)
 
 // Options are the choices of an engine.
 type Options struct {
-	Log   *slog.Logger  // nil: none
-	Chunk int           // tokens of a prefill step, between which progress is reported; 0: 256
-	Info  generate.Info // what is known before the model is loaded: Model, Path, Backend …
+	Log   *slog.Logger // nil: none
+	Chunk int          // tokens of a prefill step, between which progress is reported; 0: 256
+	// Speculate drafts what repeats from the prompt and the reply, and verifies it several tokens at a time where that is
+	// faster. It changes no token.
+	Speculate bool
+	Info      generate.Info // what is known before the model is loaded: Model, Path, Backend …
 }
 
 // Engine makes replies, one after the other. Its methods may be called from any goroutine.
 type Engine struct {
 	log    *slog.Logger
-	chunk  int
+	opt    Options
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	loaded chan struct{} // closed once loading has ended, in whatever way
@@ -55,14 +58,14 @@ type Engine struct {
 func New(load Load, opt Options) *Engine {
 	ctx, cancel := context.WithCancel(context.Background())
 	e := &Engine{
-		log: opt.Log, chunk: opt.Chunk, ctx: ctx, cancel: cancel, info: opt.Info,
+		log: opt.Log, opt: opt, ctx: ctx, cancel: cancel, info: opt.Info,
 		loaded: make(chan struct{}), done: make(chan struct{}), wake: make(chan struct{}, 1),
 	}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
-	if e.chunk <= 0 {
-		e.chunk = 256
+	if e.opt.Chunk <= 0 {
+		e.opt.Chunk = 256
 	}
 	e.info.Ready, e.info.Progress, e.info.Err = false, 0, nil
 	go e.run(load)
@@ -145,7 +148,7 @@ func (e *Engine) run(load Load) {
 	m, p, err := e.load(load)
 	if err == nil && e.ctx.Err() == nil {
 		e.ready(m, p)
-		e.serve(newWorker(m, p, e.chunk))
+		e.serve(newWorker(m, p, e.opt))
 	} else {
 		e.failed(err)
 	}

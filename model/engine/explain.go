@@ -89,7 +89,8 @@ func (w *worker) explain(ctx context.Context, q generate.Inquiry) (x generate.Ex
 		return x, fmt.Errorf("engine: explain token %d: it stands behind %s, the context holds %d; load the model with a larger context",
 			q.At, countTokens(len(ids)), limit)
 	}
-	if err := w.read(ctx, ids, &w.full, func(int) {}); err != nil {
+	out := w.outputs.all(1)
+	if err := w.read(ctx, ids, out, func(int) {}); err != nil {
 		return x, err
 	}
 	sampler := sample.New(q.Request.Sampling, 0)
@@ -97,7 +98,7 @@ func (w *worker) explain(ctx context.Context, q generate.Inquiry) (x generate.Ex
 		sampler.Observe(id)
 	}
 	ends, _ := w.splitStops(p.stops)
-	for _, v := range sampler.Explain(w.full.Logits, q.Candidates, x.IDs[q.At]) {
+	for _, v := range sampler.Explain(out.Logits, q.Candidates, x.IDs[q.At]) {
 		x.Choices = append(x.Choices, generate.Choice{
 			Candidate: generate.Candidate{ID: v.ID, Text: tokenText(w.model.Tokenizer, v.ID), Prob: v.Prob, Kept: v.Kept},
 			Chance:    v.Chance, Cut: v.Cut, Rank: v.Rank, Ends: ends[v.ID], Piece: w.piece(x.IDs[:q.At], v.ID),

@@ -138,14 +138,16 @@ func (d *fakeDecoder) Forward(ctx context.Context, tokens []int32, pos int, out 
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	d.seq = append(d.seq, tokens...)
-	if out.Rows > 0 {
-		logits := make([]float32, d.vocab)
-		logits[d.next()] = 10
-		if d.logits != nil {
-			d.logits(d.seq, logits)
+	for i, id := range tokens {
+		d.seq = append(d.seq, id)
+		if row := out.Rows - len(tokens) + i; row >= 0 {
+			logits := make([]float32, d.vocab)
+			logits[d.next()] = 10
+			if d.logits != nil {
+				d.logits(d.seq, logits)
+			}
+			model.FillOutput(out, row, logits)
 		}
-		model.FillOutput(out, 0, logits)
 	}
 	return nil
 }

@@ -138,5 +138,6 @@ func (e *Engine) record(r *generate.Result) {
 	e.log.Info("reply", "finish", r.Finish, "error", r.Err, "dropped", r.Dropped,
 		"prompt_tokens", r.Timings.PromptTokens, "cached_tokens", r.Timings.CachedTokens,
 		"reply_tokens", r.Timings.ReplyTokens, "prefill_tokens_per_s", r.Timings.PrefillPerSecond,
-		"decode_tokens_per_s", r.Timings.DecodePerSecond, "first_token_s", r.Timings.FirstToken.Seconds())
+		"decode_tokens_per_s", r.Timings.DecodePerSecond, "drafted", r.Timings.Drafted, "accepted", r.Timings.Accepted,
+		"first_token_s", r.Timings.FirstToken.Seconds())
 }

@@ -18,20 +18,18 @@ type worker struct {
 	model   *Model
 	prompts *prompts
 	kv      kv
-	full    sample.Output // one row of all logits, into a buffer that all replies share
-	lean    sample.Output // one row of the highest ones, for values that need no more
-	chunk   int           // tokens of a prefill step
+	outputs outputs
+	chunk   int // tokens of a prefill step
+	// speculate chooses how far drafts go; nil: there are none.
+	speculate *speculation
 }
 
-func newWorker(m *Model, p *prompts, chunk int) *worker {
-	return &worker{
-		model: m, prompts: p, kv: kv{decoder: m.Decoder}, chunk: chunk,
-		full: sample.Output{Rows: 1, Logits: make([]float32, m.Decoder.Vocab())},
-		lean: sample.Output{
-			Rows: 1, Top: [][]sample.Candidate{make([]sample.Candidate, min(sample.TopCount, m.Decoder.Vocab()))},
-			LogSum: make([]float32, 1),
-		},
+func newWorker(m *Model, p *prompts, opt Options) *worker {
+	w := &worker{model: m, prompts: p, kv: kv{decoder: m.Decoder}, outputs: outputs{vocab: m.Decoder.Vocab()}, chunk: opt.Chunk}
+	if opt.Speculate {
+		w.speculate = new(speculation)
 	}
+	return w
 }
 
 // turn is one reply in the making.
@@ -48,7 +46,8 @@ type turn struct {
 	sampler  *sample.Sampler
 	sampling generate.Sampling // in force, Seed set
 	earlier  []generate.Stretch
-	out      *sample.Output // what the last forward pass filled
+	pass     pass
+	lookup   *lookup // nil: nothing is drafted
 	dropped  int
 	timings  generate.Timings
 	first    time.Time // of the first token
@@ -104,6 +103,7 @@ func (t *turn) reply(ctx context.Context) (generate.FinishReason, error) {
 	if err := t.prefill(ctx); err != nil {
 		return "", err
 	}
+	defer t.settle()
 	for {
 		if err := ctx.Err(); err != nil {
 			return "", err
@@ -120,8 +120,10 @@ func (t *turn) reply(ctx context.Context) (generate.FinishReason, error) {
 		if reason != "" {
 			return reason, nil
 		}
-		at := len(t.prompt) + len(t.ids) - 1
-		if err := t.kv.forward(ctx, t.ids[len(t.ids)-1:], at, t.want()); err != nil {
+		if t.foresaw(token.ID) {
+			continue
+		}
+		if err := t.step(ctx); err != nil {
 			return "", err
 		}
 	}
@@ -141,6 +143,10 @@ func (t *turn) prepare(ctx context.Context) error {
 	ends, stops := t.splitStops(p.stops)
 	t.ends, t.text = ends, newReplyText(t.model.Detokenizer(), t.request.Continue, stops)
 	t.reseed()
+	if t.speculate != nil {
+		t.speculate.begin()
+		t.lookup = newLookup(t.prompt)
+	}
 	return nil
 }
 
@@ -176,7 +182,8 @@ func (w *worker) splitStops(stops []string) (ends map[int32]bool, text []string)
 func (t *turn) prefill(ctx context.Context) error {
 	begun := time.Now()
 	t.timings.CachedTokens = t.kv.common(t.prompt)
-	return t.read(ctx, t.prompt, t.want(), func(at int) {
+	t.pass = pass{out: t.want(1)}
+	return t.read(ctx, t.prompt, t.pass.out, func(at int) {
 		if fresh := at - t.timings.CachedTokens; fresh > 0 {
 			t.timings.Prefill = time.Since(begun)
 			t.timings.PrefillPerSecond = perSecond(fresh, t.timings.Prefill)
@@ -202,26 +209,19 @@ func (w *worker) read(ctx context.Context, ids []int32, out *sample.Output, said
 	return nil
 }
 
-// want chooses what the next forward pass has to bring: all logits only where the sampling values look at all of them.
-func (t *turn) want() *sample.Output {
-	t.out = &t.lean
-	if t.sampler.NeedsLogits() || t.request.Candidates > sample.TopCount {
-		t.out = &t.full
-	}
-	return t.out
-}
-
 // sample picks the next token with the sampling values of this moment. Where those need more than the last forward pass
-// brought, because they changed since or equal logits lie across the border, it repeats the pass's last token.
+// brought, because they changed since or equal logits lie across the border, it repeats the pass of the last token, without
+// what was drafted behind it.
 func (t *turn) sample(ctx context.Context) (generate.Token, error) {
 	if v, changed := t.writer.Sampling(); changed {
 		t.tune(v)
 	}
 	id, err := t.next()
 	if errors.Is(err, sample.ErrMore) {
-		t.out = &t.full
+		t.settle()
 		last := len(t.prompt) + len(t.ids) - 1
-		if err := t.kv.forward(ctx, slices.Clone(t.kv.ids[last:]), last, t.out); err != nil {
+		t.pass = pass{out: t.outputs.all(1)}
+		if err := t.kv.forward(ctx, slices.Clone(t.kv.ids[last:last+1]), last, t.pass.out); err != nil {
 			return generate.Token{}, err
 		}
 		id, err = t.next()
@@ -238,10 +238,11 @@ func (t *turn) sample(ctx context.Context) (generate.Token, error) {
 
 // next asks the sampler, which answers ErrMore where the highest logits are not enough.
 func (t *turn) next() (int32, error) {
-	if t.out == &t.lean {
-		return t.sampler.NextTop(t.lean.Top[0], t.model.Decoder.Vocab())
+	if logits := t.pass.logits(t.outputs.vocab); logits != nil {
+		return t.sampler.Next(logits)
 	}
-	return t.sampler.Next(t.full.Logits)
+	top, _ := t.pass.top()
+	return t.sampler.NextTop(top, t.outputs.vocab)
 }
 
 // tune puts new values in force. Another seed starts another random sequence.
@@ -277,10 +278,11 @@ func (t *turn) note(v generate.Sampling) {
 // candidates lists the n most probable tokens, all of them if there are fewer.
 func (t *turn) candidates(n int) []generate.Candidate {
 	var scored []sample.Scored
-	if t.out == &t.lean {
-		scored = t.sampler.CandidatesTop(t.lean.Top[0], t.lean.LogSum[0], t.model.Decoder.Vocab(), n)
+	if logits := t.pass.logits(t.outputs.vocab); logits != nil {
+		scored = t.sampler.Candidates(logits, n)
 	} else {
-		scored = t.sampler.Candidates(t.full.Logits, n)
+		top, logSum := t.pass.top()
+		scored = t.sampler.CandidatesTop(top, logSum, t.outputs.vocab, n)
 	}
 	list := make([]generate.Candidate, len(scored))
 	for i, s := range scored {
@@ -301,6 +303,9 @@ func (t *turn) accept(id int32) (reason generate.FinishReason, text string) {
 		t.timings.FirstToken = now.Sub(t.begun)
 	}
 	t.ids = append(t.ids, id)
+	if t.lookup != nil {
+		t.lookup.add(id)
+	}
 	t.sampler.Observe(id)
 	t.timings.ReplyTokens = len(t.ids)
 	t.timings.Decode = now.Sub(t.first)

@@ -86,6 +86,8 @@ type Timings struct {
 	Decode           time.Duration `json:"decode_ns"` // from the first token to the last
 	DecodePerSecond  float64       `json:"decode_tokens_per_s"`
 	PrefillPerSecond float64       `json:"prefill_tokens_per_s"`
+	Drafted          int           `json:"drafted_tokens,omitempty"`  // guessed from what was said before, and verified
+	Accepted         int           `json:"accepted_tokens,omitempty"` // of those, as many as were right
 }
 
 // Plan says what a request would cost before it is sent.

@@ -57,7 +57,7 @@ type readBandwidth interface {
 type benchOptions struct {
 	prefill, decode, depth, repeat, verify int
 	contexts                               []int
-	json, phases                           bool
+	json, phases, replies                  bool
 	synthetic                              syntheticFlags
 }
 
@@ -71,6 +71,9 @@ func (o *benchOptions) check(flags *pflag.FlagSet, args []string) error {
 	}
 	if slices.ContainsFunc(o.contexts, func(n int) bool { return n < 0 }) {
 		return usage("--contexts is %v; each must be 0 or more", o.contexts)
+	}
+	if o.replies && o.synthetic.shape != "" {
+		return usage("--replies answers in words, and random weights have none; name a model")
 	}
 	return o.synthetic.check(flags, args)
 }
@@ -100,6 +103,9 @@ folder of them, which every command opens.`,
 			if o.synthetic.write != "" {
 				return o.synthetic.save(cmd.Context(), o.json, io)
 			}
+			if o.replies {
+				return s.benchSpeculation(cmd.Context(), args, o, io)
+			}
 			s.file.Context = max(s.file.Context, o.longest())
 			r, err := s.bench(cmd.Context(), args, o, io)
 			if err != nil {
@@ -119,6 +125,7 @@ folder of them, which every command opens.`,
 	f.IntSliceVar(&o.contexts, "contexts", nil, "decode after each of these numbers of tokens too, such as 1,2048")
 	f.IntVar(&o.verify, "verify", 0, "time a pass of this many tokens with the logits of each, relative to one token")
 	f.BoolVar(&o.phases, "phases", false, "on a GPU: what each kind of kernel takes, of a token and of a prompt")
+	f.BoolVar(&o.replies, "replies", false, "instead: time whole replies, answers to an edit task and one in prose, with speculation and without")
 	f.BoolVar(&o.json, "json", false, "print one JSON object")
 	o.synthetic.register(f)
 	return cmd

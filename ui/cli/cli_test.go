@@ -251,6 +251,8 @@ func TestErrorsAreOneLineWithTheRightExitCode(t *testing.T) {
 		{"two models", []string{"a", "b"}, ExitUsage, "at most 1"},
 		{"id outside the vocabulary", []string{"debug", "greedy", fixture, "--ids", "99999999"}, ExitUsage, "99999999"},
 		{"two conversations", []string{"-p", "x", "--open", "a", "--resume"}, ExitUsage, "--resume"},
+		{"speculation that is neither", []string{"-p", "x", fixture, "--speculation", "maybe"}, ExitUsage, "maybe"},
+		{"replies of random weights", []string{"bench", "--synthetic", "tiny-llama", "--replies"}, ExitUsage, "--replies"},
 		{"bench of nothing", []string{"bench", fixture, "--decode", "0"}, ExitUsage, "--decode"},
 		{"log in no folder", []string{"--log", empty + "/no/log", "config", "path"}, ExitUsage, "--log"},
 	}
@@ -321,6 +323,23 @@ func TestResumeTakesANameButNotAModel(t *testing.T) {
 	for _, c := range cases {
 		if got := joinResume(c.args); !slices.Equal(got, c.want) {
 			t.Errorf("%v became %v, want %v", c.args, got, c.want)
+		}
+	}
+}
+
+// A tiny model repeats itself soon, so that drafts are made; bench itself refuses replies that differ.
+func TestBenchOfRepliesComparesBothWays(t *testing.T) {
+	out := succeed(t, "", "bench", backendtest.Path(t, "llama-smollm2"), "--replies", "--json", "--decode", "120", "--repeat", "1")
+	var r speculationReport
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
+		t.Fatalf("%v in %q", err, out)
+	}
+	if len(r.Tasks) != len(speculationTasks) {
+		t.Fatalf("got %d tasks, want %d", len(r.Tasks), len(speculationTasks))
+	}
+	for _, task := range r.Tasks {
+		if task.Tokens == 0 || task.Plain <= 0 || task.Rate <= 0 || task.Gain <= 0 || task.Accepted > task.Drafted {
+			t.Errorf("got %+v, want tokens and rates", task)
 		}
 	}
 }

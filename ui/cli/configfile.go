@@ -27,6 +27,7 @@ type config struct {
 	ISA          string              `toml:"isa"`
 	Precision    string              `toml:"precision"`
 	Context      int                 `toml:"context"`
+	Speculation  string              `toml:"speculation"` // on, off
 	Template     string              `toml:"template"`
 	System       string              `toml:"system"`
 	MaxNewTokens int                 `toml:"max_new_tokens"`
@@ -109,6 +110,7 @@ func (c config) show(w io.Writer) error {
 	top.Model = cmp.Or(c.Model, hub.Default.Name)
 	top.Backend = cmp.Or(c.Backend, "auto")
 	top.Precision = cmp.Or(c.Precision, "fast")
+	top.Speculation = cmp.Or(c.Speculation, "on")
 	top.Theme = cmp.Or(c.Theme, "auto")
 	top.Mouse = cmp.Or(c.Mouse, "on")
 	text, err := toml.Marshal(top)

@@ -31,7 +31,7 @@ func newSession(s *settings, path string) *session {
 
 // start makes an engine, which loads the model in the background.
 func (x *session) start(s *settings) *engine.Engine {
-	return engine.New(s.loader(x.path), engine.Options{Log: s.log, Info: generate.Info{
+	return engine.New(s.loader(x.path), engine.Options{Log: s.log, Speculate: s.file.Speculation != "off", Info: generate.Info{
 		Model: modelName(x.path), Path: x.path, Backend: s.file.Backend, Defaults: s.sampling(model.GenerationConfig{}),
 	}})
 }

@@ -56,6 +56,7 @@ func (s *settings) register(root *cobra.Command) {
 	f.StringVar(&s.open, "open", "", "open this conversation file")
 	f.StringVar(&s.resume, "resume", "", "go on with the last conversation, or with the one of this name")
 	f.Lookup("resume").NoOptDefVal = resumeLast
+	f.String("speculation", "on", "on: verify several tokens at once where the text repeats; off: one by one. The text is the same")
 	f.String("template", "", "model, instruction, falcon, chatml, none, or a Jinja file (default: the model's own, else instruction)")
 	f.String("system", "", "system text of new conversations")
 	f.Int("max-new-tokens", 0, "limit of a reply in tokens; 0: the model's own, else none")
@@ -75,9 +76,9 @@ func (s *settings) register(root *cobra.Command) {
 func completeValues(root *cobra.Command) {
 	for flag, values := range map[string][]cobra.Completion{
 		"backend":   backends(),
-		"precision": {"fast", "f32"},
-		"theme":     {"auto", "light", "dark"},
-		"template":  {prompt.Model, prompt.Instruction, prompt.Falcon, prompt.ChatML, prompt.None},
+		"precision": {"fast", "f32"}, "speculation": {"on", "off"},
+		"theme":    {"auto", "light", "dark"},
+		"template": {prompt.Model, prompt.Instruction, prompt.Falcon, prompt.ChatML, prompt.None},
 	} {
 		directive := cobra.ShellCompDirectiveNoFileComp
 		if flag == "template" {
@@ -109,6 +110,7 @@ func (s *settings) load(cmd *cobra.Command) error {
 	set.str("isa", &s.file.ISA)
 	set.str("precision", &s.file.Precision)
 	set.int("context", &s.file.Context)
+	set.str("speculation", &s.file.Speculation)
 	set.str("template", &s.file.Template)
 	set.str("system", &s.file.System)
 	set.int("max-new-tokens", &s.file.MaxNewTokens)
@@ -146,6 +148,9 @@ func (s *settings) check() error {
 		return err
 	}
 	if err := oneOf("--precision", s.file.Precision, "", "fast", "f32"); err != nil {
+		return err
+	}
+	if err := oneOf("--speculation", s.file.Speculation, "", "on", "off"); err != nil {
 		return err
 	}
 	if err := oneOf("--theme", s.file.Theme, "", "auto", "light", "dark"); err != nil {

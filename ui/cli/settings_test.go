@@ -82,7 +82,7 @@ func TestConfigShowPrintsEverySettingAndReadsItBack(t *testing.T) {
 	}
 	shown := succeed(t, "", "--config", file, "config", "show")
 	for _, want := range []string{
-		"model = 'smollm2'", "backend = 'auto'", "precision = 'fast'", "system = 'be brief'", "theme = 'auto'", "mouse = 'on'",
+		"model = 'smollm2'", "backend = 'auto'", "precision = 'fast'", "speculation = 'on'", "system = 'be brief'", "theme = 'auto'", "mouse = 'on'",
 		"\ntop_k = 7\n", "\n# temperature = 0.8 ", "\nseed = 9007199254740993\n", "stop = ['f9']",
 	} {
 		if !strings.Contains(shown, want) {
