@@ -14,7 +14,8 @@
 //	message  id, parent_id (null: a root), created_at, message {role, content}; optional: model, raw, sampling, token_ids,
 //	         earlier_sampling (a list of {tokens, sampling}, where the values changed), timings, finish_reason. A later line with the same id, parent and role replaces the earlier one
 //	partial  the reply so far: id, at (byte offset of text in the content), text; on the first line of a reply also
-//	         parent_id, created_at, role, model, raw, sampling; token_ids are those since the last line
+//	         parent_id, created_at, role, model, raw; token_ids are those since the last line; sampling and earlier_sampling
+//	         where they are new
 //	name     name
 //	header   the session's model, quantization, template, system, context from here on
 //	leaf     id: the tip of the branch being read ("" : before the first message)

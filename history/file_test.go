@@ -112,6 +112,33 @@ func TestPartialIsOnDiskWithinASecond(t *testing.T) {
 	}
 }
 
+func TestValuesThatChangeAreInThePartialLines(t *testing.T) {
+	f := create(t, newStore(t), Header{})
+	user := add(t, f, "", generate.User, "hi")
+	first, second := generate.Sampling{TopK: 3, Seed: seed(7)}, generate.Sampling{TopK: 5, Seed: seed(7)}
+	m := Message{ID: NewID(), ParentID: user.ID, Role: generate.Assistant, Content: "one"}
+	wantNoError(t, f.Partial(m)) // the values are not known before the first token
+	wantNoError(t, f.Sync())
+	m.Content, m.Sampling = "one two", &first
+	wantNoError(t, f.Partial(m))
+	wantNoError(t, f.Sync())
+	m.Content = "one two three"
+	wantNoError(t, f.Partial(m))
+	wantNoError(t, f.Sync())
+	m.Sampling, m.Earlier = &second, []generate.Stretch{{Tokens: 2, Sampling: first}}
+	wantNoError(t, f.Partial(m)) // nothing else is new
+	wantNoError(t, f.Sync())
+	c, err := Read(f.Path())
+	wantNoError(t, err)
+	got, _ := c.Message(m.ID)
+	if !got.Partial || got.Content != m.Content || !cmp.Equal(got.Sampling, m.Sampling) || !cmp.Equal(got.Earlier, m.Earlier) {
+		t.Errorf("got %+v, want %+v", got, m)
+	}
+	if n := strings.Count(bytesOf(t, f.Path()), `"sampling":{`); n != 3 { // the values twice, and the old ones in a stretch
+		t.Errorf("values are %d times in the file, want only where they are new", n)
+	}
+}
+
 func TestPartialDoesNotTouchTheDiskItself(t *testing.T) {
 	f := create(t, newStore(t), Header{})
 	user := add(t, f, "", generate.User, "hi")

@@ -64,12 +64,11 @@ type (
 		Finish    generate.FinishReason `json:"finish_reason,omitempty"`
 	}
 	partialStart struct {
-		ParentID  *string            `json:"parent_id"`
-		CreatedAt string             `json:"created_at"`
-		Role      generate.Role      `json:"role"`
-		Model     string             `json:"model,omitempty"`
-		Raw       bool               `json:"raw,omitempty"`
-		Sampling  *generate.Sampling `json:"sampling,omitempty"`
+		ParentID  *string       `json:"parent_id"`
+		CreatedAt string        `json:"created_at"`
+		Role      generate.Role `json:"role"`
+		Model     string        `json:"model,omitempty"`
+		Raw       bool          `json:"raw,omitempty"`
 	}
 	partialLine struct {
 		Type string `json:"type"`
@@ -79,6 +78,9 @@ type (
 		Text     string  `json:"text"`
 		TokensAt int     `json:"tokens_at,omitempty"`
 		TokenIDs []int32 `json:"token_ids,omitempty"`
+		// On the first line of a reply, and where they have changed.
+		Sampling *generate.Sampling `json:"sampling,omitempty"`
+		Earlier  []generate.Stretch `json:"earlier_sampling,omitempty"`
 	}
 	nameLine struct {
 		Type string `json:"type"`

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"peregrine/model/generate"
 )
 
 // noted is what the lines made so far say of one partial reply.
@@ -13,6 +15,7 @@ type noted struct {
 	started bool // a line with the id exists
 	text    string
 	tokens  []int32
+	values  *generate.Sampling
 }
 
 // partialEvery bounds how long a partial reply stays in memory alone.
@@ -88,13 +91,16 @@ func (f *File) queuePartial() {
 	if !said.started {
 		line.partialStart = &partialStart{
 			ParentID: parent(m.ParentID), CreatedAt: formatTime(m.CreatedAt), Role: m.Role,
-			Model: m.Model, Raw: m.Raw, Sampling: storable(m.Sampling),
+			Model: m.Model, Raw: m.Raw,
 		}
+	}
+	if m.Sampling != nil && (said.values == nil || *said.values != *m.Sampling) {
+		line.Sampling, line.Earlier = storable(m.Sampling), storableAll(m.Earlier)
 	}
 	line.At, line.TokensAt = commonText(said.text, m.Content), commonTokens(said.tokens, m.TokenIDs)
 	line.Text, line.TokenIDs = m.Content[line.At:], m.TokenIDs[line.TokensAt:]
 	if said.started && len(m.Content) == len(said.text) && line.Text == "" &&
-		len(m.TokenIDs) == len(said.tokens) && len(line.TokenIDs) == 0 {
+		len(m.TokenIDs) == len(said.tokens) && len(line.TokenIDs) == 0 && line.Sampling == nil {
 		return
 	}
 	b, err := encode(line)
@@ -103,7 +109,7 @@ func (f *File) queuePartial() {
 		return
 	}
 	f.queue = append(f.queue, b...)
-	said.started, said.text, said.tokens = true, m.Content, m.TokenIDs
+	said.started, said.text, said.tokens, said.values = true, m.Content, m.TokenIDs, m.Sampling
 }
 
 // commonText returns the length of the longest common start of a and b that ends between two characters.

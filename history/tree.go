@@ -228,7 +228,7 @@ func (t *tree) applyPartial(r record, n int) {
 		p.Finish, p.Timings = "", nil
 	}
 	if r.Sampling != nil {
-		p.Sampling = r.Sampling
+		p.Sampling, p.Earlier = r.Sampling, r.Earlier
 	}
 	if r.At < 0 || r.At > len(p.buf) || r.TokensAt < 0 || r.TokensAt > len(p.TokenIDs) {
 		t.warn("line %d: reply %q: a part before this one is missing", n, id)

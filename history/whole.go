@@ -89,8 +89,8 @@ func encodeUnfinished(m Message) ([]byte, error) {
 		Type: typePartial, ID: m.ID, Text: m.Content, TokenIDs: m.TokenIDs,
 		partialStart: &partialStart{
 			ParentID: parent(m.ParentID), CreatedAt: formatTime(m.CreatedAt), Role: role, Model: m.Model, Raw: m.Raw,
-			Sampling: storable(m.Sampling),
 		},
+		Sampling: storable(m.Sampling), Earlier: storableAll(m.Earlier),
 	})
 }
 

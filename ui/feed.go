@@ -143,7 +143,7 @@ func (t *turn) drain(reply *history.Message) {
 		if r := u.Result; r != nil {
 			reply.Finish = r.Finish
 			timings, values := r.Timings, r.Sampling
-			reply.Timings, reply.Sampling, reply.Earlier = &timings, &values, earlier(t.base, *r)
+			reply.Timings, reply.Sampling, reply.Earlier = &timings, &values, history.Stretches(t.base, *r)
 		}
 	}
 }

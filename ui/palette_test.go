@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"peregrine/history"
 	"peregrine/model/generate"
 )
 
@@ -72,6 +73,39 @@ func TestDetailsShowEveryValueOfTheLastReply(t *testing.T) {
 	b.obey("/details")
 	b.wantScreen("The last reply", "tiny-falcon", "temperature", "0.7", "18446744073709551615", "20 tokens", "2 tokens, 20.0 tok/s")
 	b.wantNotScreen("temperature         0.75")
+}
+
+func TestValuesThatChangeAreInTheFileBeforeTheReplyEnds(t *testing.T) {
+	b := newBench(t, Options{Store: openStore(t)})
+	b.gen.reply = func(ctx context.Context, r generate.Request, w *generate.Writer) {
+		first, second := r.Sampling, r.Sampling
+		second.TopK = 7
+		w.Update(generate.Update{Text: "one ", Tokens: []generate.Token{{ID: 1}, {ID: 2}}, Sampling: &first})
+		w.Update(generate.Update{
+			Text: "two ", Tokens: []generate.Token{{ID: 3}}, Sampling: &second, Earlier: []generate.Stretch{{Tokens: 2, Sampling: first}},
+		})
+		<-ctx.Done()
+		w.Update(generate.Update{Result: result(generate.FinishCancelled, "one two ", []int32{1, 2, 3}, second)})
+	}
+	b.send(sized(120, 24))
+	b.keys("hi", "enter")
+	b.until("the words", func() bool { return strings.Contains(b.screen(), "one two") })
+	reply := b.m.turn.reply
+	if reply.Sampling == nil || reply.Sampling.TopK != 7 || len(reply.Earlier) != 1 || reply.Earlier[0].Sampling.TopK != 40 {
+		t.Errorf("got %+v and %+v while the reply is written, want both values", reply.Sampling, reply.Earlier)
+	}
+	if err := b.m.chat.file.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	c, err := history.Read(b.m.chat.file.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if saved, ok := c.Message(reply.ID); !ok || !saved.Partial || saved.Sampling == nil || saved.Sampling.TopK != 7 || len(saved.Earlier) != 1 {
+		t.Errorf("got %+v in the file, want both values", saved)
+	}
+	b.keys("esc")
+	b.ended()
 }
 
 func TestValuesThatChangeInTheMiddleOfAReplyAreRecorded(t *testing.T) {

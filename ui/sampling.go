@@ -2,10 +2,8 @@ package ui
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
-	"peregrine/history"
 	"peregrine/model/generate"
 )
 
@@ -105,25 +103,6 @@ func samplingText(s generate.Sampling) []string {
 		parts = append(parts, "typical-p "+number(s.TypicalP))
 	}
 	return append(parts, penaltyText(s)...)
-}
-
-// earlier returns the stretches of a reply that were made with other values than its end: those of the reply that it continues,
-// and those of the new part.
-func earlier(base history.Message, r generate.Result) []generate.Stretch {
-	list := slices.Clone(base.Earlier)
-	if base.Sampling != nil && len(r.TokenIDs) > 0 {
-		tokens, next := len(base.TokenIDs), r.Sampling
-		if len(r.Earlier) > 0 {
-			next = r.Earlier[0].Sampling
-		}
-		for _, s := range list {
-			tokens -= s.Tokens
-		}
-		if tokens > 0 && strings.Join(samplingText(*base.Sampling), "") != strings.Join(samplingText(next), "") {
-			list = append(list, generate.Stretch{Tokens: tokens, Sampling: *base.Sampling})
-		}
-	}
-	return append(list, r.Earlier...)
 }
 
 // changesText lists the tokens at which other values came into force, counted from 1.

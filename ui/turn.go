@@ -235,6 +235,12 @@ func (m *Model) apply(t *turn, u generate.Update) {
 	for _, token := range u.Tokens {
 		t.reply.TokenIDs = append(t.reply.TokenIDs, token.ID)
 	}
+	if u.Sampling != nil {
+		t.reply.Sampling = u.Sampling
+		t.reply.Earlier = history.Stretches(t.base, generate.Result{
+			TokenIDs: t.reply.TokenIDs[len(t.base.TokenIDs):], Sampling: *u.Sampling, Earlier: u.Earlier,
+		})
+	}
 	if t.toRead > 0 {
 		m.meters.used = t.toRead + len(t.reply.TokenIDs) - len(t.base.TokenIDs)
 	}
@@ -284,7 +290,7 @@ func (m *Model) finish(r generate.Result) tea.Cmd {
 		reply.Model = m.info.Model
 	}
 	reply.Finish, reply.Timings, reply.Sampling, reply.Partial = r.Finish, &timings, &values, false
-	reply.Earlier = earlier(t.base, r)
+	reply.Earlier = history.Stretches(t.base, r)
 	if timings.DecodePerSecond > 0 {
 		m.meters.rate = timings.DecodePerSecond
 	}

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -260,7 +262,7 @@ func finish(t *testing.T, s *generate.Stream) generate.Result {
 	t.Helper()
 	var text strings.Builder
 	var ids []int32
-	var result *generate.Result
+	var result, news *generate.Result
 	for {
 		u, err := nextUpdate(t, s)
 		if errors.Is(err, io.EOF) {
@@ -273,6 +275,9 @@ func finish(t *testing.T, s *generate.Stream) generate.Result {
 		for _, token := range u.Tokens {
 			ids = append(ids, token.ID)
 		}
+		if u.Sampling != nil {
+			news = &generate.Result{Sampling: *u.Sampling, Earlier: u.Earlier}
+		}
 		result = u.Result
 	}
 	if result == nil {
@@ -283,6 +288,10 @@ func finish(t *testing.T, s *generate.Stream) generate.Result {
 	}
 	if string(idBytes(ids)) != string(idBytes(result.TokenIDs)) {
 		t.Errorf("got tokens %v, want the result's %v", ids, result.TokenIDs)
+	}
+	if len(ids) > 0 && result.Err == nil && (news == nil || !reflect.DeepEqual(news.Sampling, result.Sampling) ||
+		!slices.Equal(news.Earlier, result.Earlier)) {
+		t.Errorf("got the values %+v from updates, want those of the result: %+v, %+v", news, result.Sampling, result.Earlier)
 	}
 	return *result
 }

@@ -46,6 +46,7 @@ type turn struct {
 	sampler  *sample.Sampler
 	sampling generate.Sampling // in force, Seed set
 	earlier  []generate.Stretch
+	retuned  bool // sampling has changed, and nobody has been told
 	pass     pass
 	lookup   *lookup // nil: nothing is drafted
 	dropped  int
@@ -113,10 +114,15 @@ func (t *turn) reply(ctx context.Context) (generate.FinishReason, error) {
 			return "", err
 		}
 		reason, text := t.accept(token.ID)
-		t.writer.Update(generate.Update{
+		u := generate.Update{
 			Phase: generate.Decoding, Text: text, Tokens: []generate.Token{token},
 			TokensPerSecond: t.timings.DecodePerSecond,
-		})
+		}
+		if t.retuned || len(t.ids) == 1 {
+			values := t.sampling
+			u.Sampling, u.Earlier, t.retuned = &values, slices.Clone(t.earlier), false
+		}
+		t.writer.Update(u)
 		if reason != "" {
 			return reason, nil
 		}
@@ -252,6 +258,7 @@ func (t *turn) tune(v generate.Sampling) {
 		v.Seed = &seed
 	}
 	t.note(v)
+	t.retuned = true
 	t.sampling = seeded(v)
 	if *v.Seed != seed {
 		t.reseed()

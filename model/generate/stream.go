@@ -106,6 +106,9 @@ func (w *Writer) Update(u Update) {
 	if u.TokensPerSecond > 0 {
 		p.TokensPerSecond = u.TokensPerSecond
 	}
+	if u.Sampling != nil {
+		p.Sampling, p.Earlier = u.Sampling, u.Earlier
+	}
 	if u.Result != nil {
 		p.Result, p.Phase = u.Result, Done
 		s.closed = true

@@ -40,6 +40,10 @@ type Update struct {
 	PrefillDone, PrefillTotal int
 	// TokensPerSecond is the decode rate so far; 0 until it is known.
 	TokensPerSecond float64
+	// Sampling is set where it is news: the values with which the last of Tokens was chosen. Earlier are then the stretches of the
+	// reply before that were made with others, as in Result.
+	Sampling *Sampling
+	Earlier  []Stretch
 	// Result is set in the last Update only.
 	Result *Result
 }

@@ -150,6 +150,7 @@ func (c *chat) generate(ctx context.Context, info generate.Info, reply history.M
 	}
 	if run.reply.Content != "" {
 		run.reply.Finish, run.reply.Timings, run.reply.Sampling = result.Finish, &result.Timings, &result.Sampling
+		run.reply.Earlier = history.Stretches(reply, result)
 		c.turns = append(slices.Clip(c.turns), run.reply)
 		c.file.append(run.reply)
 	}
