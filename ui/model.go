@@ -29,6 +29,7 @@ type Model struct {
 	info       generate.Info
 	notice     notice
 	armed      bool // another ctrl+c quits
+	stops      stops
 }
 
 // size is that of the terminal.
@@ -64,7 +65,7 @@ const pollEvery = 100 * time.Millisecond
 
 // Init starts what goes on in the background.
 func (m *Model) Init() tea.Cmd {
-	cmds := []tea.Cmd{m.look(0), m.openAtStart(), m.readInputs(), m.readPresets(presetsMsg{}), m.listModels(true)}
+	cmds := []tea.Cmd{m.look(0), m.openAtStart(), m.readInputs(), m.readPresets(presetsMsg{}), m.listModels(true), m.stops.wait()}
 	if m.theme.choice == "auto" {
 		cmds = append(cmds, tea.RequestBackgroundColor)
 	}

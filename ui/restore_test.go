@@ -331,13 +331,31 @@ func TestTheShellGetsTheTerminalAndGivesItBack(t *testing.T) {
 	folder := t.TempDir()
 	term, _ := startProgram(t, folder, true)
 	term.answer()
-	for range 2 {
+	for _, stop := range []func(){
+		func() { term.send(ctrlZ) },
+		func() { // another program asks
+			conn, err := term.master.SyscallConn()
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = conn.Control(func(fd uintptr) {
+				job, err := unix.IoctlGetInt(int(fd), unix.TIOCGPGRP)
+				if err == nil {
+					err = unix.Kill(job, unix.SIGTSTP)
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		},
+		func() { term.send(ctrlZ) },
+	} {
 		before := term.screen()
 		during := term.left()
 		if len(during) == 0 {
 			t.Fatal("nothing is set while the program runs, so this proves nothing")
 		}
-		term.send(ctrlZ)
+		stop()
 		term.wait("Stopped", "shell>")
 		if left := term.left(); len(left) > 0 {
 			t.Errorf("left behind while the shell has the terminal: %v", left)

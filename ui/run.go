@@ -19,6 +19,8 @@ func Run(ctx context.Context, opt Options, more ...tea.ProgramOption) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP)
 	defer stop()
 	m := New(opt)
+	m.stops = newStops()
+	defer m.stops.close()
 	more = append([]tea.ProgramOption{tea.WithContext(ctx)}, more...)
 	if opt.NoColor { // Bubble Tea itself takes only some values of NO_COLOR for a yes
 		more = append(more, tea.WithColorProfile(colorprofile.ASCII))

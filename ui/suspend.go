@@ -14,7 +14,7 @@ import (
 
 // suspend gives the terminal back to the shell, as it was, and stops the program until the shell goes on with it.
 func (m *Model) suspend() tea.Cmd {
-	return m.lend(pause{}, func(err error) tea.Msg {
+	return m.lend(pause{m.stops}, func(err error) tea.Msg {
 		if err != nil {
 			return noticeMsg{levelWarn, "not suspended: " + err.Error()}
 		}
@@ -50,6 +50,27 @@ func (l *loan) Run() error {
 	return err
 }
 
+// stops are the requests from outside (kill -TSTP, a shell's suspend) that the program stop: the terminal must be as it was before
+// it does. nil: nobody listens, and the kernel stops the program as it is.
+type stops chan os.Signal
+
+// stopMsg says that the program shall stop.
+type stopMsg struct{}
+
+// wait returns the command that waits for the next request.
+func (s stops) wait() tea.Cmd {
+	if s == nil {
+		return nil
+	}
+	return func() tea.Msg {
+		<-s
+		return stopMsg{}
+	}
+}
+
+// handle gives the terminal back and stops.
+func (stopMsg) handle(m *Model) tea.Cmd { return tea.Batch(m.suspend(), m.stops.wait()) }
+
 // errNoShell says that nobody could go on with the program, so that the kernel did not stop it.
 var errNoShell = errors.New("no shell with job control is behind this terminal")
 
@@ -58,10 +79,12 @@ const stopsWithin = 300 * time.Millisecond
 
 // pause is what Bubble Tea runs while the terminal is not its own: it stops all processes of the job. (Bubble Tea's own way
 // waits for ever where there is no shell with job control: the only program of an SSH session, a container or a tmux window.)
-type pause struct{}
+type pause struct{ stops stops }
 
 // Run returns when the program has been stopped and goes on, or when it is known that it will not be stopped.
-func (pause) Run() error {
+func (p pause) Run() error { return p.stops.byKernel(stopJob) }
+
+func stopJob() error {
 	resumed := make(chan os.Signal, 1)
 	signal.Notify(resumed, syscall.SIGCONT)
 	defer signal.Stop(resumed)
