@@ -26,3 +26,14 @@ func Stretches(base Message, r generate.Result) []generate.Stretch {
 	}
 	return append(list, r.Earlier...)
 }
+
+// SamplingAt returns the values with which the token at a place of a reply, counted from 0, was chosen; nil: they are not known.
+func (m Message) SamplingAt(at int) *generate.Sampling {
+	for i := range m.Earlier {
+		if at < m.Earlier[i].Tokens {
+			return &m.Earlier[i].Sampling
+		}
+		at -= m.Earlier[i].Tokens
+	}
+	return m.Sampling
+}

@@ -4,38 +4,13 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	tea "charm.land/bubbletea/v2"
 
 	"peregrine/history"
 	"peregrine/ui/escape"
+	"peregrine/ui/trade"
 )
-
-// Exchanger reads and writes conversations in the formats of other programs. Package cli fulfils it. Its methods may take long
-// and are called off the screen's goroutine; their errors name the file.
-type Exchanger interface {
-	// Formats lists what Export writes.
-	Formats() []string
-	// Import saves the conversations of a file among the others. With an error it tells what was saved before it.
-	Import(ctx context.Context, path string) (Imported, error)
-	// Export writes the current branch or all of them to a file, never over one that is there. Format "" is what the file's
-	// name is usual for.
-	Export(c *history.Conversation, path, format string, all bool) (Exported, error)
-}
-
-// Imported says what became of the conversations of a file. Notes are sentences about what could not be kept.
-type Imported struct {
-	Saved, Known int // conversations; known are those that were there already
-	Format       string
-	Notes        []string
-}
-
-// Exported says how a file was written. Notes are sentences about what the format has no place for.
-type Exported struct {
-	Format string
-	Notes  []string
-}
 
 // exchangeCommands are those about the files of other programs.
 func exchangeCommands() []command {
@@ -52,22 +27,13 @@ type exchangedMsg struct {
 	err   error
 }
 
-// mostNotes bounds what is shown of what could not be kept.
-const mostNotes = 5
-
 // handle says what became of it. What could not be kept stays in the transcript, for it does not fit on a line.
 func (msg exchangedMsg) handle(m *Model) tea.Cmd {
 	if msg.said != "" {
 		m.tell(levelInfo, msg.said)
 	}
-	for i, note := range msg.notes {
-		if i == mostNotes {
-			note = fmt.Sprintf("and %d more of the kind", len(msg.notes)-mostNotes)
-		}
+	for _, note := range trade.Few(msg.notes) {
 		m.transcript.add(newNotice(levelWarn, note))
-		if i == mostNotes {
-			break
-		}
 	}
 	if msg.err != nil {
 		m.transcript.add(newNotice(levelBad, msg.err.Error()))
@@ -86,14 +52,7 @@ func (m *Model) importCommand(argument string) tea.Cmd {
 	m.tell(levelInfo, "importing "+path+" …")
 	return func() tea.Msg {
 		done, err := x.Import(context.Background(), path)
-		msg := exchangedMsg{notes: done.Notes, err: err}
-		if done.Format != "" {
-			msg.said = fmt.Sprintf("%s (%s): %s saved", path, done.Format, plural(done.Saved, "conversation"))
-			if done.Known > 0 {
-				msg.said += fmt.Sprintf(", %d there already", done.Known)
-			}
-		}
-		return msg
+		return exchangedMsg{said: done.Said(path), notes: done.Notes, err: err}
 	}
 }
 
@@ -103,7 +62,7 @@ func (m *Model) exportCommand(argument string) tea.Cmd {
 		m.tell(levelWarn, "nothing can be exported in this run")
 		return nil
 	}
-	path, format, all := splitExport(argument, x.Formats())
+	path, format, all := trade.SplitExport(argument, x.Formats())
 	path = expandHome(path)
 	c, err := m.whole()
 	if err != nil {
@@ -116,26 +75,6 @@ func (m *Model) exportCommand(argument string) tea.Cmd {
 			return exchangedMsg{err: err}
 		}
 		return exchangedMsg{said: fmt.Sprintf("written to %s (%s)", escape.Line(path), done.Format), notes: done.Notes}
-	}
-}
-
-// splitExport cuts a format, and whether all branches are meant, off the end of what may be a path with spaces.
-func splitExport(argument string, formats []string) (path, format string, all bool) {
-	path = strings.TrimSpace(argument)
-	for branches := false; ; {
-		at := strings.LastIndexByte(path, ' ')
-		word := path[at+1:]
-		switch {
-		case at < 0:
-			return path, format, all
-		case !branches && (word == "all" || word == "branch"):
-			branches, all = true, word == "all"
-		case format == "" && slices.Contains(formats, word):
-			format = word
-		default:
-			return path, format, all
-		}
-		path = strings.TrimRight(path[:at], " ")
 	}
 }
 

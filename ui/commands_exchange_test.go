@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"peregrine/history"
+	"peregrine/ui/trade"
 )
 
 // fakeExchanger notes what it is asked for.
@@ -13,20 +14,20 @@ type fakeExchanger struct {
 	path, format string
 	all          bool
 	messages     int
-	done         Imported
+	done         trade.Imported
 	err          error
 }
 
 func (x *fakeExchanger) Formats() []string { return []string{"openai", "markdown"} }
 
-func (x *fakeExchanger) Import(_ context.Context, path string) (Imported, error) {
+func (x *fakeExchanger) Import(_ context.Context, path string) (trade.Imported, error) {
 	x.path = path
 	return x.done, x.err
 }
 
-func (x *fakeExchanger) Export(c *history.Conversation, path, format string, all bool) (Exported, error) {
+func (x *fakeExchanger) Export(c *history.Conversation, path, format string, all bool) (trade.Exported, error) {
 	x.path, x.format, x.all, x.messages = path, format, all, len(c.Messages)
-	return Exported{Format: "markdown", Notes: []string{"no place for: \x1b[31m times"}}, x.err
+	return trade.Exported{Format: "markdown", Notes: []string{"no place for: \x1b[31m times"}}, x.err
 }
 
 func TestExportHandsTheConversationOver(t *testing.T) {
@@ -57,12 +58,12 @@ func TestExportHandsTheConversationOver(t *testing.T) {
 }
 
 func TestImportSaysWhatBecameOfIt(t *testing.T) {
-	x := &fakeExchanger{done: Imported{Saved: 1, Known: 2, Format: "chatgpt", Notes: []string{"1", "2", "3", "4", "5", "6", "7"}}}
+	x := &fakeExchanger{done: trade.Imported{Saved: 1, Known: 2, Format: "chatgpt", Notes: []string{"1", "2", "3", "4", "5", "6", "7"}}}
 	b := newBench(t, Options{Store: openStore(t), Exchange: x})
 	b.keys("/import export.json", "enter")
 	b.idle()
 	b.wantScreen("export.json (chatgpt): 1 conversation saved, 2 there already", "and 2 more of the kind")
-	x.done, x.err = Imported{}, errors.New("no-file: no such file")
+	x.done, x.err = trade.Imported{}, errors.New("no-file: no such file")
 	b.keys("/import no-file", "enter")
 	b.idle()
 	b.wantScreen("no-file: no such file")
@@ -91,7 +92,7 @@ func TestSplitExport(t *testing.T) {
 		"markdown openai":      {"markdown", "openai", false},
 		"for all markdown all": {"for all", "markdown", true},
 	} {
-		if path, format, all := splitExport(argument, formats); path != want.path || format != want.format || all != want.all {
+		if path, format, all := trade.SplitExport(argument, formats); path != want.path || format != want.format || all != want.all {
 			t.Errorf("%q: got %q, %q, %v, want %+v", argument, path, format, all, want)
 		}
 	}

@@ -62,9 +62,6 @@ func (m *Model) inspect(i int) tea.Cmd {
 	r := m.request(i)
 	r.Raw, r.Continue = reply.Raw, reply.TokenIDs
 	x := &inspector{reply: reply, borrow: reply.Sampling == nil, known: map[int][]generate.Choice{}}
-	if !x.borrow {
-		r.Sampling = *reply.Sampling
-	}
 	x.inquiry = generate.Inquiry{Request: r, Text: reply.Content, Candidates: shownChoices}
 	m.overlay = x
 	return x.ask(m)
@@ -77,6 +74,9 @@ func (x *inspector) ask(m *Model) tea.Cmd {
 	if choices, ok := x.known[x.inquiry.At]; ok {
 		x.stand(choices)
 		return nil
+	}
+	if values := x.reply.SamplingAt(x.inquiry.At); values != nil {
+		x.inquiry.Request.Sampling = *values
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	x.cancel = cancel

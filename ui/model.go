@@ -7,6 +7,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"peregrine/model/generate"
+	"peregrine/ui/preset"
 )
 
 // Model is the chat as Bubble Tea sees it.
@@ -20,9 +21,9 @@ type Model struct {
 	chat       session
 	turn       *turn // nil: no reply is being made
 	sampling   sampling
-	presets    []Preset     // built in, and the user's as they were read last
-	models     []ModelEntry // that can be opened, as they were listed last
-	back       string       // path of the model before the one that loads, to go back to
+	presets    []preset.Preset // built in, and the user's as they were read last
+	models     []ModelEntry    // that can be opened, as they were listed last
+	back       string          // path of the model before the one that loads, to go back to
 	meters     meters
 	palette    palette
 	overlay    overlay // nil: the chat has the keys

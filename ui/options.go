@@ -8,6 +8,8 @@ import (
 	"peregrine/history"
 	"peregrine/model/generate"
 	"peregrine/ui/clipboard"
+	"peregrine/ui/preset"
+	"peregrine/ui/trade"
 )
 
 // Generator answers. The engine in this process fulfils it, as does a remote server.
@@ -40,9 +42,9 @@ type Store interface {
 // Options are the choices of a chat. Generator is needed, everything else has a useful zero.
 type Options struct {
 	Generator Generator
-	Store     Store     // nil: conversations are not saved
-	Presets   Presets   // nil: only those that are built in
-	Exchange  Exchanger // nil: there is no /import and no /export
+	Store     Store           // nil: conversations are not saved
+	Presets   preset.Keeper   // nil: only those that are built in
+	Exchange  trade.Exchanger // nil: there is no /import and no /export
 
 	Template  string             // "": the model's own
 	System    string             // system text of new conversations

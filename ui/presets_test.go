@@ -7,17 +7,18 @@ import (
 	"testing"
 
 	"peregrine/model/generate"
+	"peregrine/ui/preset"
 )
 
 // drawer keeps presets in memory.
 type drawer struct {
-	list []Preset
+	list []preset.Preset
 	err  error
 }
 
-func (d *drawer) List() ([]Preset, error) { return slices.Clone(d.list), d.err }
+func (d *drawer) List() ([]preset.Preset, error) { return slices.Clone(d.list), d.err }
 
-func (d *drawer) Save(p Preset) (string, error) {
+func (d *drawer) Save(p preset.Preset) (string, error) {
 	if p.Name == "bad" {
 		return "", errors.New(`presets: "bad" is no name`)
 	}
@@ -34,12 +35,12 @@ func (b *bench) obey(command string) {
 }
 
 func TestEveryPresetIsValidAndComplete(t *testing.T) {
-	for _, p := range builtIn() {
+	for _, p := range preset.BuiltIn() {
 		if err := p.Validate(); err != nil {
 			t.Error(err)
 		}
 		var s generate.Sampling
-		if got := len(p.apply(&s)); got != len(parameters())-1 {
+		if got := len(p.Apply(&s)); got != len(parameters())-1 {
 			t.Errorf("%s sets %d values, want all but the seed: what was there before must not show", p.Name, got)
 		}
 	}
@@ -70,7 +71,7 @@ func TestAPresetCountsFromTheNextTokenOn(t *testing.T) {
 
 func TestOwnPresetsBringSystemTextAndTemplate(t *testing.T) {
 	warmth, system, template := 0.3, "Talk like a pirate.", "falcon"
-	d := &drawer{list: []Preset{{Name: "pirate", Temperature: &warmth, System: &system, Template: &template}}}
+	d := &drawer{list: []preset.Preset{{Name: "pirate", Temperature: &warmth, System: &system, Template: &template}}}
 	b := newBench(t, Options{Store: openStore(t), Presets: d})
 	b.keys("/preset pi")
 	b.wantScreen("❯ pirate")
@@ -108,7 +109,7 @@ func TestSavingAPresetKeepsAllThatIsInForce(t *testing.T) {
 
 func TestAPresetWithAValueOutOfRangeChangesNothing(t *testing.T) {
 	bad := 7.0
-	b := newBench(t, Options{Presets: &drawer{list: []Preset{{Name: "odd", Temperature: new(float64), TopP: &bad}}}})
+	b := newBench(t, Options{Presets: &drawer{list: []preset.Preset{{Name: "odd", Temperature: new(float64), TopP: &bad}}}})
 	b.obey("/preset odd")
 	b.wantScreen("preset odd: top-p 7: want 0 to 1")
 	if b.m.sampling.now.Temperature != 0.7 {

@@ -125,7 +125,11 @@ func (s *settings) lines(ctx context.Context, e *session, how mode, io streams) 
 		Template: s.file.Template, System: s.file.System, Raw: s.raw, MaxTokens: s.file.MaxNewTokens,
 		Home: home,
 	}
+	if kept, err := s.presets(); err == nil {
+		opt.Presets = kept
+	}
 	if how == lineByLine {
+		opt.Exchange = exchanger{store}
 		opt.In, opt.Interrupt = io.in, interrupt
 	} else if !isTerminal(io.in) {
 		opt.In = io.in

@@ -19,11 +19,6 @@ var withoutLines = map[string]string{
 	"select":  "there is nothing to point at: /revise, /version, /regenerate and /delete-branch name a message by its number",
 	"recall":  "what was typed stands above",
 	"editor":  `lines come as they are typed or piped; """ takes several`,
-	"search":  "the terminal searches what is written as lines",
-	"why":     "it is a table that changes while one walks through the words",
-	"preset":  "each of its values has a command of its own",
-	"import":  "the command line does it: peregrine import",
-	"export":  "the command line does it: peregrine export",
 }
 
 func TestLinesHaveTheCommandsOfTheScreen(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 
 	"peregrine/history"
 	"peregrine/history/exchange"
-	"peregrine/ui"
+	"peregrine/ui/trade"
 )
 
 // exchanger reads and writes other programs' files for the screen.
@@ -27,24 +27,24 @@ func (x exchanger) Formats() []string {
 }
 
 // Import saves the conversations of a file among the others.
-func (x exchanger) Import(ctx context.Context, path string) (ui.Imported, error) {
+func (x exchanger) Import(ctx context.Context, path string) (trade.Imported, error) {
 	if x.store == nil {
-		return ui.Imported{}, errors.New("conversations are not kept in this run")
+		return trade.Imported{}, errors.New("conversations are not kept in this run")
 	}
 	entries, err := x.store.List(ctx)
 	if err != nil {
-		return ui.Imported{}, err
+		return trade.Imported{}, err
 	}
 	saved, known, summary, err := addFile(ctx, x.store, idsOf(entries), path, func(*history.Conversation) error { return nil })
-	return ui.Imported{Saved: saved, Known: known, Format: joined(summary.Formats), Notes: summary.Notes}, err
+	return trade.Imported{Saved: saved, Known: known, Format: joined(summary.Formats), Notes: summary.Notes}, err
 }
 
 // Export writes a conversation to a file that is not there yet.
-func (x exchanger) Export(c *history.Conversation, path, format string, all bool) (ui.Exported, error) {
+func (x exchanger) Export(c *history.Conversation, path, format string, all bool) (trade.Exported, error) {
 	if format == "" {
 		format = string(formatFor(path))
 	}
-	done := ui.Exported{Format: format}
+	done := trade.Exported{Format: format}
 	err := newFile(path, func(w stdio.Writer) (err error) {
 		done.Notes, err = exchange.Export(w, c, exchange.Format(format), all)
 		return err

@@ -14,7 +14,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
-	"peregrine/ui"
+	"peregrine/ui/preset"
 )
 
 // presetFile is what a file of the presets folder holds.
@@ -24,7 +24,7 @@ type presetFile struct {
 	Template *string `toml:"template,omitempty"`
 }
 
-// presets keeps the user's presets as files NAME.toml in a folder beside config.toml. It fulfils ui.Presets.
+// presets keeps the user's presets as files NAME.toml in a folder beside config.toml. It fulfils preset.Keeper.
 type presets struct{ dir string }
 
 // presets returns where presets are kept.
@@ -48,7 +48,7 @@ const (
 const presetSuffix = ".toml"
 
 // List reads the folder. No folder is no presets.
-func (p presets) List() ([]ui.Preset, error) {
+func (p presets) List() ([]preset.Preset, error) {
 	entries, err := os.ReadDir(p.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -56,7 +56,7 @@ func (p presets) List() ([]ui.Preset, error) {
 	if err != nil {
 		return nil, fmt.Errorf("presets: %w", err)
 	}
-	var list []ui.Preset
+	var list []preset.Preset
 	var problems []error
 	for _, e := range entries {
 		name, ok := strings.CutSuffix(e.Name(), presetSuffix)
@@ -74,31 +74,31 @@ func (p presets) List() ([]ui.Preset, error) {
 }
 
 // read reads one preset.
-func (p presets) read(name string) (ui.Preset, error) {
+func (p presets) read(name string) (preset.Preset, error) {
 	path := p.path(name)
 	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() || info.Size() > presetBytes {
 		if err == nil {
 			err = fmt.Errorf("%s: no plain file of at most %d bytes", path, presetBytes)
 		}
-		return ui.Preset{}, fmt.Errorf("presets: %w", err)
+		return preset.Preset{}, fmt.Errorf("presets: %w", err)
 	}
 	raw, err := os.ReadFile(path)
 	if err != nil {
-		return ui.Preset{}, fmt.Errorf("presets: %w", err)
+		return preset.Preset{}, fmt.Errorf("presets: %w", err)
 	}
 	var f presetFile
 	if err := toml.NewDecoder(bytes.NewReader(raw)).DisallowUnknownFields().Decode(&f); err != nil {
-		return ui.Preset{}, fmt.Errorf("presets: %s: %s", path, tomlError(err))
+		return preset.Preset{}, fmt.Errorf("presets: %s: %s", path, tomlError(err))
 	}
 	one := f.preset(name)
 	if err := one.Validate(); err != nil {
-		return ui.Preset{}, fmt.Errorf("presets: %s: %w", path, err)
+		return preset.Preset{}, fmt.Errorf("presets: %s: %w", path, err)
 	}
 	return one, nil
 }
 
 // Save writes a preset. One of that name that is there already is kept beside it: somebody may have written it by hand.
-func (p presets) Save(one ui.Preset) (said string, err error) {
+func (p presets) Save(one preset.Preset) (said string, err error) {
 	if err := checkPresetName(one.Name); err != nil {
 		return "", err
 	}
@@ -158,8 +158,8 @@ func checkPresetName(name string) error {
 }
 
 // preset gives the file's values their name.
-func (f presetFile) preset(name string) ui.Preset {
-	return ui.Preset{
+func (f presetFile) preset(name string) preset.Preset {
+	return preset.Preset{
 		Name: name, Temperature: f.Temperature, TopK: f.TopK, TopP: f.TopP, MinP: f.MinP, TypicalP: f.TypicalP,
 		RepetitionPenalty: f.RepetitionPenalty, Seed: f.Seed, System: f.System, Template: f.Template,
 	}

@@ -8,18 +8,18 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"peregrine/ui"
+	"peregrine/ui/preset"
 )
 
 func TestAPresetIsReadAsItWasSaved(t *testing.T) {
 	p := presets{filepath.Join(t.TempDir(), "presets")}
 	warmth, k, seed, system, template := 0.3, 0, uint64(1<<63-1), "Answer\nin \"verse\".", ""
-	want := ui.Preset{Name: "my verses", Temperature: &warmth, TopK: &k, Seed: &seed, System: &system, Template: &template}
+	want := preset.Preset{Name: "my verses", Temperature: &warmth, TopK: &k, Seed: &seed, System: &system, Template: &template}
 	if _, err := p.Save(want); err != nil {
 		t.Fatal(err)
 	}
 	most := uint64(1<<64 - 1)
-	if _, err := p.Save(ui.Preset{Name: "large", Seed: &most}); err == nil || !strings.Contains(err.Error(), "take a smaller one") {
+	if _, err := p.Save(preset.Preset{Name: "large", Seed: &most}); err == nil || !strings.Contains(err.Error(), "take a smaller one") {
 		t.Errorf("got %v for a seed that the file cannot hold, want a refusal", err)
 	}
 	got, err := p.List()
@@ -38,7 +38,7 @@ func TestAPresetThatIsReplacedIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	warmth := 0.9
-	said, err := p.Save(ui.Preset{Name: "x", Temperature: &warmth})
+	said, err := p.Save(preset.Preset{Name: "x", Temperature: &warmth})
 	if err != nil || !strings.Contains(said, "x.toml.old") {
 		t.Errorf("got %q, %v, want where the old one is", said, err)
 	}
@@ -75,7 +75,7 @@ func TestAPresetThatCannotBeReadIsNamedAndHidesNoOther(t *testing.T) {
 func TestNamesThatAreNoFilesAreRefused(t *testing.T) {
 	p := presets{t.TempDir()}
 	for _, name := range []string{"", "save", "../x", "a/b", ".x", "x\x00", " x", strings.Repeat("x", 65), "a\nb"} {
-		if _, err := p.Save(ui.Preset{Name: name}); err == nil || !strings.Contains(err.Error(), "no name for a preset") {
+		if _, err := p.Save(preset.Preset{Name: name}); err == nil || !strings.Contains(err.Error(), "no name for a preset") {
 			t.Errorf("%q: got %v, want a refusal", name, err)
 		}
 	}

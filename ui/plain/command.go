@@ -43,7 +43,7 @@ func commands() []command {
 		{"details", "", "how the last reply was made: values, seed, times", quiet((*chat).details)},
 		{"backend", "[NAME]", "load the model on another backend, or show it", quiet((*chat).backend)},
 		{"quit", "", "end", quiet(func(*chat, string) error { return errQuit })},
-	}, branchCommands(), valueCommands())
+	}, branchCommands(), lookCommands(), valueCommands(), fileCommands())
 }
 
 // Commands returns the names of all commands.

@@ -9,6 +9,8 @@ import (
 
 	"peregrine/history"
 	"peregrine/model/generate"
+	"peregrine/ui/preset"
+	"peregrine/ui/trade"
 )
 
 // Exit codes. A reply that was cut by MaxTokens or by the context is a reply: its finish_reason tells, and a note on Err.
@@ -59,6 +61,10 @@ type Options struct {
 	Generator Generator
 	// Store takes the conversation; nil: it is not saved.
 	Store *history.Store
+	// Presets keeps the user's presets; nil: there are those that are built in.
+	Presets preset.Keeper
+	// Exchange reads and writes the files of other programs; nil: there is no /import and no /export.
+	Exchange trade.Exchanger
 	// File is a conversation to go on with; nil: a new one. Run closes it.
 	File *history.File
 
