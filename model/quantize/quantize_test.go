@@ -131,3 +131,22 @@ func TestHessianAddRefuses(t *testing.T) {
 		t.Errorf("after refusals H is %v, want %v", got, before)
 	}
 }
+
+// TestGridRoundsHalvesToEven, as torch does, and keeps codes within their bits.
+func TestGridRoundsHalvesToEven(t *testing.T) {
+	g := grid{scale: 1, zero: 8, maxCode: 15}
+	for v, want := range map[float64]uint8{0.5: 8, 1.5: 10, 2.5: 10, -0.5: 8, -1.5: 6, -2.5: 6, 100: 15, -100: 0} {
+		if code, value := g.nearest(v); code != want || value != float64(want)-8 {
+			t.Errorf("%v has code %d for %v, want %d", v, code, value, want)
+		}
+	}
+}
+
+// TestDeadColumnsRankWithOne: a dead column stands in act-order where a diagonal of 1 does.
+func TestDeadColumnsRankWithOne(t *testing.T) {
+	hessian := []float64{0.5, 0, 0, 0, 0, 0, 0, 0, 1.5}
+	s := newSolver(1, 3, hessian, Options{Bits: 4, GroupSize: 1, ActOrder: true})
+	if want := []int{2, 1, 0}; !slices.Equal(s.order, want) {
+		t.Errorf("order %v, want %v", s.order, want)
+	}
+}
