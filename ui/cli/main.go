@@ -140,7 +140,7 @@ MODEL is a folder with config.json and safetensors files (dense or GPTQ; Falcon 
 	s.register(root)
 	tools := streams{in: io.in, out: out, err: io.err}
 	root.AddCommand(
-		newPull(s, tools), newInspect(s, tools), newBench(s, tools), newHistory(s, tools), newConfig(s, tools),
+		newPull(s, tools), newInspect(s, tools), newBench(s, tools), newEval(s, tools), newHistory(s, tools), newConfig(s, tools),
 		newDebug(s, tools, out),
 	)
 	return root
