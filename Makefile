@@ -140,7 +140,7 @@ bench: model ## time the default model: prefill and decode
 # second one would be measured with the first.
 .PHONY: bench-ui
 bench-ui: ## measure the screen: a line of JSON with name, value, unit, goal each
-	@set -o pipefail; $(GO) test -p 1 -timeout 60m -v -run '^$$' -bench . -benchtime 5x ./ui ./history | awk ' \
+	@set -o pipefail; $(GO) test -p 1 -timeout 60m -v -run '^$$' -bench . -benchtime 5x ./ui ./history ./ui/cli | awk ' \
 		/^[{]/ { print; fflush(); next } \
 		!/^(goos|goarch|pkg|cpu): |^Benchmark|^PASS$$|^ok/ { print > "/dev/stderr" }'
 
