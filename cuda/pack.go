@@ -122,9 +122,9 @@ func layoutOf(m *quant.Matrix) (layout, error) {
 		case 8:
 			return layoutG8, nil
 		}
-	case quant.InvalidFormat:
+	default:
 	}
-	return layout{}, fmt.Errorf("%s: no kernels for format %v", m.Name, m.Format)
+	return layout{}, fmt.Errorf("%s: the GPU has no kernels for weights of type %v; use --backend cpu", m.Name, m.Format)
 }
 
 // together reports why a and b cannot be one matrix.

@@ -202,7 +202,8 @@ func (s ggufFile) matrix(module string) (*quant.Matrix, []float32, error) {
 func FromGGUF(t gguf.Tensor) (*quant.Matrix, error) {
 	formats := map[gguf.Type]quant.Format{
 		gguf.F32: quant.F32, gguf.F16: quant.F16, gguf.BF16: quant.BF16,
-		gguf.Q4_0: quant.Q4_0, gguf.Q4_1: quant.Q4_1, gguf.Q8_0: quant.Q8_0,
+		gguf.Q4_0: quant.Q4_0, gguf.Q4_1: quant.Q4_1, gguf.Q5_0: quant.Q5_0, gguf.Q5_1: quant.Q5_1, gguf.Q8_0: quant.Q8_0,
+		gguf.Q2_K: quant.Q2_K, gguf.Q3_K: quant.Q3_K, gguf.Q4_K: quant.Q4_K, gguf.Q5_K: quant.Q5_K, gguf.Q6_K: quant.Q6_K,
 	}
 	m := &quant.Matrix{Name: t.Name, Format: formats[t.Type], Data: t.Data}
 	if err := setShape(m, t.Shape); err != nil {

@@ -118,7 +118,7 @@ func (r *random) matrix(name string, out, in int, w Weights, deviation float64) 
 	m := &quant.Matrix{Name: name, Format: w.Format, Out: out, In: in}
 	half := func(x float64) uint16 { return tensor.ToF16(float32(x)) }
 	blocks := func(size int, fill func(block []byte)) {
-		m.Data = r.bytes(out * in / 32 * size)
+		m.Data = r.bytes(out * w.Format.RowBytes(in))
 		for at := 0; at < len(m.Data); at += size {
 			fill(m.Data[at : at+size])
 		}
@@ -146,6 +146,17 @@ func (r *random) matrix(name string, out, in int, w Weights, deviation float64) 
 			put(b, half(d))
 			put(b[2:], half(-7.5*d*(0.9+0.2*r.Float64())))
 		})
+	case quant.Q5_0: // codes −16…15 have deviation 9.2
+		blocks(22, func(b []byte) { put(b, half(deviation/9.2*(spread+r.Float64()/2))) })
+	case quant.Q5_1:
+		blocks(24, func(b []byte) {
+			d := deviation / 9.2 * (spread + r.Float64()/2)
+			put(b, half(d))
+			put(b[2:], half(-15.5*d*(0.9+0.2*r.Float64())))
+		})
+	case quant.Q2_K, quant.Q3_K, quant.Q4_K, quant.Q5_K, quant.Q6_K:
+		_, size := w.Format.Block()
+		blocks(size, func(b []byte) { r.super(w.Format, b, deviation*(spread+r.Float64()/2)) })
 	case quant.Q8_0: // codes −128…127 have deviation 74
 		blocks(34, func(b []byte) { put(b, half(deviation/74*(spread+r.Float64()/2))) })
 	case quant.GPTQFormat:

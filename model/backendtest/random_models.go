@@ -1,7 +1,10 @@
 package backendtest
 
 import (
+	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"peregrine/model"
@@ -104,9 +107,14 @@ func (s *suite) formats(t *testing.T) {
 			s.againstOracle(t, shape{name: name, config: with(falcon(192, 6, 2), oneLayer), weights: w, bias: true, twoNorms: true})
 		})
 	}
-	for _, f := range []quant.Format{quant.F32, quant.F16, quant.BF16, quant.Q4_0, quant.Q4_1, quant.Q8_0} {
+	for _, f := range []quant.Format{
+		quant.F32, quant.F16, quant.BF16, quant.Q4_0, quant.Q4_1, quant.Q5_0, quant.Q5_1, quant.Q8_0,
+	} {
 		onLlama(f.String(), Weights{Format: f})
 		onFalcon(f.String(), Weights{Format: f})
+	}
+	for _, f := range []quant.Format{quant.Q2_K, quant.Q3_K, quant.Q4_K, quant.Q5_K, quant.Q6_K} {
+		s.super(t, f)
 	}
 	types := []tensor.DType{tensor.F16, tensor.BF16, tensor.F32}
 	turn := 0
@@ -130,6 +138,33 @@ func (s *suite) formats(t *testing.T) {
 	}
 }
 
+// super is formats for a K-quant, whose rows are whole blocks of 256.
+func (s *suite) super(t *testing.T, f quant.Format) {
+	wide := func(c *model.Config) { c.Layers, c.FFN = 1, 512 }
+	w := Weights{Format: f}
+	t.Run(f.String()+"/llama", func(t *testing.T) {
+		s.againstOracle(t, shape{name: f.String(), config: with(llama(256, 8, 2, 32), wide), weights: w})
+	})
+	t.Run(f.String()+"/falcon", func(t *testing.T) {
+		s.againstOracle(t, shape{name: f.String(), config: with(falcon(256, 8, 2), wide), weights: w, bias: true, twoNorms: true})
+	})
+}
+
+// refuses holds that loading weights of a format without kernels is an error that names it and what to do.
+func (s *suite) refuses(t *testing.T, p *model.Params, f quant.Format) {
+	t.Helper()
+	b := s.open(t)
+	defer b.Close()
+	e, err := b.Load(context.Background(), p, model.LoadOptions{Context: 96})
+	if err == nil {
+		_ = e.Close() // the test has failed already
+		t.Fatalf("weights of type %v were loaded; take the format out of Without", f)
+	}
+	if !strings.Contains(err.Error(), f.String()) || !strings.Contains(err.Error(), "--backend cpu") {
+		t.Errorf("got %q, want the type %v and --backend cpu", err, f)
+	}
+}
+
 // againstOracle compares both modes with the oracle on prompts around the sizes at which backends change their way: one
 // token, a few, and more than a batch, the last followed by single steps.
 func (s *suite) againstOracle(t *testing.T, shape shape) {
@@ -140,6 +175,10 @@ func (s *suite) againstOracle(t *testing.T, shape shape) {
 	p := shape.params()
 	if err := p.Validate(); err != nil {
 		t.Fatal(err)
+	}
+	if f := shape.weights.Format; slices.Contains(s.opt.Without, f) {
+		s.refuses(t, p, f)
+		return
 	}
 	vocab := p.Config.Vocab
 	prompts := [][]int32{RandomTokens(1, 1, vocab), RandomTokens(5, 5, vocab), RandomTokens(67, 67, vocab)}

@@ -19,12 +19,18 @@
 
 #define PG_INLINE static inline __attribute__((always_inline))
 
-void pg_avx2_quantise(int8_t *q, float *d, float *s, const float *x, size_t blocks, size_t tokens);
+void pg_avx2_quantise(int8_t *q, float *d, float *s, int16_t *h, const float *x, size_t blocks, size_t tokens);
 void pg_avx2_mul_int(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x);
 void pg_avx2_mul_float(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const float *x, size_t ldx, size_t m,
                        float *scratch);
 void pg_avx2_scores(float *s, const float *const q[PG_TILE], size_t n, const uint8_t *k, int type, size_t keys, size_t d);
 void pg_avx2_weigh(float *const o[PG_TILE], const float *p, size_t n, const uint8_t *v, int type, size_t keys, size_t dv);
+
+// avx2_parts.c: pg_avx2_mul_int for K-quants.
+void pg_avx2_mul_parts(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x);
+
+// Bytes of weights that are asked for ahead of their use: about 100 ns at one core's share of the memory.
+enum { PG_PREFETCH = 1536 };
 
 PG_AVX2_BEGIN
 
@@ -38,6 +44,76 @@ PG_INLINE __m256 pg_load8(const uint8_t *p, int type) {
 // Zero points of eight rows as float32.
 PG_INLINE __m256 pg_zeros8(const uint8_t *p) {
   return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)));
+}
+
+// Unpacks a block of 2 to 6 bits into its units.
+PG_INLINE void pg_unpack8(__m256i w[8], const uint8_t *c, int bits) {
+  const __m256i *v = (const __m256i *)c;
+  if (bits >= 4) {
+    const __m256i low = _mm256_set1_epi8(15);
+    for (int i = 0; i < 4; i++) {
+      __m256i x = _mm256_load_si256(v + i);
+      w[i] = _mm256_and_si256(x, low);
+      w[i + 4] = _mm256_and_si256(_mm256_srli_epi16(x, 4), low);
+    }
+  } else {
+    const __m256i low = _mm256_set1_epi8(3);
+    for (int i = 0; i < 2; i++) {
+      __m256i x = _mm256_load_si256(v + i);
+      w[4 * i] = _mm256_and_si256(x, low);
+      w[4 * i + 1] = _mm256_and_si256(_mm256_srli_epi16(x, 2), low);
+      w[4 * i + 2] = _mm256_and_si256(_mm256_srli_epi16(x, 4), low);
+      w[4 * i + 3] = _mm256_and_si256(_mm256_srli_epi16(x, 6), low);
+    }
+  }
+  if (bits == 6) {
+    const __m256i high = _mm256_set1_epi8(3 << 4);
+    for (int i = 0; i < 2; i++) {
+      __m256i x = _mm256_load_si256(v + 4 + i);
+      w[4 * i] = _mm256_or_si256(w[4 * i], _mm256_and_si256(_mm256_slli_epi16(x, 4), high));
+      w[4 * i + 1] = _mm256_or_si256(w[4 * i + 1], _mm256_and_si256(_mm256_slli_epi16(x, 2), high));
+      w[4 * i + 2] = _mm256_or_si256(w[4 * i + 2], _mm256_and_si256(x, high));
+      w[4 * i + 3] = _mm256_or_si256(w[4 * i + 3], _mm256_and_si256(_mm256_srli_epi16(x, 2), high));
+    }
+  }
+  if (bits == 3 || bits == 5) {
+    const int top = bits - 1;
+    const __m256i high = _mm256_set1_epi8((char)(1 << top)), x = _mm256_load_si256(v + (bits == 3 ? 2 : 4));
+    for (int u = 0; u < 8; u++) {
+      __m256i moved = u < top ? _mm256_slli_epi16(x, top - u) : _mm256_srli_epi16(x, u - top);
+      w[u] = _mm256_or_si256(w[u], _mm256_and_si256(moved, high));
+    }
+  }
+}
+
+// A unit's four features of a token, for every row.
+PG_INLINE __m256i pg_unit(const int8_t *x, int u) {
+  int v;
+  __builtin_memcpy(&v, x + PG_UNIT * u, 4);
+  return _mm256_set1_epi32(v);
+}
+
+// The integers of a block's parts: 16-bit pairs of a row, [s of the first 16 features, of the last], in both places of `first`
+// and `last`. min: the minima of PG_PARTS_MIN as 32-bit integers, of PG_PARTS_MINS as pairs.
+typedef struct pg_parts8 {
+  __m256i pair, first, last, min;
+} pg_parts8;
+
+PG_INLINE pg_parts8 pg_load_parts(const uint8_t *p, int parts) {
+  __m128i bytes = _mm_load_si128((const __m128i *)p);
+  pg_parts8 r = {.pair = parts == PG_PARTS_ZERO ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes)};
+  if (parts == PG_PARTS_MINS) {
+    r.min = _mm256_srli_epi16(r.pair, 4);
+    r.pair = _mm256_and_si256(r.pair, _mm256_set1_epi16(15));
+  }
+  r.first = _mm256_blend_epi16(r.pair, _mm256_slli_epi32(r.pair, 16), 0xaa);
+  if (parts == PG_PARTS_MIN) {
+    r.min = _mm256_srli_epi32(r.pair, 16);
+    r.last = r.first;
+  } else {
+    r.last = _mm256_blend_epi16(r.pair, _mm256_srli_epi32(r.pair, 16), 0x55);
+  }
+  return r;
 }
 
 PG_INLINE float pg_hsum(__m256 v) {

@@ -8,8 +8,6 @@
 #if defined(__x86_64__)
 PG_AVX2_BEGIN
 
-enum { PREFETCH = 1536 };
-
 // Features 4u..4u+3 of a unit of unsigned codes, as w = d*(q - z) or d*q + m: dst[4][8].
 PG_INLINE void decode_unit(float *dst, __m256i bytes, int is_signed, __m256 d, __m256 zero, __m256 min) {
   for (int j = 0; j < PG_UNIT; j++) {
@@ -20,23 +18,15 @@ PG_INLINE void decode_unit(float *dst, __m256i bytes, int is_signed, __m256 d, _
   }
 }
 
-// Unit u of a block.
-PG_INLINE __m256i unit_bytes(const uint8_t *c, int bits, int u) {
-  const __m256i *v = (const __m256i *)c;
-  switch (bits) {
-  case 4: {
-    __m256i x = _mm256_load_si256(v + u % 4);
-    return _mm256_and_si256(u < 4 ? x : _mm256_srli_epi16(x, 4), _mm256_set1_epi8(15));
-  }
-  case 8:
-    return _mm256_load_si256(v + u);
-  default: {
-    __m256i x = _mm256_load_si256(v + u / 4);
-    x = _mm256_and_si256(_mm256_srl_epi16(x, _mm_cvtsi32_si128(2 * (u % 4))), _mm256_set1_epi8(3));
-    if (bits == 2) return x;
-    __m256i h = _mm256_srl_epi16(_mm256_load_si256(v + 2), _mm_cvtsi32_si128(u));
-    return _mm256_or_si256(x, _mm256_slli_epi16(_mm256_and_si256(h, _mm256_set1_epi8(1)), 2));
-  }
+// Multiplies scale and minimum of a group with the integers of a block, for its first and its last 16 features. Exact.
+PG_INLINE void scale_parts(__m256 d[2], __m256 min[2], const uint8_t *part, int parts) {
+  const pg_parts8 s = pg_load_parts(part, parts);
+  const __m256i *pairs[2] = {&s.first, &s.last};
+  for (int half = 0; half < 2; half++) {
+    d[half] = _mm256_mul_ps(d[half], _mm256_cvtepi32_ps(_mm256_srai_epi32(*pairs[half], 16)));
+    __m256i m = s.min;
+    if (parts == PG_PARTS_MINS) m = half ? _mm256_srli_epi32(m, 16) : _mm256_and_si256(m, _mm256_set1_epi32(0xffff));
+    if (parts != PG_PARTS_ZERO) min[half] = _mm256_mul_ps(min[half], _mm256_cvtepi32_ps(m));
   }
 }
 
@@ -46,13 +36,21 @@ PG_INLINE void decode_blocks(float *dst, const pg_matrix *w, size_t o, size_t fr
   for (size_t b = from / PG_BLOCK; b < (from + n) / PG_BLOCK; b++, c += pg_block_bytes(bits)) {
     while (b >= w->group_start[g + 1]) g++;
     size_t side = (o * w->groups + g) * PG_OCTET;
-    __m256 d = pg_load8(w->scales + side * size, w->type), zero = _mm256_setzero_ps(), min = zero;
+    __m256 zero = _mm256_setzero_ps(), d[2], min[2] = {zero, zero}; // of both halves of the block
+    d[0] = d[1] = pg_load8(w->scales + side * size, w->type);
     if (w->offset == PG_OFFSET_MIN) {
-      min = pg_load8(w->offsets + 2 * side, PG_F16);
+      min[0] = min[1] = pg_load8(w->offsets + 2 * side, PG_F16);
     } else {
       zero = w->offset == PG_OFFSET_ZEROS ? pg_zeros8(w->offsets + side) : _mm256_set1_ps((float)w->zero);
     }
-    for (int u = 0; u < 8; u++, dst += PG_UNIT * PG_OCTET) decode_unit(dst, unit_bytes(c, bits, u), bits == 8, d, zero, min);
+    if (w->parts) scale_parts(d, min, w->part_bytes + o * pg_octet_parts(w) + b * PG_PARTS_BYTES, w->parts);
+    __m256i v[8];
+    if (bits == 8) {
+      for (int u = 0; u < 8; u++) v[u] = _mm256_load_si256((const __m256i *)c + u);
+    } else {
+      pg_unpack8(v, c, bits);
+    }
+    for (int u = 0; u < 8; u++, dst += PG_UNIT * PG_OCTET) decode_unit(dst, v[u], bits == 8, d[u / 4], zero, min[u / 4]);
   }
 }
 
@@ -60,7 +58,7 @@ PG_INLINE void decode_dense(float *dst, const uint8_t *p, int type, size_t n) {
   size_t step = PG_OCTET * pg_type_size(type);
   for (size_t k = 0; k < n; k++, p += step) {
     _mm256_storeu_ps(dst + PG_OCTET * k, pg_load8(p, type));
-    _mm_prefetch((const char *)p + PREFETCH, _MM_HINT_T0);
+    _mm_prefetch((const char *)p + PG_PREFETCH, _MM_HINT_T0);
   }
 }
 
@@ -76,6 +74,12 @@ static void decode(float *dst, const pg_matrix *w, size_t o, size_t from, size_t
     break;
   case 4:
     decode_blocks(dst, w, o, from, n, 4);
+    break;
+  case 5:
+    decode_blocks(dst, w, o, from, n, 5);
+    break;
+  case 6:
+    decode_blocks(dst, w, o, from, n, 6);
     break;
   case 8:
     decode_blocks(dst, w, o, from, n, 8);
@@ -123,7 +127,7 @@ PG_INLINE void dense_token(float *y, const uint8_t *c, size_t stride, int type, 
     __m256 a = _mm256_set1_ps(x[k]);
     for (int o = 0; o < octets; o++) {
       const uint8_t *p = c + (size_t)o * stride;
-      _mm_prefetch((const char *)p + PREFETCH, _MM_HINT_T0);
+      _mm_prefetch((const char *)p + PG_PREFETCH, _MM_HINT_T0);
       acc[o] = _mm256_fmadd_ps(pg_load8(p, type), a, acc[o]);
     }
   }

@@ -2,73 +2,32 @@
 //
 // A block of 8 rows and 32 features becomes 8 vectors of unsigned bytes, one per unit. vpmaddubsw multiplies a unit by 4
 // features of a token, broadcast, into pairs of 16-bit sums; 8 units of 4-bit codes stay below 8*2*15*127 = 30480, so a block
-// needs one widening vpmaddwd. 8-bit codes are signed and take |w| * (x with w's sign): at most 2*128*127 = 32512, widened
+// needs one widening vpmaddwd; 4 units of 5-bit codes stay below 4*2*31*127 = 31496, so it needs two. 8-bit codes are signed and take |w| * (x with w's sign): at most 2*128*127 = 32512, widened
 // unit by unit.
 #include "avx2.h"
 
 #if defined(__x86_64__)
 PG_AVX2_BEGIN
 
-// Bytes of weights that are asked for ahead of their use: about 100 ns at one core's share of the memory.
-enum { PREFETCH = 1536 };
-
 // side says what a group carries besides its codes, where that is common enough for a loop of its own. The first three have
 // f16 scales and one block a group, a loop less: that alone is a third of the time.
 enum side {
-  SIDE_MIN,   // Q4_1: a minimum
-  SIDE_ZERO,  // Q4_0: the same zero point everywhere
+  SIDE_MIN,   // Q4_1, Q5_1: a minimum
+  SIDE_ZERO,  // Q4_0, Q5_0: the same zero point everywhere
   SIDE_PLAIN, // Q8_0: that zero point is 0
   SIDE_ANY,   // GPTQ: as the matrix says
 };
 
-// Unpacks a block of 2, 3 or 4 bits.
-PG_INLINE void unpack(__m256i w[8], const uint8_t *c, int bits) {
-  const __m256i *v = (const __m256i *)c;
-  if (bits == 4) {
-    const __m256i low = _mm256_set1_epi8(15);
-    for (int i = 0; i < 4; i++) {
-      __m256i x = _mm256_load_si256(v + i);
-      w[i] = _mm256_and_si256(x, low);
-      w[i + 4] = _mm256_and_si256(_mm256_srli_epi16(x, 4), low);
-    }
-    return;
-  }
-  const __m256i low = _mm256_set1_epi8(3);
-  for (int i = 0; i < 2; i++) {
-    __m256i x = _mm256_load_si256(v + i);
-    w[4 * i] = _mm256_and_si256(x, low);
-    w[4 * i + 1] = _mm256_and_si256(_mm256_srli_epi16(x, 2), low);
-    w[4 * i + 2] = _mm256_and_si256(_mm256_srli_epi16(x, 4), low);
-    w[4 * i + 3] = _mm256_and_si256(_mm256_srli_epi16(x, 6), low);
-  }
-  if (bits == 3) {
-    const __m256i four = _mm256_set1_epi8(4);
-    __m256i h = _mm256_load_si256(v + 2);
-    w[0] = _mm256_or_si256(w[0], _mm256_and_si256(_mm256_slli_epi16(h, 2), four));
-    w[1] = _mm256_or_si256(w[1], _mm256_and_si256(_mm256_slli_epi16(h, 1), four));
-    w[2] = _mm256_or_si256(w[2], _mm256_and_si256(h, four));
-    w[3] = _mm256_or_si256(w[3], _mm256_and_si256(_mm256_srli_epi16(h, 1), four));
-    w[4] = _mm256_or_si256(w[4], _mm256_and_si256(_mm256_srli_epi16(h, 2), four));
-    w[5] = _mm256_or_si256(w[5], _mm256_and_si256(_mm256_srli_epi16(h, 3), four));
-    w[6] = _mm256_or_si256(w[6], _mm256_and_si256(_mm256_srli_epi16(h, 4), four));
-    w[7] = _mm256_or_si256(w[7], _mm256_and_si256(_mm256_srli_epi16(h, 5), four));
-  }
-}
-
-PG_INLINE __m256i unit(const int8_t *x, int u) {
-  int v;
-  __builtin_memcpy(&v, x + PG_UNIT * u, 4);
-  return _mm256_set1_epi32(v);
-}
-
 // The 32-feature dot products of 8 rows with one token.
-PG_INLINE __m256i dot_unsigned(const __m256i w[8], const int8_t *x) {
-  __m256i a = _mm256_maddubs_epi16(w[0], unit(x, 0)), b = _mm256_maddubs_epi16(w[1], unit(x, 1));
+PG_INLINE __m256i dot_unsigned(const __m256i w[8], const int8_t *x, int bits) {
+  const __m256i one = _mm256_set1_epi16(1);
+  __m256i a = _mm256_maddubs_epi16(w[0], pg_unit(x, 0)), b = _mm256_maddubs_epi16(w[1], pg_unit(x, 1));
   for (int u = 2; u < 8; u += 2) {
-    a = _mm256_add_epi16(a, _mm256_maddubs_epi16(w[u], unit(x, u)));
-    b = _mm256_add_epi16(b, _mm256_maddubs_epi16(w[u + 1], unit(x, u + 1)));
+    a = _mm256_add_epi16(a, _mm256_maddubs_epi16(w[u], pg_unit(x, u)));
+    b = _mm256_add_epi16(b, _mm256_maddubs_epi16(w[u + 1], pg_unit(x, u + 1)));
   }
-  return _mm256_madd_epi16(_mm256_add_epi16(a, b), _mm256_set1_epi16(1));
+  if (bits == 5) return _mm256_add_epi32(_mm256_madd_epi16(a, one), _mm256_madd_epi16(b, one));
+  return _mm256_madd_epi16(_mm256_add_epi16(a, b), one);
 }
 
 // The same for signed 8-bit codes and all tokens at once.
@@ -77,7 +36,7 @@ PG_INLINE void dot_signed(__m256i dot[PG_TILE], const uint8_t *c, const int8_t *
   for (int u = 0; u < 8; u++) {
     __m256i w = _mm256_load_si256((const __m256i *)c + u), a = _mm256_abs_epi8(w);
     for (int t = 0; t < tokens; t++) {
-      __m256i p = _mm256_maddubs_epi16(a, _mm256_sign_epi8(unit(x + 32 * t, u), w));
+      __m256i p = _mm256_maddubs_epi16(a, _mm256_sign_epi8(pg_unit(x + 32 * t, u), w));
       dot[t] = _mm256_add_epi32(dot[t], _mm256_madd_epi16(p, _mm256_set1_epi16(1)));
     }
   }
@@ -92,10 +51,10 @@ PG_INLINE void block(__m256 acc[PG_TILE], const uint8_t *c, int bits, int tokens
   if (bits == 8) {
     dot_signed(dot, c, q, tokens);
   } else {
-    unpack(w, c, bits);
+    pg_unpack8(w, c, bits);
   }
   for (int t = 0; t < tokens; t++) {
-    __m256i p = bits == 8 ? dot[t] : dot_unsigned(w, q + PG_BLOCK * t);
+    __m256i p = bits == 8 ? dot[t] : dot_unsigned(w, q + PG_BLOCK * t, bits);
     acc[t] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(p), _mm256_mul_ps(d, _mm256_set1_ps(xd[t])), acc[t]);
     if (!plain) acc[t] = _mm256_fmadd_ps(m, _mm256_set1_ps(xs[t]), acc[t]);
   }
@@ -126,7 +85,7 @@ PG_INLINE void octets(float *restrict y, size_t ldy, const pg_matrix *restrict w
         m = _mm256_mul_ps(d, zero);
       }
       for (size_t end = side == SIDE_ANY ? start[g + 1] : b + 1; b < end; b++, codes += bytes) {
-        for (size_t i = 0; i < bytes; i += 64) _mm_prefetch((const char *)codes + PREFETCH + i, _MM_HINT_T0);
+        for (size_t i = 0; i < bytes; i += 64) _mm_prefetch((const char *)codes + PG_PREFETCH + i, _MM_HINT_T0);
         block(acc, codes, bits, tokens, side == SIDE_PLAIN, &x, b, d, m);
       }
     }
@@ -145,12 +104,16 @@ PG_INLINE void octets(float *restrict y, size_t ldy, const pg_matrix *restrict w
   CASE(bits, 4, side)
 
 void pg_avx2_mul_int(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x) {
+  if (w->parts) {
+    pg_avx2_mul_parts(y, ldy, w, lo, hi, x);
+    return;
+  }
   const int key = w->bits * 8 + (int)x->tokens;
   if (w->type == PG_F16 && w->groups == w->padded / PG_BLOCK) {
     if (w->offset == PG_OFFSET_MIN) {
-      switch (key) { CASES(4, SIDE_MIN); }
+      switch (key) { CASES(4, SIDE_MIN); CASES(5, SIDE_MIN); }
     } else if (w->offset == PG_OFFSET_ZERO) {
-      switch (key) { CASES(4, SIDE_ZERO); }
+      switch (key) { CASES(4, SIDE_ZERO); CASES(5, SIDE_ZERO); }
       if (w->zero == 0) {
         switch (key) { CASES(8, SIDE_PLAIN); }
       }
@@ -164,9 +127,9 @@ void pg_avx2_mul_int(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t
   }
 }
 
-void pg_avx2_quantise(int8_t *q, float *d, float *s, const float *x, size_t blocks, size_t tokens) {
+void pg_avx2_quantise(int8_t *q, float *d, float *s, int16_t *h, const float *x, size_t blocks, size_t tokens) {
   const __m256 sign = _mm256_set1_ps(-0.0f);
-  for (size_t b = 0; b < blocks; b++, x += PG_BLOCK, q += PG_BLOCK * tokens, d += tokens, s += tokens) {
+  for (size_t b = 0; b < blocks; b++, x += PG_BLOCK, q += PG_BLOCK * tokens, d += tokens, s += tokens, h += 2 * tokens) {
     __m256 v[4], amax = _mm256_setzero_ps(), sum = _mm256_setzero_ps();
     for (int i = 0; i < 4; i++) {
       v[i] = _mm256_loadu_ps(x + 8 * i);
@@ -177,20 +140,22 @@ void pg_avx2_quantise(int8_t *q, float *d, float *s, const float *x, size_t bloc
     a = _mm_max_ps(a, _mm_movehl_ps(a, a));
     float top = _mm_cvtss_f32(_mm_max_ss(a, _mm_movehdup_ps(a))), poison = pg_hsum(sum);
     float inv = top > 1e-30f && poison == 0 ? 127 / top : 0; // below, 127/top could overflow
-    __m256i p[4], total = _mm256_setzero_si256();
+    __m256i p[4];
     for (int i = 0; i < 4; i++) {
       p[i] = _mm256_cvtps_epi32(_mm256_mul_ps(v[i], _mm256_set1_ps(inv)));
       if (inv == 0) p[i] = _mm256_setzero_si256();
-      total = _mm256_add_epi32(total, p[i]);
     }
     __m256i lo = _mm256_packs_epi32(p[0], p[1]), hi = _mm256_packs_epi32(p[2], p[3]);
     __m256i bytes = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(lo, hi), _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
     _mm256_storeu_si256((__m256i *)q, bytes);
-    __m128i t = _mm_add_epi32(_mm256_castsi256_si128(total), _mm256_extracti128_si256(total, 1));
-    t = _mm_add_epi32(t, _mm_shuffle_epi32(t, 0x4e));
-    t = _mm_add_epi32(t, _mm_shuffle_epi32(t, 0xb1));
+    __m256i halves = _mm256_hadd_epi32(_mm256_add_epi32(p[0], p[1]), _mm256_add_epi32(p[2], p[3]));
+    __m128i t = _mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1));
+    t = _mm_hadd_epi32(t, t); // the first half's sum, the last half's
+    int first = _mm_cvtsi128_si32(t), last = _mm_extract_epi32(t, 1);
     *d = top / 127 + poison;
-    *s = *d * (float)_mm_cvtsi128_si32(t);
+    *s = *d * (float)(first + last);
+    h[0] = (int16_t)first;
+    h[1] = (int16_t)last;
   }
 }
 

@@ -22,15 +22,16 @@ typedef struct pg_tile {
   const int8_t *q; // [blocks][tokens][32], -127..127
   const float *d;  // [blocks][tokens], x = d * q
   const float *s;  // [blocks][tokens], d * sum(q)
+  const int16_t *h; // [blocks][tokens][2], sums of the first and the last 16 q
   size_t tokens;   // 1..PG_TILE
 } pg_tile;
 
 typedef struct pg_isa {
   const char *name;
 
-  // quantise turns x[blocks * 32] into one token of a tile: q, d and s advance by 32*tokens, tokens and tokens per block.
-  // A block that holds NaN or infinity gets a NaN scale.
-  void (*quantise)(int8_t *q, float *d, float *s, const float *x, size_t blocks, size_t tokens);
+  // quantise turns x[blocks * 32] into one token of a tile: q, d, s and h advance by 32*tokens, tokens, tokens and 2*tokens per
+  // block. A block that holds NaN or infinity gets a NaN scale.
+  void (*quantise)(int8_t *q, float *d, float *s, int16_t *h, const float *x, size_t blocks, size_t tokens);
 
   // y[tokens][ldy] = x . W^T for octets lo..hi of a quantised W; column 0 of y is row 8*lo. All columns of the last octet are
   // written, also those beyond W's rows (as zeros).

@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -48,6 +49,12 @@ func gaussian(r *rand.Rand, n int) []float32 {
 	return v
 }
 
+// halves are where a block's 16-bit floats are.
+var halves = map[quant.Format][]int{
+	quant.F16: {0}, quant.Q4_0: {0}, quant.Q4_1: {0, 2}, quant.Q5_0: {0}, quant.Q5_1: {0, 2}, quant.Q8_0: {0},
+	quant.Q2_K: {80, 82}, quant.Q3_K: {108}, quant.Q4_K: {0, 2}, quant.Q5_K: {0, 2}, quant.Q6_K: {208},
+}
+
 // blocks returns a matrix of dense or block format with random codes and scales around 1/100.
 func blocks(r *rand.Rand, f quant.Format, out, in int) *quant.Matrix {
 	m := &quant.Matrix{Name: f.String(), Format: f, Out: out, In: in, Data: randomBytes(r, out*f.RowBytes(in))}
@@ -60,11 +67,10 @@ func blocks(r *rand.Rand, f quant.Format, out, in int) *quant.Matrix {
 			binary.LittleEndian.PutUint32(b, math.Float32bits(float32(r.NormFloat64())))
 		case quant.BF16:
 			binary.LittleEndian.PutUint16(b, tensor.ToBF16(float32(r.NormFloat64())))
-		case quant.Q4_1:
-			half(b[2:])
-			fallthrough
 		default:
-			half(b)
+			for _, at := range halves[f] {
+				half(b[at:])
+			}
 		}
 	}
 	return m
@@ -125,6 +131,10 @@ func every(seed uint64) []*quant.Matrix {
 		blocks(r, quant.F32, 13, 37), blocks(r, quant.F16, 9, 131), blocks(r, quant.BF16, 31, 258),
 		blocks(r, quant.F32, 1, 1), blocks(r, quant.F16, 100, 64), blocks(r, quant.BF16, 7, 129),
 		blocks(r, quant.Q4_0, 13, 96), blocks(r, quant.Q4_1, 1, 32), blocks(r, quant.Q4_1, 75, 288), blocks(r, quant.Q8_0, 23, 160),
+		blocks(r, quant.Q5_0, 13, 96), blocks(r, quant.Q5_0, 75, 288), blocks(r, quant.Q5_1, 23, 160), blocks(r, quant.Q5_1, 1, 32),
+	}
+	for _, f := range []quant.Format{quant.Q2_K, quant.Q3_K, quant.Q4_K, quant.Q5_K, quant.Q6_K} {
+		list = append(list, blocks(r, f, 13, 256), blocks(r, f, 1, 512), blocks(r, f, 75, 768))
 	}
 	types := []tensor.DType{tensor.F16, tensor.BF16, tensor.F32}
 	turn := 0
@@ -169,7 +179,8 @@ func TestLayoutHoldsTheExactWeights(t *testing.T) {
 	})
 }
 
-// The layout may not grow: matrices of whole octets and blocks take the source's bits, but for zero points of a byte each.
+// The layout may not grow: matrices of whole octets and blocks take the source's bits, but for zero points, and the scales and
+// minima of K-quants, of a byte each.
 func TestLayoutKeepsTheSourcesBits(t *testing.T) {
 	b, err := open(Options{Threads: 1})
 	if err != nil {
@@ -179,6 +190,9 @@ func TestLayoutKeepsTheSourcesBits(t *testing.T) {
 	r := random(2)
 	for _, m := range []*quant.Matrix{
 		blocks(r, quant.F16, 64, 256), blocks(r, quant.Q4_0, 64, 256), blocks(r, quant.Q4_1, 64, 256), blocks(r, quant.Q8_0, 64, 256),
+		blocks(r, quant.Q5_0, 64, 256), blocks(r, quant.Q5_1, 64, 256),
+		blocks(r, quant.Q2_K, 64, 256), blocks(r, quant.Q3_K, 64, 256), blocks(r, quant.Q4_K, 64, 256), blocks(r, quant.Q5_K, 64, 256),
+		blocks(r, quant.Q6_K, 64, 256),
 		gptqLayout{2, 128, false, 0, true, tensor.F16}.random(r, 64, 256),
 		gptqLayout{3, 0, true, 0, true, tensor.F16}.random(r, 64, 256),
 		gptqLayout{4, 128, true, 0, true, tensor.F16}.random(r, 64, 256),
@@ -188,7 +202,12 @@ func TestLayoutKeepsTheSourcesBits(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if int64(p.bytes) > m.Bytes() {
+		limit := m.Bytes()
+		switch m.Format {
+		case quant.Q3_K, quant.Q4_K, quant.Q5_K: // six-bit scales and minima take a byte each: an eighth of a bit a weight
+			limit += int64(m.Out * m.In / 8 / 8)
+		}
+		if int64(p.bytes) > limit {
 			t.Errorf("%s: %d bytes, the source has %d", m.Name, p.bytes, m.Bytes())
 		}
 		p.close()
@@ -212,7 +231,7 @@ func product(m *quant.Matrix, x []float32, rows int) (y, size []float64) {
 	return y, size
 }
 
-// float32 sums of K terms in sequence lose at most K·2⁻²⁴ of Σ|x·w|, and √K·2⁻²⁴ as a rule; K is at most 288 here.
+// float32 sums of K terms in sequence lose at most K·2⁻²⁴ of Σ|x·w|, and √K·2⁻²⁴ as a rule; K is at most 768 here.
 func TestPreciseProductsAreDequantisedProducts(t *testing.T) {
 	eachISA(t, 2, func(t *testing.T, b *backend) {
 		worst := 0.0
@@ -268,6 +287,36 @@ func TestFastProductsAreProductsOfRoundedInputs(t *testing.T) {
 			p.close()
 		}
 		t.Logf("largest error %.2g of Σ|x·w|", worst)
+	})
+}
+
+// The largest codes, scales and inputs of either sign stay within the integers that a kernel adds up in.
+func TestFastProductsOfTheLargestCodes(t *testing.T) {
+	eachISA(t, 1, func(t *testing.T, b *backend) {
+		for f, at := range halves {
+			for _, fill := range []byte{0xff, 0x80, 0x7f, 0} {
+				m := &quant.Matrix{Name: f.String(), Format: f, Out: 8, In: 256, Data: bytes.Repeat([]byte{fill}, 8*f.RowBytes(256))}
+				_, size := f.Block()
+				for i := 0; i < len(m.Data); i += size {
+					for _, half := range at {
+						binary.LittleEndian.PutUint16(m.Data[i+half:], tensor.ToF16(0.25))
+					}
+				}
+				p, err := packOne(b, m)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, sign := range []float32{1, -1} {
+					x, y := slices.Repeat([]float32{sign}, m.In), make([]float32, m.Out)
+					p.multiply(b, y, x, 1, false)
+					want, size := product(m, x, 1)
+					if e := math.Abs(float64(y[0]) - want[0]); !(e <= 1e-5*size[0]) {
+						t.Errorf("%v, bytes %#x, inputs %v: got %v, want %v", f, fill, sign, y[0], want[0])
+					}
+				}
+				p.close()
+			}
+		}
 	})
 }
 
@@ -340,18 +389,22 @@ func TestQuantiseRoundsToNearest(t *testing.T) {
 		for i := range x[block : 2*block] {
 			x[block+i] *= 1e-38 // 127/max would overflow
 		}
-		q, d, s := quantise(b, x)
+		q, d, s, h := quantise(b, x)
 		for i := range d {
-			sum := 0
+			sum, halves := 0, [2]int{}
 			for k := range block {
 				v := int(q[i*block+k])
 				sum += v
+				halves[k/16] += v
 				if e := math.Abs(float64(x[i*block+k] - d[i]*float32(v))); i > 1 && e > float64(d[i])*0.5001 {
 					t.Fatalf("block %d: %v is %d·%v", i, x[i*block+k], v, d[i])
 				}
 			}
 			if want := d[i] * float32(sum); s[i] != want {
 				t.Errorf("block %d: sum %v, want %v", i, s[i], want)
+			}
+			if int(h[2*i]) != halves[0] || int(h[2*i+1]) != halves[1] {
+				t.Errorf("block %d: sums of the halves %v, want %v", i, h[2*i:2*i+2], halves)
 			}
 		}
 		if d[0] != 0 || s[0] != 0 {
@@ -367,7 +420,7 @@ func TestQuantiseKeepsNaNAndInfinity(t *testing.T) {
 			for _, at := range []int{0, 13, 31} {
 				x := gaussian(random(10), 2*block)
 				x[at] = bad
-				_, d, _ := quantise(b, x)
+				_, d, _, _ := quantise(b, x)
 				if !math.IsNaN(float64(d[0])) || math.IsNaN(float64(d[1])) {
 					t.Errorf("%v at %d: scales %v, want NaN and a number", bad, at, d)
 				}

@@ -59,7 +59,13 @@ static int code_at(const uint8_t *c, int bits, size_t r, size_t k) {
   case 3:
     return (c[32 * (u / 4) + at] >> (2 * (u % 4)) & 3) | (c[64 + at] >> u & 1) << 2;
   case 4:
-    return c[32 * (u % 4) + at] >> (4 * (u / 4)) & 15;
+  case 5:
+  case 6: {
+    int low = c[32 * (u % 4) + at] >> (4 * (u / 4)) & 15;
+    if (bits == 5) return low | (c[128 + at] >> u & 1) << 4;
+    if (bits == 6) return low | (c[128 + 32 * (u / 4) + at] >> (2 * (u % 4)) & 3) << 4;
+    return low;
+  }
   default:
     return (int8_t)c[32 * u + at];
   }
@@ -70,6 +76,28 @@ void pg_unpack_block(int16_t q[PG_OCTET][PG_BLOCK], const uint8_t *codes, int bi
     for (size_t k = 0; k < PG_BLOCK; k++) q[r][k] = (int16_t)code_at(codes, bits, r, k);
 }
 
+pg_side pg_side_of(const pg_matrix *w, size_t o, size_t g, size_t b, size_t half, size_t r) {
+  size_t at = (o * w->groups + g) * PG_OCTET + r;
+  pg_side s = {.scale = pg_load(w->scales, w->type, at), .zero = w->zero};
+  if (w->offset == PG_OFFSET_ZEROS) s.zero = (int8_t)w->offsets[at];
+  if (w->offset == PG_OFFSET_MIN) s.min = pg_load(w->offsets, PG_F16, at);
+  const uint8_t *p = w->parts ? w->part_bytes + o * pg_octet_parts(w) + b * PG_PARTS_BYTES + 2 * r : NULL;
+  switch (w->parts) {
+  case PG_PARTS_MIN:
+    s.scale *= (float)p[0];
+    s.min *= (float)p[1];
+    break;
+  case PG_PARTS_MINS:
+    s.scale *= (float)(p[half] & 15);
+    s.min *= (float)(p[half] >> 4);
+    break;
+  case PG_PARTS_ZERO:
+    s.scale *= (float)(int8_t)p[half];
+    break;
+  }
+  return s;
+}
+
 void pg_unpack_row(float *dst, const pg_matrix *w, size_t n) {
   size_t o = n / PG_OCTET, r = n % PG_OCTET;
   const uint8_t *codes = w->codes + o * pg_octet_bytes(w);
@@ -78,19 +106,15 @@ void pg_unpack_row(float *dst, const pg_matrix *w, size_t n) {
     return;
   }
   for (size_t g = 0; g < w->groups; g++) {
-    size_t side = (o * w->groups + g) * PG_OCTET + r;
-    float d = pg_load(w->scales, w->type, side), m = 0;
-    int zero = w->zero;
-    if (w->offset == PG_OFFSET_ZEROS) zero = (int8_t)w->offsets[side];
-    if (w->offset == PG_OFFSET_MIN) m = pg_load(w->offsets, PG_F16, side);
     for (size_t b = w->group_start[g]; b < w->group_start[g + 1]; b++) {
       const uint8_t *c = codes + b * pg_block_bytes(w->bits);
-      for (size_t k = 0; k < PG_BLOCK; k++) {
-        size_t at = b * PG_BLOCK + k;
-        if (w->perm && w->perm[at] < 0) continue;
-        int q = code_at(c, w->bits, r, k);
-        float v = w->offset == PG_OFFSET_MIN ? d * (float)q + m : d * (float)(q - zero);
-        dst[w->perm ? (size_t)w->perm[at] : at] = v;
+      for (size_t half = 0; half < 2; half++) {
+        pg_side side = pg_side_of(w, o, g, b, half, r);
+        for (size_t k = 16 * half; k < 16 * half + 16; k++) {
+          size_t at = b * PG_BLOCK + k;
+          if (w->perm && w->perm[at] < 0) continue;
+          dst[w->perm ? (size_t)w->perm[at] : at] = side.scale * (float)(code_at(c, w->bits, r, k) - side.zero) + side.min;
+        }
       }
     }
   }

@@ -42,29 +42,50 @@ func plan(m *quant.Matrix, w *C.pg_matrix) (*shape, error) {
 		w._type = C.PG_F16
 	case quant.BF16:
 		w._type = C.PG_BF16
-	case quant.Q4_0:
-		w.bits, w._type, w.zero = 4, C.PG_F16, 8
-	case quant.Q4_1:
-		w.bits, w._type, w.offset = 4, C.PG_F16, C.PG_OFFSET_MIN
-	case quant.Q8_0:
-		w.bits, w._type = 8, C.PG_F16
 	case quant.GPTQFormat:
 		if err := s.planGPTQ(m); err != nil {
 			return nil, err
 		}
-	case quant.InvalidFormat:
-		fallthrough
 	default:
-		return nil, fmt.Errorf("cpu: %s: no kernels for weights of format %v", m.Name, m.Format)
-	}
-	if w.bits > 0 && s.starts == nil { // a GGUF block is a group
-		s.starts = make([]uint32, m.In/block+1)
-		for i := range s.starts {
-			s.starts[i] = uint32(i)
+		f, ok := blockFormats[m.Format]
+		if !ok {
+			return nil, fmt.Errorf("cpu: %s: no kernels for weights of format %v", m.Name, m.Format)
 		}
+		s.planBlocks(m, f)
 	}
 	w.groups = C.size_t(max(len(s.starts)-1, 0))
 	return s, nil
+}
+
+// blockFormat is what a GGUF format becomes.
+type blockFormat struct {
+	pack               C.int // pg_format
+	bits, offset, zero C.int
+	parts              C.int // pg_parts
+}
+
+var blockFormats = map[quant.Format]blockFormat{
+	quant.Q4_0: {pack: C.PG_Q4_0, bits: 4, zero: 8},
+	quant.Q4_1: {pack: C.PG_Q4_1, bits: 4, offset: C.PG_OFFSET_MIN},
+	quant.Q5_0: {pack: C.PG_Q5_0, bits: 5, zero: 16},
+	quant.Q5_1: {pack: C.PG_Q5_1, bits: 5, offset: C.PG_OFFSET_MIN},
+	quant.Q8_0: {pack: C.PG_Q8_0, bits: 8},
+	quant.Q2_K: {pack: C.PG_Q2_K, bits: 2, offset: C.PG_OFFSET_MIN, parts: C.PG_PARTS_MINS},
+	quant.Q3_K: {pack: C.PG_Q3_K, bits: 3, zero: 4, parts: C.PG_PARTS_ZERO},
+	quant.Q4_K: {pack: C.PG_Q4_K, bits: 4, offset: C.PG_OFFSET_MIN, parts: C.PG_PARTS_MIN},
+	quant.Q5_K: {pack: C.PG_Q5_K, bits: 5, offset: C.PG_OFFSET_MIN, parts: C.PG_PARTS_MIN},
+	quant.Q6_K: {pack: C.PG_Q6_K, bits: 6, zero: 32, parts: C.PG_PARTS_ZERO},
+}
+
+// planBlocks makes a group of each GGUF block.
+func (s *shape) planBlocks(m *quant.Matrix, f blockFormat) {
+	w := s.w
+	w.bits, w._type, w.offset, w.zero, w.parts = f.bits, C.PG_F16, f.offset, f.zero, f.parts
+	weights, _ := m.Format.Block()
+	s.starts = make([]uint32, m.In/weights+1)
+	for i := range s.starts {
+		s.starts[i] = uint32(i * weights / block)
+	}
 }
 
 func (s *shape) planGPTQ(m *quant.Matrix) error {
@@ -176,7 +197,7 @@ func (a *arena) take(n int) int {
 func (a *arena) at(place int) unsafe.Pointer { return unsafe.Add(a.base, place) }
 
 // places are the parts of one matrix in the arena.
-type places struct{ codes, scales, offsets, starts, perm int }
+type places struct{ codes, scales, offsets, parts, starts, perm int }
 
 // measure takes the matrix's places. perms holds those of the orders that are there already: matrices that share one share
 // the gathered activations too.
@@ -190,6 +211,7 @@ func (s *shape) measure(a *arena, perms map[string]int) places {
 	side := int(w.octets*w.groups) * octet
 	p.scales = a.take(side * int(C.pg_type_size(w._type)))
 	p.offsets = a.take(side * int(C.pg_offset_size(w)))
+	p.parts = a.take(int(w.octets * C.pg_octet_parts(w)))
 	p.starts = a.take(4 * len(s.starts))
 	if s.perm != nil {
 		key := string(bytesOf(s.perm))
@@ -211,6 +233,9 @@ func (s *shape) place(a *arena, p places) {
 	}
 	s.w.scales = (*C.uint8_t)(a.at(p.scales))
 	s.w.offsets = (*C.uint8_t)(a.at(p.offsets))
+	if s.w.parts != C.PG_PARTS_NONE {
+		s.w.part_bytes = (*C.uint8_t)(a.at(p.parts))
+	}
 	s.w.group_start = (*C.uint32_t)(a.at(p.starts))
 	copy(unsafe.Slice((*uint32)(a.at(p.starts)), len(s.starts)), s.starts)
 	if s.perm != nil {

@@ -12,6 +12,7 @@ typedef struct act {
   int integer;
   int8_t *q;    // integer: [tiles][blocks][tile's tokens][32]
   float *d, *s; // integer: [tiles][blocks][tile's tokens]
+  int16_t *h;   // integer: [tiles][blocks][tile's tokens][2]
   float *f;     // float: [rows][ldf]; the source itself when nothing moves
   size_t ldf;
 } act;
@@ -43,8 +44,9 @@ static size_t plan(const pg_model *m, act *acts, size_t *count, pg_job *jobs, si
           x->q = (int8_t *)at;
           x->d = (float *)(at + codes);
           x->s = (float *)(at + codes + floats);
+          x->h = (int16_t *)(at + codes + 2 * floats); // two take a float's room
         }
-        used += codes + 2 * floats;
+        used += codes + 3 * floats;
       } else if (w->perm || w->padded != w->in) {
         x->f = (float *)at;
         x->ldf = x->padded;
@@ -84,11 +86,12 @@ static void prepare(const pg_model *m, const act *x, size_t r, size_t rows, floa
       size_t n = x->blocks - b < PG_CHUNK_K / PG_BLOCK ? x->blocks - b : PG_CHUNK_K / PG_BLOCK;
       gather(room, src, x->perm + b * PG_BLOCK, n * PG_BLOCK);
       size_t at = first + b * tokens + t;
-      m->isa->quantise(x->q + at * PG_BLOCK, x->d + at, x->s + at, room, n, tokens);
+      m->isa->quantise(x->q + at * PG_BLOCK, x->d + at, x->s + at, x->h + 2 * at, room, n, tokens);
     }
     return;
   }
-  m->isa->quantise(x->q + (first + t) * PG_BLOCK, x->d + first + t, x->s + first + t, src, x->blocks, tokens);
+  first += t;
+  m->isa->quantise(x->q + first * PG_BLOCK, x->d + first, x->s + first, x->h + 2 * first, src, x->blocks, tokens);
 }
 
 // y[rows][ld] = x . W^T for rows t0..t0+rows of an input and octets lo..hi.
@@ -103,6 +106,7 @@ static void multiply(const pg_model *m, float *y, size_t ld, const pg_matrix *w,
     tile.q = x->q + t * x->blocks * PG_BLOCK;
     tile.d = x->d + t * x->blocks;
     tile.s = x->s + t * x->blocks;
+    tile.h = x->h + 2 * t * x->blocks;
     m->isa->mul_int(y + (t - t0) * ld, ld, w, lo, hi, &tile);
   }
 }

@@ -21,7 +21,7 @@ uint64_t pg_probe_read(pg_pool *pool, const pg_isa *isa, const uint8_t *p, size_
 void pg_probe_map(const pg_isa *isa, int function, float *x, size_t n);
 // pg_probe_barriers runs n barriers on all threads and returns how many threads counted them all.
 unsigned pg_probe_barriers(pg_pool *pool, size_t n);
-void pg_probe_quantise(const pg_isa *isa, int8_t *q, float *d, float *s, const float *x, size_t blocks);
+void pg_probe_quantise(const pg_isa *isa, int8_t *q, float *d, float *s, int16_t *h, const float *x, size_t blocks);
 void pg_probe_norm(const pg_isa *isa, float *y, const float *x, const float *w, const float *b, size_t n, float eps);
 
 #endif

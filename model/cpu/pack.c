@@ -1,9 +1,7 @@
-// Repacking of the source formats into the layout of layout.h, octet by octet.
+// Repacking of dense weights and GPTQ into the layout of layout.h, octet by octet. GGUF's blocks: pack_blocks.c.
 #include "layout.h"
 
 #include <string.h>
-
-static size_t source_row(const int32_t *rows, size_t n) { return rows ? (size_t)rows[n] : n; }
 
 static void pack_dense(const pg_matrix *dst, const uint8_t *src, const int32_t *rows, size_t lo, size_t hi) {
   size_t size = pg_type_size(dst->type), in = dst->in;
@@ -15,37 +13,11 @@ static void pack_dense(const pg_matrix *dst, const uint8_t *src, const int32_t *
         for (size_t k = 0; k < in; k++) memset(to + (k * PG_OCTET + r) * size, 0, size);
         continue;
       }
-      const uint8_t *from = src + source_row(rows, n) * in * size;
+      const uint8_t *from = src + pg_source_row(rows, n) * in * size;
       if (size == 2) {
         for (size_t k = 0; k < in; k++) memcpy(to + (k * PG_OCTET + r) * 2, from + 2 * k, 2);
       } else {
         for (size_t k = 0; k < in; k++) memcpy(to + (k * PG_OCTET + r) * 4, from + 4 * k, 4);
-      }
-    }
-  }
-}
-
-// Interleaves one row's block of Q4 or Q8 words: word i goes to vector i, dword r, for 4 and 8 bits alike.
-static void scatter_words(uint8_t *to, const uint8_t *from, size_t words, size_t r) {
-  for (size_t i = 0; i < words; i++) memcpy(to + 32 * i + 4 * r, from + 4 * i, 4);
-}
-
-static void pack_ggml(const pg_matrix *dst, const uint8_t *src, size_t block, const int32_t *rows, size_t lo, size_t hi) {
-  size_t blocks = dst->padded / PG_BLOCK, bytes = pg_block_bytes(dst->bits), words = bytes / 32;
-  size_t head = block - 4 * words; // f16 d, and f16 m of Q4_1
-  for (size_t o = lo; o < hi; o++) {
-    uint8_t *to = dst->codes + o * pg_octet_bytes(dst);
-    uint8_t *scales = dst->scales + o * blocks * PG_OCTET * 2;
-    uint8_t *mins = head == 4 ? dst->offsets + o * blocks * PG_OCTET * 2 : NULL;
-    for (size_t r = 0; r < PG_OCTET; r++) {
-      size_t n = o * PG_OCTET + r;
-      static const uint8_t none[34];
-      const uint8_t *from = n < dst->out ? src + source_row(rows, n) * blocks * block : none;
-      size_t step = n < dst->out ? block : 0;
-      for (size_t b = 0; b < blocks; b++, from += step) {
-        memcpy(scales + (b * PG_OCTET + r) * 2, from, 2);
-        if (mins) memcpy(mins + (b * PG_OCTET + r) * 2, from + 2, 2);
-        scatter_words(to + b * bytes, from + head, words, r);
       }
     }
   }
@@ -96,7 +68,7 @@ static void pack_gptq(const pg_pack *p, size_t lo, size_t hi) {
   for (size_t o = lo; o < hi; o++) {
     uint8_t *to = dst->codes + o * pg_octet_bytes(dst);
     size_t col[PG_OCTET], have = dst->out - o * PG_OCTET < PG_OCTET ? dst->out - o * PG_OCTET : PG_OCTET;
-    for (size_t r = 0; r < PG_OCTET; r++) col[r] = source_row(p->rows, o * PG_OCTET + (r < have ? r : 0));
+    for (size_t r = 0; r < PG_OCTET; r++) col[r] = pg_source_row(p->rows, o * PG_OCTET + (r < have ? r : 0));
     for (size_t b = p->blo; b < p->bhi; b++) {
       for (size_t k = 0; k < PG_BLOCK; k++) {
         int64_t from = dst->perm ? dst->perm[b * PG_BLOCK + k] : (int64_t)(b * PG_BLOCK + k);
@@ -124,7 +96,7 @@ static void pack_side(const pg_pack *p, size_t lo, size_t hi) {
           if (p->zeros) dst->offsets[at] = 0;
           continue;
         }
-        size_t from = g * p->stored + source_row(p->rows, n);
+        size_t from = g * p->stored + pg_source_row(p->rows, n);
         memcpy(dst->scales + at * size, p->scales + from * size, size);
         if (p->zeros) dst->offsets[at] = (uint8_t)p->zeros[from];
       }
@@ -133,12 +105,15 @@ static void pack_side(const pg_pack *p, size_t lo, size_t hi) {
 }
 
 void pg_pack_octets(const pg_pack *p, size_t lo, size_t hi) {
-  if (p->stored) {
+  switch (p->format) {
+  case PG_DENSE:
+    pack_dense(p->dst, p->src, p->rows, lo, hi);
+    break;
+  case PG_GPTQ:
     if (p->blo == 0) pack_side(p, lo, hi);
     pack_gptq(p, lo, hi);
-  } else if (p->block) {
-    pack_ggml(p->dst, p->src, p->block, p->rows, lo, hi);
-  } else {
-    pack_dense(p->dst, p->src, p->rows, lo, hi);
+    break;
+  default:
+    pg_pack_blocks(p, lo, hi);
   }
 }

@@ -31,9 +31,9 @@ func (s *shape) pack(pool *C.pg_pool, step func(bytes int64) error) error {
 		return s.packGPTQ(pool, &pin, p, step)
 	}
 	m := s.src
-	if m.Format == quant.Q4_0 || m.Format == quant.Q4_1 || m.Format == quant.Q8_0 {
+	if f, ok := blockFormats[m.Format]; ok {
 		_, bytes := m.Format.Block()
-		p.block = C.size_t(bytes)
+		p.format, p.block = f.pack, C.size_t(bytes)
 	}
 	p.src = (*C.uint8_t)(pinned(&pin, m.Data))
 	row := m.Format.RowBytes(m.In)
@@ -55,6 +55,7 @@ func (s *shape) pack(pool *C.pg_pool, step func(bytes int64) error) error {
 
 func (s *shape) packGPTQ(pool *C.pg_pool, pin *runtime.Pinner, p C.pg_pack, step func(bytes int64) error) error {
 	g := s.src.GPTQ
+	p.format = C.PG_GPTQ
 	p.src = (*C.uint8_t)(pinned(pin, g.QWeight))
 	p.stored = C.size_t(g.Stored)
 	p.scales = (*C.uint8_t)(pinned(pin, g.Scales.Data))

@@ -72,12 +72,14 @@ func mapAll(b *backend, function int, x []float32) {
 	C.pg_probe_map(b.isa, C.int(function), (*C.float)(&x[0]), C.size_t(len(x)))
 }
 
-// quantise rounds x, whole blocks, to int8 with a scale and a sum for each.
-func quantise(b *backend, x []float32) (q []int8, d, s []float32) {
+// quantise rounds x, whole blocks, to int8 with a scale, a sum and the sums of both halves for each.
+func quantise(b *backend, x []float32) (q []int8, d, s []float32, h []int16) {
 	n := len(x) / block
 	q, d, s = make([]int8, len(x)), make([]float32, n), make([]float32, n)
-	C.pg_probe_quantise(b.isa, (*C.int8_t)(&q[0]), (*C.float)(&d[0]), (*C.float)(&s[0]), (*C.float)(&x[0]), C.size_t(n))
-	return q, d, s
+	h = make([]int16, 2*n)
+	C.pg_probe_quantise(b.isa, (*C.int8_t)(&q[0]), (*C.float)(&d[0]), (*C.float)(&s[0]), (*C.int16_t)(&h[0]),
+		(*C.float)(&x[0]), C.size_t(n))
+	return q, d, s, h
 }
 
 func norm(b *backend, x, weight, bias []float32, eps float32) []float32 {

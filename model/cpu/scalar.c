@@ -4,8 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-static void quantise(int8_t *q, float *d, float *s, const float *x, size_t blocks, size_t tokens) {
-  for (size_t b = 0; b < blocks; b++, x += PG_BLOCK, q += PG_BLOCK * tokens, d += tokens, s += tokens) {
+static void quantise(int8_t *q, float *d, float *s, int16_t *h, const float *x, size_t blocks, size_t tokens) {
+  for (size_t b = 0; b < blocks; b++, x += PG_BLOCK, q += PG_BLOCK * tokens, d += tokens, s += tokens, h += 2 * tokens) {
     float amax = 0, poison = 0;
     for (size_t i = 0; i < PG_BLOCK; i++) {
       float a = fabsf(x[i]);
@@ -13,25 +13,16 @@ static void quantise(int8_t *q, float *d, float *s, const float *x, size_t block
       poison += x[i] * 0.0f; // NaN if anything is NaN or infinite
     }
     float inv = amax > 1e-30f && poison == 0 ? 127 / amax : 0; // below, 127/amax could overflow
-    int sum = 0;
+    int sum[2] = {0, 0};
     for (size_t i = 0; i < PG_BLOCK; i++) {
       int v = inv > 0 ? (int)nearbyintf(x[i] * inv) : 0;
       q[i] = (int8_t)v;
-      sum += v;
+      sum[i / 16] += v;
     }
     *d = amax / 127 + poison;
-    *s = *d * (float)sum;
-  }
-}
-
-// Scale, and what is added per unit of the activations' sum, of row r in a group.
-static void group_side(float *d, float *m, const pg_matrix *w, size_t side) {
-  *d = pg_load(w->scales, w->type, side);
-  if (w->offset == PG_OFFSET_MIN) {
-    *m = pg_load(w->offsets, PG_F16, side);
-  } else {
-    int zero = w->offset == PG_OFFSET_ZEROS ? (int8_t)w->offsets[side] : w->zero;
-    *m = -*d * (float)zero;
+    *s = *d * (float)(sum[0] + sum[1]);
+    h[0] = (int16_t)sum[0];
+    h[1] = (int16_t)sum[1];
   }
 }
 
@@ -44,15 +35,15 @@ static void mul_int(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t 
     for (size_t g = 0; g < w->groups; g++) {
       for (size_t b = w->group_start[g]; b < w->group_start[g + 1]; b++) {
         pg_unpack_block(q, codes + b * bytes, w->bits);
-        for (size_t r = 0; r < PG_OCTET; r++) {
-          float d, m;
-          group_side(&d, &m, w, (o * w->groups + g) * PG_OCTET + r);
+        for (size_t i = 0; i < 2 * PG_OCTET; i++) { // the halves of the rows: 16 features have the same scale in every format
+          size_t r = i / 2, half = i % 2;
+          pg_side side = pg_side_of(w, o, g, b, half, r);
           for (size_t t = 0; t < mt; t++) {
-            const int8_t *xq = x->q + (b * mt + t) * PG_BLOCK;
+            size_t at = b * mt + t;
+            const int8_t *xq = x->q + at * PG_BLOCK + 16 * half;
             int dot = 0;
-            for (size_t k = 0; k < PG_BLOCK; k++) dot += q[r][k] * xq[k];
-            acc[t][r] += (float)dot * (d * x->d[b * mt + t]);
-            acc[t][r] += m * x->s[b * mt + t];
+            for (size_t k = 0; k < 16; k++) dot += (q[r][16 * half + k] - side.zero) * xq[k];
+            acc[t][r] += x->d[at] * (side.scale * (float)dot + side.min * (float)x->h[2 * at + half]);
           }
         }
       }
@@ -73,12 +64,11 @@ static void decode(float *dst, const pg_matrix *w, size_t o, size_t from, size_t
   for (size_t b = from / PG_BLOCK; b < (from + n) / PG_BLOCK; b++, dst += PG_BLOCK * PG_OCTET) {
     while (b >= w->group_start[g + 1]) g++;
     pg_unpack_block(q, codes + b * pg_block_bytes(w->bits), w->bits);
-    for (size_t r = 0; r < PG_OCTET; r++) {
-      size_t side = (o * w->groups + g) * PG_OCTET + r;
-      float d = pg_load(w->scales, w->type, side), m = 0;
-      int zero = w->offset == PG_OFFSET_ZEROS ? (int8_t)w->offsets[side] : w->zero;
-      if (w->offset == PG_OFFSET_MIN) m = pg_load(w->offsets, PG_F16, side), zero = 0;
-      for (size_t k = 0; k < PG_BLOCK; k++) dst[k * PG_OCTET + r] = d * (float)(q[r][k] - zero) + m;
+    for (size_t i = 0; i < 2 * PG_OCTET; i++) {
+      size_t r = i / 2, half = i % 2;
+      pg_side side = pg_side_of(w, o, g, b, half, r);
+      for (size_t k = 16 * half; k < 16 * half + 16; k++)
+        dst[k * PG_OCTET + r] = side.scale * (float)(q[r][k] - side.zero) + side.min;
     }
   }
 }

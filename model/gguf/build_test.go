@@ -106,5 +106,7 @@ func sample() *builder {
 		tensor("c", Q8_0, 2, 34, 32).
 		tensor("d", Q4_0, 3, 18, 32, 1, 1, 1).
 		tensor("e", BF16, 4, 10, 5).
-		tensor("f", F16, 5, 2)
+		tensor("f", F16, 5, 2).
+		tensor("g", Q4_K, 6, 2*144, 256, 2).
+		tensor("h", Q5_1, 7, 24, 32)
 }

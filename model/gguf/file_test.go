@@ -34,6 +34,8 @@ func TestTensorsHaveReversedShapesAndTheirBytes(t *testing.T) {
 		{"d", Q4_0, "[1 1 1 32]", 3, 18},
 		{"e", BF16, "[5]", 4, 10},
 		{"f", F16, "[]", 5, 2},
+		{"g", Q4_K, "[2 256]", 6, 288},
+		{"h", Q5_1, "[32]", 7, 24},
 	} {
 		got, ok := f.Tensor(want.name)
 		if !ok || got.Name != want.name || got.Type != want.t || fmt.Sprint(got.Shape) != want.shape {
@@ -44,18 +46,18 @@ func TestTensorsHaveReversedShapesAndTheirBytes(t *testing.T) {
 			t.Errorf("tensor %s: got %d bytes from %d, want %d from %d", want.name, len(got.Data), got.Data[0], want.size, want.first)
 		}
 	}
-	if got := strings.Join(f.Names(), ""); got != "abcdef" {
-		t.Errorf("names: got %s, want abcdef", got)
+	if got := strings.Join(f.Names(), ""); got != "abcdefgh" {
+		t.Errorf("names: got %s, want abcdefgh", got)
 	}
-	if _, ok := f.Tensor("g"); ok {
-		t.Error("got a tensor g, want none")
+	if _, ok := f.Tensor("i"); ok {
+		t.Error("got a tensor i, want none")
 	}
 }
 
 func TestVersionTwoIsRead(t *testing.T) {
 	b := sample()
 	b.version = 2
-	if f := mustParse(t, b.bytes()); len(f.Names()) != 6 {
+	if f := mustParse(t, b.bytes()); len(f.Names()) != 8 {
 		t.Errorf("got %v", f.Names())
 	}
 }

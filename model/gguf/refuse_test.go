@@ -100,9 +100,13 @@ func TestParseRefusesBrokenTensors(t *testing.T) {
 		data []byte
 		want string
 	}{
-		"Q4_K":             {data(build().info("a", 12, 0, 256), 144), `tensor "a": type Q4_K is not supported; need one of F32, F16, BF16, Q4_0, Q4_1 and Q8_0`},
+		"IQ4_NL": {
+			data(build().info("a", 20, 0, 32), 18),
+			`tensor "a": type IQ4_NL is not supported; need one of F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 and Q2_K to Q6_K`,
+		},
 		"IQ2_XXS":          {data(build().info("a", 16, 0, 256), 66), "type IQ2_XXS is not supported"},
-		"Q5_1":             {data(build().info("a", 7, 0, 32), 24), "type Q5_1 is not supported"},
+		"Q8_K":             {data(build().info("a", 15, 0, 256), 292), "type Q8_K is not supported"},
+		"half a K block":   {data(build().info("a", Q6_K, 0, 128, 2), 210), "rows of 128 are not whole Q6_K blocks of 256"},
 		"unknown type":     {data(build().info("a", 77, 0, 32), 24), "type unknown type 77 is not supported"},
 		"five dimensions":  {data(build().info("a", F32, 0, 1, 1, 1, 1, 1), 4), `tensor "a": 5 dimensions; need at most 4`},
 		"empty":            {data(build().info("a", F32, 0, 3, 0), 0), `tensor "a": shape [3 0] (fastest dimension first) is empty`},
@@ -122,7 +126,7 @@ func TestParseRefusesBrokenTensors(t *testing.T) {
 		"not aligned":     {data(build().info("a", F32, 4, 1), 32), "offset 4 is not a multiple of the alignment 32"},
 		"past the end":    {data(build().info("a", F32, 64, 1), 32), "4 bytes at offset 64 pass the data's end 32; the file is truncated"},
 		"offset of 2^64":  {data(build().info("a", F32, math.MaxUint64-31, 1), 32), "at offset 18446744073709551584 pass the data's end"},
-		"escape sequence": {data(build().info("\x1b[2J", 12, 0, 256), 144), `tensor "\x1b[2J"`},
+		"escape sequence": {data(build().info("\x1b[2J", 20, 0, 32), 18), `tensor "\x1b[2J"`},
 	} {
 		t.Run(name, func(t *testing.T) { refuses(t, c.data, c.want) })
 	}
@@ -138,6 +142,9 @@ func TestParseRefusesALongName(t *testing.T) {
 func FuzzOpen(f *testing.F) {
 	f.Add(sample().bytes())
 	f.Add(build().bytes())
+	for t, size := range blockSizes {
+		f.Add(build().tensor("a", t, 1, 2*size.bytes, uint64(size.elements), 2).bytes())
+	}
 	f.Add(build().pair("general.alignment", kindU32, u32(1)).info("a", F32, 0, 1).bytes())
 	f.Add(build().array("k", kindString, 1<<20, text("a")).bytes())
 	f.Add(join([]byte("GGUF"), u32(3), u64(1<<60), u64(1<<60), u64(1<<63)))

@@ -11,12 +11,26 @@ const (
 	F16  Type = 1
 	Q4_0 Type = 2
 	Q4_1 Type = 3
+	Q5_0 Type = 6
+	Q5_1 Type = 7
 	Q8_0 Type = 8
+	Q2_K Type = 10
+	Q3_K Type = 11
+	Q4_K Type = 12
+	Q5_K Type = 13
+	Q6_K Type = 14
 	BF16 Type = 30
 )
 
 // supported is how errors list them.
-const supported = "F32, F16, BF16, Q4_0, Q4_1 and Q8_0"
+const supported = "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 and Q2_K to Q6_K"
+
+// blockSizes are how many elements the supported types store together, and in how many bytes.
+var blockSizes = map[Type]struct{ elements, bytes int }{
+	F32: {1, 4}, F16: {1, 2}, BF16: {1, 2},
+	Q4_0: {32, 18}, Q4_1: {32, 20}, Q5_0: {32, 22}, Q5_1: {32, 24}, Q8_0: {32, 34},
+	Q2_K: {256, 84}, Q3_K: {256, 110}, Q4_K: {256, 144}, Q5_K: {256, 176}, Q6_K: {256, 210},
+}
 
 // typeNames are all that ggml has given a number to, removed ones included. Source: ggml/include/ggml.h enum ggml_type.
 var typeNames = [...]string{
@@ -38,17 +52,6 @@ func (t Type) String() string {
 
 // Block returns how many elements the type stores together, and in how many bytes; 0, 0 for a type that is not supported.
 func (t Type) Block() (elements, bytes int) {
-	switch t {
-	case F32:
-		return 1, 4
-	case F16, BF16:
-		return 1, 2
-	case Q4_0:
-		return 32, 18
-	case Q4_1:
-		return 32, 20
-	case Q8_0:
-		return 32, 34
-	}
-	return 0, 0
+	size := blockSizes[t]
+	return size.elements, size.bytes
 }

@@ -14,7 +14,11 @@ import (
 //	GPTQ  w = scale · (q − zero)    the difference is exact, the product rounded once
 //	Q4_0  w = d · (q − 8)           exact
 //	Q4_1  w = d · q + m             the product is exact, the sum rounded once
+//	Q5_0  w = d · (q − 16)          exact
+//	Q5_1  w = d · q + m             the product is exact, the sum rounded once
 //	Q8_0  w = d · q                 exact
+//	Q3_K, Q6_K        w = d · s · (q − zero)        exact; zero is 4 and 32
+//	Q2_K, Q4_K, Q5_K  w = d · s · q − dmin · m      the products are exact, the difference rounded once
 //
 // with scale, zero, d and m widened to float32 first. The Matrix must be valid (see Validate), 0 ≤ lo ≤ hi ≤ Out, and dst at
 // least (hi−lo)·In long. It may run at the same time as other calls. Source: AutoGPTQ qlinear_cuda.py forward; ggml-quants.c
@@ -68,7 +72,7 @@ func dequantizeRow(dst []float32, f Format, row []byte) {
 		}
 	case Q4_0:
 		for ; len(dst) > 0; dst, row = dst[32:], row[18:] {
-			d := tensor.FromF16(binary.LittleEndian.Uint16(row))
+			d := half(row)
 			for j, b := range row[2:18] {
 				dst[j] = d * float32(int(b&15)-8)
 				dst[j+16] = d * float32(int(b>>4)-8)
@@ -76,15 +80,38 @@ func dequantizeRow(dst []float32, f Format, row []byte) {
 		}
 	case Q4_1:
 		for ; len(dst) > 0; dst, row = dst[32:], row[20:] {
-			d, m := tensor.FromF16(binary.LittleEndian.Uint16(row)), tensor.FromF16(binary.LittleEndian.Uint16(row[2:]))
+			d, m := half(row), half(row[2:])
 			for j, b := range row[4:20] {
 				dst[j] = d*float32(b&15) + m
 				dst[j+16] = d*float32(b>>4) + m
 			}
 		}
+	case Q5_0:
+		var codes [32]uint8
+		for ; len(dst) > 0; dst, row = dst[32:], row[22:] {
+			fives(&codes, binary.LittleEndian.Uint32(row[2:]), row[6:])
+			d := half(row)
+			for j, q := range codes {
+				dst[j] = d * float32(int(q)-16)
+			}
+		}
+	case Q5_1:
+		var codes [32]uint8
+		for ; len(dst) > 0; dst, row = dst[32:], row[24:] {
+			fives(&codes, binary.LittleEndian.Uint32(row[4:]), row[8:])
+			d, m := half(row), half(row[2:])
+			for j, q := range codes {
+				dst[j] = d*float32(q) + m
+			}
+		}
+	case Q2_K, Q3_K, Q4_K, Q5_K, Q6_K:
+		_, bytes := f.Block()
+		for ; len(dst) > 0; dst, row = dst[superBlock:], row[bytes:] {
+			dequantizeSuper((*[superBlock]float32)(dst), f, row[:bytes])
+		}
 	case Q8_0:
 		for ; len(dst) > 0; dst, row = dst[32:], row[34:] {
-			d := tensor.FromF16(binary.LittleEndian.Uint16(row))
+			d := half(row)
 			for j, b := range row[2:34] {
 				dst[j] = d * float32(int8(b))
 			}

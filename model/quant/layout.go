@@ -8,7 +8,10 @@ import (
 )
 
 var formatNames = [...]string{
-	InvalidFormat: "invalid", F32: "F32", F16: "F16", BF16: "BF16", Q4_0: "Q4_0", Q4_1: "Q4_1", Q8_0: "Q8_0", GPTQFormat: "GPTQ",
+	InvalidFormat: "invalid", F32: "F32", F16: "F16", BF16: "BF16",
+	Q4_0: "Q4_0", Q4_1: "Q4_1", Q5_0: "Q5_0", Q5_1: "Q5_1", Q8_0: "Q8_0",
+	Q2_K: "Q2_K", Q3_K: "Q3_K", Q4_K: "Q4_K", Q5_K: "Q5_K", Q6_K: "Q6_K",
+	GPTQFormat: "GPTQ",
 }
 
 // String returns the format's name, such as "Q4_1".
@@ -19,20 +22,17 @@ func (f Format) String() string {
 	return fmt.Sprintf("format %d", uint8(f))
 }
 
+// blockSizes has nothing for GPTQ, whose columns are packed.
+var blockSizes = [...]struct{ weights, bytes int }{
+	F32: {1, 4}, F16: {1, 2}, BF16: {1, 2},
+	Q4_0: {32, 18}, Q4_1: {32, 20}, Q5_0: {32, 22}, Q5_1: {32, 24}, Q8_0: {32, 34},
+	Q2_K: {superBlock, 84}, Q3_K: {superBlock, 110}, Q4_K: {superBlock, 144}, Q5_K: {superBlock, 176}, Q6_K: {superBlock, 210},
+}
+
 // Block returns how many weights are stored together, and in how many bytes; 0, 0 for GPTQ, whose columns are packed.
 func (f Format) Block() (weights, bytes int) {
-	switch f {
-	case F32:
-		return 1, 4
-	case F16, BF16:
-		return 1, 2
-	case Q4_0:
-		return 32, 18
-	case Q4_1:
-		return 32, 20
-	case Q8_0:
-		return 32, 34
-	case InvalidFormat, GPTQFormat:
+	if int(f) < len(blockSizes) {
+		return blockSizes[f].weights, blockSizes[f].bytes
 	}
 	return 0, 0
 }

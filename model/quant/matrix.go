@@ -11,7 +11,9 @@ import "peregrine/model/tensor"
 type Format uint8
 
 // Weight formats. Dense and block formats store rows one after the other; GPTQ stores columns packed (see [GPTQ]). Byte j of
-// the 16 bytes of nibbles holds weight j in its low half and weight j+16 in its high half.
+// the 16 bytes of nibbles holds weight j in its low half and weight j+16 in its high half, bit j of the fifth bits belongs to
+// weight j. A K-quant's block has 256 weights in 8 or 16 parts, each with an integer scale s, some with an integer minimum m;
+// where its bits are is said at dequantizeSuper.
 const (
 	InvalidFormat Format = iota
 	F32                  // Data: [Out, In] float32
@@ -19,7 +21,14 @@ const (
 	BF16                 // Data: [Out, In] bfloat16
 	Q4_0                 // Data: [Out, In/32] blocks of 18 bytes: f16 d, 16 bytes of nibbles; w = d·(q−8)
 	Q4_1                 // Data: [Out, In/32] blocks of 20 bytes: f16 d, f16 m, 16 bytes of nibbles; w = d·q + m
+	Q5_0                 // Data: [Out, In/32] blocks of 22 bytes: f16 d, 4 bytes of fifth bits, 16 of nibbles; w = d·(q−16)
+	Q5_1                 // Data: [Out, In/32] blocks of 24 bytes: f16 d, f16 m, then as Q5_0; w = d·q + m
 	Q8_0                 // Data: [Out, In/32] blocks of 34 bytes: f16 d, 32 int8; w = d·q
+	Q2_K                 // Data: [Out, In/256] blocks of 84 bytes, 16 parts; w = d·s·q − dmin·m
+	Q3_K                 // Data: [Out, In/256] blocks of 110 bytes, 16 parts; w = d·s·(q−4), s from −32 to 31
+	Q4_K                 // Data: [Out, In/256] blocks of 144 bytes, 8 parts; w = d·s·q − dmin·m
+	Q5_K                 // Data: [Out, In/256] blocks of 176 bytes, 8 parts; w = d·s·q − dmin·m
+	Q6_K                 // Data: [Out, In/256] blocks of 210 bytes, 16 parts; w = d·s·(q−32), s an int8
 	GPTQFormat           // GPTQ holds the words
 )
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -32,6 +33,16 @@ func blocks(rng *rand.Rand, f Format, out, in int) (*Matrix, []float32) {
 		}
 		m.Data = append(m.Data, bytes...)
 	}
+	fifths := func(weight func(q int) float64) {
+		high, bytes := uint32(0), make([]byte, 16)
+		for i := range 32 {
+			q := rng.IntN(32)
+			bytes[i%16] |= byte(q & 15 << (i / 16 * 4))
+			high |= uint32(q >> 4 << i)
+			want = append(want, float32(weight(q)))
+		}
+		m.Data = append(binary.LittleEndian.AppendUint32(m.Data, high), bytes...)
+	}
 	weights, _ := f.Block()
 	for range out * in / weights {
 		switch f {
@@ -51,6 +62,12 @@ func blocks(rng *rand.Rand, f Format, out, in int) (*Matrix, []float32) {
 		case Q4_1:
 			d, low := half(), half()
 			nibbles(func(q int) float64 { return d*float64(q) + low })
+		case Q5_0:
+			d := half()
+			fifths(func(q int) float64 { return d * float64(q-16) })
+		case Q5_1:
+			d, low := half(), half()
+			fifths(func(q int) float64 { return d*float64(q) + low })
 		default:
 			d := half()
 			for range 32 {
@@ -63,7 +80,29 @@ func blocks(rng *rand.Rand, f Format, out, in int) (*Matrix, []float32) {
 	return m, want
 }
 
-var rowFormats = []Format{F32, F16, BF16, Q4_0, Q4_1, Q8_0}
+// superBlocks makes rows of a K-quant from random bytes with the given floats, near 1/100. What they mean is tested against the
+// gguf package, in package model.
+func superBlocks(rng *rand.Rand, f Format, out, in int) *Matrix {
+	m := &Matrix{Name: "random", Format: f, Out: out, In: in}
+	_, size := f.Block()
+	halves := map[Format][]int{Q2_K: {80, 82}, Q3_K: {108}, Q4_K: {0, 2}, Q5_K: {0, 2}, Q6_K: {208}}[f]
+	for range out * in / superBlock {
+		block := make([]byte, size)
+		for i := range block {
+			block[i] = byte(rng.Uint32())
+		}
+		for _, at := range halves {
+			binary.LittleEndian.PutUint16(block[at:], tensor.ToF16(rng.Float32()*0.02-0.01))
+		}
+		m.Data = append(m.Data, block...)
+	}
+	return m
+}
+
+var (
+	rowFormats   = []Format{F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0}
+	superFormats = []Format{Q2_K, Q3_K, Q4_K, Q5_K, Q6_K}
+)
 
 func TestDequantizeRowsIsTheDefinition(t *testing.T) {
 	const out, in = 7, 96
@@ -92,6 +131,9 @@ func every(t *testing.T) []*Matrix {
 	for _, f := range rowFormats {
 		m, _ := blocks(rng, f, 64, 64)
 		all = append(all, m)
+	}
+	for _, f := range superFormats {
+		all = append(all, superBlocks(rng, f, 64, 512))
 	}
 	m, _ := random(rng, 64, 64, layout{4, 32, true, ZeroAsStored, tensor.F16})
 	return append(all, m)
@@ -148,6 +190,8 @@ func TestBytesAndBitsCountWhatATokenReads(t *testing.T) {
 	}{
 		{"Q4_1", func() *Matrix { m, _ := blocks(rng, Q4_1, 64, 64); return m }, 64 * 2 * 20, 5},
 		{"Q8_0 slice", func() *Matrix { m, _ := blocks(rng, Q8_0, 64, 64); return m.Slice(0, 16) }, 16 * 2 * 34, 8.5},
+		{"Q4_K", func() *Matrix { return superBlocks(rng, Q4_K, 64, 512) }, 64 * 2 * 144, 4.5},
+		{"Q6_K slice", func() *Matrix { return superBlocks(rng, Q6_K, 64, 512).Slice(0, 16) }, 16 * 2 * 210, 6.5625},
 		{"BF16", func() *Matrix { m, _ := blocks(rng, BF16, 64, 64); return m }, 64 * 64 * 2, 16},
 		{
 			"4 bits, one group",
@@ -190,6 +234,7 @@ func TestValidateRefusesSizesThatDisagree(t *testing.T) {
 		"shape [64, -1] is empty":        rows(F16, func(m *Matrix) { m.In = -1 }),
 		"has 65 rows, stored are 64":     rows(F16, func(m *Matrix) { m.Out = 65 }),
 		"not whole Q8_0 blocks of 32":    rows(Q8_0, func(m *Matrix) { m.In = 48 }),
+		"not whole Q6_K blocks of 256":   {Name: "x", Format: Q6_K, Out: 1, In: 128, Data: make([]byte, 105)},
 		"8191 bytes are not whole F16":   rows(F16, func(m *Matrix) { m.Data = m.Data[1:] }),
 		"0 bytes are not whole F32":      rows(F32, func(m *Matrix) { m.Data = nil }),
 		"row order of 1":                 rows(F32, func(m *Matrix) { m.Rows = []int32{0} }),
@@ -236,16 +281,20 @@ func TestDequantizePanicsOutsideTheMatrix(t *testing.T) {
 }
 
 func TestFormatNames(t *testing.T) {
-	got := fmt.Sprintf("%v %v %v", rowFormats, GPTQFormat, Format(200))
-	if want := "[F32 F16 BF16 Q4_0 Q4_1 Q8_0] GPTQ format 200"; got != want {
+	got := fmt.Sprintf("%v %v %v %v", rowFormats, superFormats, GPTQFormat, Format(200))
+	if want := "[F32 F16 BF16 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0] [Q2_K Q3_K Q4_K Q5_K Q6_K] GPTQ format 200"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
 
 func BenchmarkDequantizeRows(b *testing.B) {
-	for _, f := range rowFormats {
+	for _, f := range slices.Concat(rowFormats, superFormats) {
 		b.Run(f.String(), func(b *testing.B) {
-			m, _ := blocks(rand.New(rand.NewPCG(5, 6)), f, 256, 4096)
+			rng := rand.New(rand.NewPCG(5, 6))
+			m := superBlocks(rng, f, 256, 4096)
+			if slices.Contains(rowFormats, f) {
+				m, _ = blocks(rng, f, 256, 4096)
+			}
 			dst := make([]float32, m.Out*m.In)
 			b.SetBytes(int64(4 * len(dst)))
 			for b.Loop() {

@@ -48,8 +48,8 @@ func (c content) fill(r *rand.PCG, b []byte) {
 	case quant.Q8_0: // codes −128 to 127 have deviation 74
 		words(b, r.Uint64)
 		scales(b, r, 34, deviation/74, 0)
-	case quant.InvalidFormat:
-		panic("synthetic: content of no format")
+	default:
+		panic("synthetic: no content of format " + c.format.String())
 	}
 }
 
