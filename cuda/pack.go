@@ -124,7 +124,7 @@ func layoutOf(m *quant.Matrix) (layout, error) {
 		}
 	default:
 	}
-	return layout{}, fmt.Errorf("%s: the GPU has no kernels for weights of type %v; use --backend cpu", m.Name, m.Format)
+	return layout{}, fmt.Errorf("%s: %w %v; use --backend cpu", m.Name, ErrFormat, m.Format)
 }
 
 // together reports why a and b cannot be one matrix.

@@ -21,7 +21,8 @@ func TestStretchesOfAReplyThatGoesOn(t *testing.T) {
 		"goes on as it was":     {base, generate.Result{TokenIDs: []int32{4}, Sampling: warm}, base.Earlier},
 		"with another seed":     {base, generate.Result{TokenIDs: []int32{4}, Sampling: generate.Sampling{Temperature: 0.7, Seed: seed(4)}}, base.Earlier},
 		"with other values": {
-			base, generate.Result{TokenIDs: []int32{4}, Sampling: hot},
+			base,
+			generate.Result{TokenIDs: []int32{4}, Sampling: hot},
 			[]generate.Stretch{{Tokens: 2, Sampling: cold}, {Tokens: 1, Sampling: warm}},
 		},
 		"without a word more": {base, generate.Result{Sampling: hot}, base.Earlier},

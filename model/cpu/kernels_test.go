@@ -203,8 +203,8 @@ func TestLayoutKeepsTheSourcesBits(t *testing.T) {
 			t.Fatal(err)
 		}
 		limit := m.Bytes()
-		switch m.Format {
-		case quant.Q3_K, quant.Q4_K, quant.Q5_K: // six-bit scales and minima take a byte each: an eighth of a bit a weight
+		if slices.Contains([]quant.Format{quant.Q3_K, quant.Q4_K, quant.Q5_K}, m.Format) {
+			// Six-bit scales and minima take a byte each: an eighth of a bit a weight.
 			limit += int64(m.Out * m.In / 8 / 8)
 		}
 		if int64(p.bytes) > limit {

@@ -86,24 +86,8 @@ func dequantizeRow(dst []float32, f Format, row []byte) {
 				dst[j+16] = d*float32(b>>4) + m
 			}
 		}
-	case Q5_0:
-		var codes [32]uint8
-		for ; len(dst) > 0; dst, row = dst[32:], row[22:] {
-			fives(&codes, binary.LittleEndian.Uint32(row[2:]), row[6:])
-			d := half(row)
-			for j, q := range codes {
-				dst[j] = d * float32(int(q)-16)
-			}
-		}
-	case Q5_1:
-		var codes [32]uint8
-		for ; len(dst) > 0; dst, row = dst[32:], row[24:] {
-			fives(&codes, binary.LittleEndian.Uint32(row[4:]), row[8:])
-			d, m := half(row), half(row[2:])
-			for j, q := range codes {
-				dst[j] = d*float32(q) + m
-			}
-		}
+	case Q5_0, Q5_1:
+		dequantizeFives(dst, f, row)
 	case Q2_K, Q3_K, Q4_K, Q5_K, Q6_K:
 		_, bytes := f.Block()
 		for ; len(dst) > 0; dst, row = dst[superBlock:], row[bytes:] {
@@ -118,5 +102,25 @@ func dequantizeRow(dst []float32, f Format, row []byte) {
 		}
 	case InvalidFormat, GPTQFormat:
 		panic("quant: a row of format " + f.String())
+	}
+}
+
+// dequantizeFives is dequantizeRow for blocks whose codes have five bits.
+func dequantizeFives(dst []float32, f Format, row []byte) {
+	var codes [32]uint8
+	for _, bytes := f.Block(); len(dst) > 0; dst, row = dst[32:], row[bytes:] {
+		d := half(row)
+		if f == Q5_0 {
+			fives(&codes, binary.LittleEndian.Uint32(row[2:]), row[6:])
+			for j, q := range codes {
+				dst[j] = d * float32(int(q)-16)
+			}
+			continue
+		}
+		m := half(row[2:])
+		fives(&codes, binary.LittleEndian.Uint32(row[4:]), row[8:])
+		for j, q := range codes {
+			dst[j] = d*float32(q) + m
+		}
 	}
 }

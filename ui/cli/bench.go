@@ -154,7 +154,7 @@ func (s *settings) bench(ctx context.Context, args []string, o benchOptions, io 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
-	backend, _, err := s.device()
+	backend, _, err := s.device(c.Params)
 	if err != nil {
 		return nil, err
 	}

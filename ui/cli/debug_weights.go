@@ -31,7 +31,7 @@ func (s *settings) withDecoder(cmd *cobra.Command, args []string, io streams, wo
 		return err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
-	backend, _, err := s.device()
+	backend, _, err := s.device(c.Params)
 	if err != nil {
 		return err
 	}

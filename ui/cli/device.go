@@ -36,8 +36,8 @@ func backendHelp() string {
 	return "auto (a GPU where there is one), " + others + ", or oracle (float64, slow: for checking)"
 }
 
-// device opens the backend that the settings ask for and says in a few words why it is this one.
-func (s *settings) device() (model.Backend, string, error) {
+// device opens the backend that the settings ask for to run a model, and says in a few words why it is this one.
+func (s *settings) device(p *model.Params) (model.Backend, string, error) {
 	const asked = "asked for"
 	switch s.file.Backend {
 	case "oracle":
@@ -49,6 +49,11 @@ func (s *settings) device() (model.Backend, string, error) {
 		return b, asked, err
 	}
 	gpu, err := cuda.Open(cuda.Options{Device: s.file.Device})
+	if err == nil && s.file.Backend != "cuda" {
+		if _, cannot := gpu.Need(p, model.LoadOptions{Context: 1, Precision: s.precision()}); errors.Is(cannot, cuda.ErrFormat) {
+			err = errors.Join(cannot, gpu.Close())
+		}
+	}
 	switch {
 	case err == nil && s.file.Backend == "cuda":
 		return gpu, asked, nil
@@ -57,7 +62,7 @@ func (s *settings) device() (model.Backend, string, error) {
 	case s.file.Backend == "cuda":
 		return nil, "", &gpuError{err}
 	}
-	s.log.Info("no GPU", "error", err)
+	s.log.Info("the GPU is not used", "error", err)
 	b, cpuErr := s.cpu()
 	return b, reason(err), cpuErr
 }

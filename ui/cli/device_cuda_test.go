@@ -8,7 +8,9 @@ import (
 	"testing"
 
 	"peregrine/cuda/driver/fake"
+	"peregrine/model"
 	"peregrine/model/backendtest"
+	"peregrine/model/quant"
 )
 
 var oldGPU = fake.Device{Name: "Fake GTX", Major: 6, Minor: 1, Multiprocessors: 10, BlockShared: 49152, Memory: 8e9}
@@ -45,12 +47,42 @@ func TestBackendFallsBackOnlyWhenItMay(t *testing.T) {
 	home(t)
 	fake.Install(t, fake.Driver{Devices: []fake.Device{oldGPU}})
 	s := &settings{log: slog.New(slog.DiscardHandler)}
-	backend, why, err := s.device()
+	backend, why, err := s.device(nil)
 	if err != nil || !strings.HasPrefix(backend.Name(), "cpu") || !strings.Contains(why, "6.1") {
 		t.Errorf("got %v, %q, %v", backend, why, err)
 	}
 	s.file.Backend = "cuda"
-	if _, _, err := s.device(); err == nil || !strings.Contains(err.Error(), "--backend cpu") {
+	if _, _, err := s.device(nil); err == nil || !strings.Contains(err.Error(), "--backend cpu") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// Weights that only the CPU multiplies: auto takes it and says why, cuda fails with the remedy.
+func TestBackendFallsBackForWeightsThatTheGPUCannotMultiply(t *testing.T) {
+	home(t)
+	fake.Install(t, fake.Driver{Devices: []fake.Device{fake.H100}})
+	c, err := model.Open(backendtest.Path(t, "llama-smollm2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	s := &settings{log: slog.New(slog.DiscardHandler)}
+	for _, format := range []quant.Format{c.Params.Head.Format, quant.Q4_K} {
+		p := *c.Params
+		head := *p.Head
+		head.Format, p.Head = format, &head
+		backend, why, err := s.device(&p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := format == quant.Q4_K; strings.HasPrefix(backend.Name(), "cpu") != want || strings.Contains(why, "no kernels for weights of type Q4_K") != want {
+			t.Errorf("%v: got %v, because %q", format, backend.Name(), why)
+		}
+		if err := backend.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if fake.Live() != 0 {
+		t.Errorf("%d objects are left on the device", fake.Live())
 	}
 }

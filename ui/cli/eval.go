@@ -160,7 +160,7 @@ func (s *settings) judged(ctx context.Context, args []string, out streams) (_ *l
 		return nil, err
 	}
 	l.name, l.closers = c.Name, []io.Closer{c}
-	backend, _, err := s.device()
+	backend, _, err := s.device(c.Params)
 	if err != nil {
 		return nil, err
 	}

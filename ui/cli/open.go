@@ -98,7 +98,7 @@ func (s *settings) loader(path string) func(context.Context, func(float64)) (*en
 		if err != nil {
 			return nil, err
 		}
-		backend, why, err := s.device()
+		backend, why, err := s.device(c.Params)
 		if err != nil {
 			return nil, errors.Join(err, c.Close())
 		}

@@ -39,7 +39,7 @@ func (x *porter) Import(_ context.Context, path string) (trade.Imported, error) 
 	return trade.Imported{Saved: 2, Known: 1, Format: "chatgpt", Notes: []string{"pictures are left out"}}, nil
 }
 
-func (x *porter) Export(c *history.Conversation, path, format string, all bool) (trade.Exported, error) {
+func (x *porter) Export(_ *history.Conversation, path, format string, all bool) (trade.Exported, error) {
 	asked := "export " + path + " as " + format
 	if all {
 		asked += ", all"
