@@ -19,6 +19,9 @@ import (
 	"peregrine/ui/cells"
 )
 
+// parts is in how many places a text is looked at while it streams, at least; short ones are at every seventh character.
+const parts = 8
+
 // everyScreen says one text in every place where text comes from outside, and returns the screens that show it.
 func everyScreen(text string, method cells.Method, s size) map[string]tea.View {
 	gen := newScript("")
@@ -43,11 +46,6 @@ func everyScreen(text string, method cells.Method, s size) map[string]tea.View {
 		m.layout()
 		shown[name] = m.View()
 	}
-	typed := func(m *Model, keys ...rune) {
-		for _, k := range keys {
-			m.Update(tea.KeyPressMsg{Code: k, Text: string(k)})
-		}
-	}
 
 	m := fresh()
 	m.transcript.reset(nil)
@@ -67,10 +65,12 @@ func everyScreen(text string, method cells.Method, s size) map[string]tea.View {
 	open := newMessage(history.Message{ID: "o", Role: generate.Assistant})
 	m.transcript.add(open)
 	m.transcript.toEnd()
-	for i, r := range []rune(text) {
+	runes := []rune(text)
+	apart := max(len(runes)/parts, 7)
+	for i, r := range runes {
 		open.write(string(r))
-		if i%7 == 0 {
-			show("streaming", m)
+		if i%apart == 0 {
+			show(fmt.Sprintf("streaming, character %d", i+1), m)
 		}
 	}
 	m.transcript.add(newMessage(history.Message{ID: "c", Role: generate.Assistant, Content: "```" + text + "\n" + text + "\n```\n- " + text + "\n\n| " + text + " | b |\n|---|---|\n| " + text + " | " + text + " |\n", Finish: generate.FinishStop}))
@@ -83,7 +83,8 @@ func everyScreen(text string, method cells.Method, s size) map[string]tea.View {
 	show("errors", m)
 
 	m = fresh()
-	typed(m, []rune("/template ")...)
+	m.composer.set("/template")
+	m.Update(tea.KeyPressMsg{Code: tea.KeySpace, Text: " "})
 	show("values", m)
 	m.obey(text, text)
 	show("no command", m)
@@ -189,9 +190,28 @@ var agreed = func() map[rune]bool {
 	return set
 }()
 
+// widest is the width of the widest screen that is measured.
+const widest = 150
+
+// gauge is a terminal that says how many cells a line takes. To make one costs as much as hundreds of screens, so one measures
+// many of them, one after the other.
+type gauge struct{ emu *vt.Emulator }
+
+// newGauge returns one with room for lines that take twice the cells that they should.
+func newGauge() gauge { return gauge{vt.NewEmulator(2*widest+20, 2)} }
+
+// measure returns where the cursor is behind a line of text and styling, and nothing else.
+func (g gauge) measure(line string, method cells.Method) (x, y int) {
+	other := filter{byRune: method.Method != ansi.GraphemeWidth}
+	_, _ = g.emu.WriteString("\x1b[m\x1b]8;;\a\x1b[1;1H\x1b[2K")
+	_, _ = g.emu.Write(other.pass([]byte(line + "\x1b[m")))
+	at := g.emu.CursorPosition()
+	return at.X, at.Y
+}
+
 // tooWide says which line of a screen takes other cells in a terminal than the program believes, or too many. Of characters
 // about which terminals differ only the latter is asked.
-func tooWide(v tea.View, method cells.Method, s size) error {
+func (g gauge) tooWide(v tea.View, method cells.Method, s size) error {
 	lines := strings.Split(v.Content, "\n")
 	if len(lines) != s.height {
 		return fmt.Errorf("%d lines, want %d", len(lines), s.height)
@@ -200,8 +220,6 @@ func tooWide(v tea.View, method cells.Method, s size) error {
 		return fmt.Errorf("the cursor is at %d, %d", c.X, c.Y)
 	}
 	measurable := !strings.ContainsFunc(ansi.Strip(v.Content), func(r rune) bool { return !agreed[r] && r > 0x7f })
-	emu := vt.NewEmulator(2*s.width+20, 2)
-	other := filter{byRune: method.Method != ansi.GraphemeWidth}
 	for _, l := range lines {
 		said := method.StringWidth(l)
 		if said > s.width {
@@ -210,24 +228,22 @@ func tooWide(v tea.View, method cells.Method, s size) error {
 		if !measurable {
 			continue
 		}
-		_, _ = emu.WriteString("\x1b[1;1H\x1b[2K")
-		_, _ = emu.Write(other.pass([]byte(l + "\x1b[m")))
-		if at := emu.CursorPosition(); at.X != said || at.Y != 0 {
-			return fmt.Errorf("a line takes %d cells in the terminal, %d were counted: %q", at.X, said, l)
+		if x, y := g.measure(l, method); x != said || y != 0 {
+			return fmt.Errorf("a line takes %d cells in the terminal, %d were counted: %q", x, said, l)
 		}
 	}
 	return nil
 }
 
 // check looks at every screen with a text, on a terminal of either kind.
-func check(t *testing.T, text string, sizes ...size) {
+func (g gauge) check(t *testing.T, text string, sizes ...size) {
 	t.Helper()
 	for _, method := range []cells.Method{{}, {Method: ansi.GraphemeWidth}} {
 		for _, s := range sizes {
 			for name, v := range everyScreen(text, method, s) {
 				err := harmless(v)
 				if err == nil {
-					err = tooWide(v, method, s)
+					err = g.tooWide(v, method, s)
 				}
 				if err != nil {
 					t.Errorf("%s at %d×%d, method %d, of %q: %v", name, s.width, s.height, method.Method, text, err)
@@ -247,8 +263,9 @@ var attacks = []string{
 }
 
 func TestNothingButTextAndStylingReachesTheTerminal(t *testing.T) {
+	g := newGauge()
 	for _, attack := range attacks {
-		check(t, attack, size{60, 20}, size{13, 5})
+		g.check(t, attack, size{60, 20}, size{13, 5})
 	}
 }
 
@@ -280,10 +297,11 @@ func TestRandomTextsFitAsTheTerminalMeasures(t *testing.T) {
 	if testing.Short() {
 		rounds = 10
 	}
+	g := newGauge()
 	for seed := range uint64(rounds) {
 		rng := rand.New(rand.NewPCG(seed, 13))
 		text := randomText(rng, 30)
-		check(t, text, size{20 + rng.IntN(60), 8 + rng.IntN(20)})
+		g.check(t, text, size{20 + rng.IntN(60), 8 + rng.IntN(20)})
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}
@@ -294,11 +312,12 @@ func FuzzEveryScreenIsTextThatFits(f *testing.F) {
 	for _, s := range append(attacks, alphabets...) {
 		f.Add(s, uint8(40), uint8(12))
 	}
+	g := newGauge()
 	f.Fuzz(func(t *testing.T, text string, width, height uint8) {
 		if len(text) > 2000 {
 			return
 		}
-		check(t, text, size{int(width)%150 + 1, int(height)%50 + 1})
+		g.check(t, text, size{int(width)%widest + 1, int(height)%50 + 1})
 	})
 }
 
@@ -313,7 +332,17 @@ func TestHarmFindsHarm(t *testing.T) {
 			t.Errorf("%q: %v", fine, err)
 		}
 	}
-	if err := tooWide(tea.View{Content: "1234"}, cells.Method{}, size{3, 1}); err == nil {
+	if err := newGauge().tooWide(tea.View{Content: "1234"}, cells.Method{}, size{3, 1}); err == nil {
 		t.Error("a line that is too long counts as fitting")
+	}
+	g := newGauge()
+	other := cells.Method{Method: ansi.GraphemeWidth}
+	for range 2 { // what was measured before must not count
+		if err := g.tooWide(tea.View{Content: "👩‍🚀"}, other, size{9, 1}); err != nil {
+			t.Error(err)
+		}
+		if x, _ := g.measure("👩‍🚀", cells.Method{}); x == 2 {
+			t.Error("the terminal does not take whole characters apart, so that nothing was measured for one that does")
+		}
 	}
 }
