@@ -23,6 +23,12 @@ var shapes = map[string]func(i int) string{
 	"nested": func(i int) string {
 		return first(i, "1. All below is one item\n") + fmt.Sprintf("   - item %d with **bold** text\n", i)
 	},
+	"paragraph": func(i int) string { return fmt.Sprintf("sentence %d of *one* paragraph with `code` in it, ", i) },
+	"brackets":  func(int) string { return "[[[[" },
+	"one line": func(i int) string {
+		return first(i, "```json\n") + fmt.Sprintf("{\"key%d\": [%d, true, \"text\"]}, ", i, i)
+	},
+	"quote": func(i int) string { return fmt.Sprintf("> line %d of a *quotation*\n", i) },
 	"mixed": func(i int) string {
 		switch i % 12 {
 		case 0:
@@ -70,7 +76,7 @@ func tokens(shape string, n int) []string {
 
 // BenchmarkToken measures Write and Lines of one token, over a whole reply.
 func BenchmarkToken(b *testing.B) {
-	for _, shape := range []string{"prose", "code", "list", "table", "nested", "mixed"} {
+	for _, shape := range []string{"prose", "code", "list", "table", "nested", "mixed", "paragraph", "brackets", "one line", "quote"} {
 		for _, n := range []int{2000, 8000} {
 			b.Run(fmt.Sprintf("%s/%d", shape, n), func(b *testing.B) {
 				reply := tokens(shape, n)

@@ -68,7 +68,7 @@ func (c *codeBlock) add(line string) {
 	for ; c.blanks > 0; c.blanks-- {
 		c.lines = append(c.lines, "")
 	}
-	c.lines = c.draw(c.lines, c.lex.line(expandTabs(line, c.style.Cells)))
+	c.lines = c.draw(c.lines, c.spans(&c.lex, line))
 }
 
 // preview returns what add would append for a line that is still being written.
@@ -77,10 +77,24 @@ func (c *codeBlock) preview(line string) []string {
 		return nil
 	}
 	lex := c.lex
+	above := make([]string, c.blanks)
 	if len(c.lines) == 0 {
-		return c.draw(c.head(), lex.line(expandTabs(line, c.style.Cells)))
+		above = c.head()
 	}
-	return c.draw(make([]string, c.blanks), lex.line(expandTabs(line, c.style.Cells)))
+	return c.draw(above, c.spans(&lex, line))
+}
+
+// longLine is the number of bytes from which a line of code has no colours: nobody reads it, and while it is being written it
+// would be looked at anew for every token.
+const longLine = 2048
+
+// spans colours the next line.
+func (c *codeBlock) spans(lex *lexer, line string) []span {
+	line = expandTabs(line, c.style.Cells)
+	if len(line) > longLine {
+		return []span{{text: line}}
+	}
+	return lex.line(line)
 }
 
 // head returns the line above the code.

@@ -26,6 +26,9 @@ type listEnd struct {
 // document renders a piece of Markdown that is one in itself. before says with which list the piece before it ended. joined
 // reports that the first block goes on with that list. ctx holds the link definitions known so far and takes new ones.
 func (p *painter) document(markdown string, before listEnd, ctx parser.Context) (lines []string, end listEnd, joined bool) {
+	if !plausible(markdown) {
+		return p.style.literal(markdown, p.width), listEnd{}, false
+	}
 	numbered := p.numbered
 	defer func() {
 		// What a model writes must never end the program, whatever a parser makes of it: it is shown as it is then.
