@@ -36,8 +36,7 @@ func (msg exchangedMsg) handle(m *Model) tea.Cmd {
 		m.transcript.add(newNotice(levelWarn, note))
 	}
 	if msg.err != nil {
-		m.transcript.add(newNotice(levelBad, msg.err.Error()))
-		m.tell(levelBad, reason(msg.err))
+		return failedMsg{msg.err}.handle(m)
 	}
 	return nil
 }

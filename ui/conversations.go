@@ -131,7 +131,7 @@ func (m *Model) leave(draftMoves bool) tea.Cmd {
 		defer leaving.Done()
 		err := save()
 		if err = errors.Join(err, saveDraft(err == nil)); err != nil {
-			return noticeMsg{levelBad, err.Error()}
+			return failedMsg{err}
 		}
 		return nil
 	}
@@ -171,7 +171,7 @@ func versionOf(c *history.Conversation, id string) string {
 func closeFile(file *history.File) tea.Cmd {
 	return func() tea.Msg {
 		if err := file.Close(); err != nil {
-			return noticeMsg{levelBad, err.Error()}
+			return failedMsg{err}
 		}
 		return nil
 	}
@@ -250,7 +250,7 @@ func (m *Model) copyTo(path string) tea.Cmd {
 	said := "a copy is in " + escape.Line(path)
 	return func() tea.Msg {
 		if err := file.CopyTo(path); err != nil {
-			return noticeMsg{levelBad, err.Error()}
+			return failedMsg{fmt.Errorf("no copy in %s: %w", path, err)}
 		}
 		if !move {
 			return noticeMsg{levelInfo, said}
@@ -271,7 +271,7 @@ func (m *Model) saveAt(path string) tea.Cmd {
 	said := "the conversation is kept in " + escape.Line(path)
 	return func() tea.Msg {
 		if err := keep.createAt(path, header, messages); err != nil {
-			return noticeMsg{levelBad, "not saved there: " + reason(err)}
+			return failedMsg{fmt.Errorf("not saved in %s: %w", path, err)}
 		}
 		return savedMsg{keep: keep, said: said}
 	}

@@ -280,11 +280,20 @@ func TestSavingByPathReplacesNoFile(t *testing.T) {
 	b.say("hi")
 	b.keys("/save "+path, "enter")
 	b.idle()
-	b.wantScreen("not saved there: file exists")
+	b.wantScreen("not saved in", "file exists")
 	if got, err := os.ReadFile(path); err != nil || string(got) != "mine" {
 		t.Errorf("got %q, %v; the file was changed", got, err)
 	}
 	if !strings.Contains(b.status(), "not saved") {
 		t.Errorf("got status %q, want it to say that nothing is saved", b.status())
 	}
+}
+
+func TestACopyThatFailsSaysWhyBesideALongPath(t *testing.T) {
+	b := newBench(t, Options{Store: openStore(t)})
+	b.say("hi")
+	missing := filepath.Join(t.TempDir(), strings.Repeat("long", 30), "copy.jsonl")
+	b.keys("/save "+missing, "enter")
+	b.idle()
+	b.wantScreen("── no such file or directory ──", "no copy in")
 }

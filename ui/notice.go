@@ -24,3 +24,13 @@ func (msg noticeMsg) handle(m *Model) tea.Cmd {
 func (m *Model) tell(l level, text string) {
 	m.notice = notice{l, escape.Line(text)}
 }
+
+// failedMsg is an error from a command. It names files, so it stands in the transcript in full; the line has what the system
+// said, which a long path would push out of sight.
+type failedMsg struct{ err error }
+
+func (msg failedMsg) handle(m *Model) tea.Cmd {
+	m.transcript.add(newNotice(levelBad, msg.err.Error()))
+	m.tell(levelBad, reason(msg.err))
+	return nil
+}
