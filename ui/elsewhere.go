@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"strings"
@@ -14,7 +15,6 @@ import (
 
 	"peregrine/history"
 	"peregrine/model/generate"
-	"peregrine/ui/escape"
 )
 
 // maxEdited is how much text is taken over from an editor.
@@ -41,31 +41,53 @@ func (e *elsewhere) SetStderr(w io.Writer) { e.err = w }
 
 // Run writes the text to a file for its owner alone (0600), runs the program on it, reads it back and removes it. The file ends
 // with a newline more than the text, as editors want it, and one is taken off again: so that any text comes back byte for byte.
-func (e *elsewhere) Run() (err error) {
+// What was written there and cannot be taken over stays in the file, and the error says where.
+func (e *elsewhere) Run() error {
 	f, err := os.CreateTemp("", "peregrine-*.md")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.Remove(f.Name())) }()
-	_, err = f.WriteString(e.text + "\n")
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
+	before := e.text + "\n"
+	_, err = f.WriteString(before)
+	if err = errors.Join(err, f.Close()); err == nil {
+		if err = e.run(f.Name()); err != nil && differs(f.Name(), before) {
+			return fmt.Errorf("%w; what was written there is kept in %s", err, f.Name())
+		}
 	}
+	if gone := os.Remove(f.Name()); err == nil && !errors.Is(gone, fs.ErrNotExist) {
+		err = gone // the text is safe, and should lie nowhere else
+	}
+	return err
+}
+
+// differs reports whether a file holds something else than text; one that is empty or cannot be read holds nothing.
+func differs(path, text string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, int64(len(text))+1))
+	return err == nil && len(b) > 0 && string(b) != text
+}
+
+// run runs the program on the file and reads what it leaves there.
+func (e *elsewhere) run(path string) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		e.meanwhile(ctx)
 	}()
-	cmd := exec.Command("sh", "-c", e.program+` "$1"`, "sh", f.Name())
+	cmd := exec.Command("sh", "-c", e.program+` "$1"`, "sh", path)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = e.in, e.out, e.err
-	err = cmd.Run()
+	err := cmd.Run()
 	cancel()
 	<-done
 	if err != nil {
 		return fmt.Errorf("%s: %w", e.program, err)
 	}
-	return e.read(f.Name())
+	return e.read(path)
 }
 
 // read takes the text over. An editor may have put another file in the place of the first.
@@ -113,7 +135,8 @@ func (msg editedMsg) handle(m *Model) tea.Cmd {
 	switch {
 	case msg.err != nil:
 		m.opt.Log.Error("editor", "error", msg.err)
-		m.tell(levelBad, "the editor failed, the draft is as it was: "+escape.Line(msg.err.Error()))
+		m.tell(levelBad, "the editor failed, the draft is as it was")
+		m.transcript.add(newNotice(levelBad, "the editor failed: "+msg.err.Error())) // whole: it may name a file to go back to
 	case msg.text == textOf(msg.before):
 	case !same(msg.before, c.text): // something else stands there by now
 		text := c.unfolded(msg.text, msg.before)

@@ -86,7 +86,7 @@ func TestAnEditorThatFailsLeavesTheDraft(t *testing.T) {
 			b := newBench(t, Options{Store: openStore(t)})
 			b.keys("my draft")
 			b.edit()
-			b.wantScreen("❯ my draft", "the editor failed, the draft is as it was")
+			b.wantScreen("❯ my draft", "the editor failed, the draft is as it was", "the editor failed:")
 		})
 	}
 	t.Setenv("VISUAL", "")
@@ -94,6 +94,43 @@ func TestAnEditorThatFailsLeavesTheDraft(t *testing.T) {
 	b := newBench(t, Options{})
 	b.keys("my draft", "ctrl+x")
 	b.wantScreen("set $VISUAL or $EDITOR", "❯ my draft")
+}
+
+func TestWhatAFailingEditorWroteIsKept(t *testing.T) {
+	for name, c := range map[string]struct {
+		script string
+		want   int64 // bytes that are kept; 0: no file
+	}{
+		"written, then an exit code": {`printf 'an hour of work\n' > "$2"; exit 1`, 16},
+		"written, then a signal":     {`printf 'an hour of work\n' > "$2"; kill -9 $$`, 16},
+		"more than is taken over":    {`truncate -s 65M "$2"`, 65 << 20},
+		"nothing written":            {`exit 1`, 0},
+		"emptied":                    {`: > "$2"; exit 1`, 0},
+		"removed":                    {`rm "$2"; exit 1`, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			temp := editorThat(t, c.script)
+			b := newBench(t, Options{Store: openStore(t)})
+			b.keys("my draft")
+			e := &elsewhere{program: os.Getenv("EDITOR"), text: "my draft", meanwhile: b.m.saveMeanwhile()}
+			err := e.Run()
+			left, _ := filepath.Glob(filepath.Join(temp, "*"))
+			switch {
+			case err == nil || e.text != "my draft":
+				t.Fatalf("got %q, %v, want the draft and an error", e.text, err)
+			case c.want == 0:
+				if len(left) > 0 || strings.Contains(err.Error(), "kept") {
+					t.Errorf("got %v left, %v, want nothing", left, err)
+				}
+				return
+			case len(left) != 1 || !strings.HasSuffix(err.Error(), "kept in "+left[0]):
+				t.Fatalf("got %v left, %v, want the file and its name", left, err)
+			}
+			if info, err := os.Stat(left[0]); err != nil || info.Size() != c.want || info.Mode().Perm() != 0o600 {
+				t.Errorf("got %v, %v, want %d bytes for the owner alone", info, err, c.want)
+			}
+		})
+	}
 }
 
 func TestAReplyGoesOnBeingSavedWhileTheEditorIsOpen(t *testing.T) {
