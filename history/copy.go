@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -46,7 +47,11 @@ func (f *File) copyTo(path string, over bool) (err error) {
 	}
 	temp, err := os.CreateTemp(filepath.Dir(path), ".copy-*"+extension) // 0600
 	if err != nil {
-		return fmt.Errorf("history: %w", err)
+		var at *fs.PathError
+		if errors.As(err, &at) {
+			err = at.Err // it names the temporary file, of which the user knows nothing
+		}
+		return fmt.Errorf("history: copy to %s: %w", path, err)
 	}
 	defer func() {
 		if err != nil {
