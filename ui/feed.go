@@ -21,8 +21,8 @@ type feed struct {
 	stream  *generate.Stream
 	updates []generate.Update
 	ended   bool
-	last    time.Time
-	rate    float64 // tokens per second, 0: not known
+	last    time.Time // when next read something
+	rate    float64   // tokens per second, 0: not known
 }
 
 // The shortest and the longest time between two looks at a stream.
@@ -53,12 +53,20 @@ func (f *feed) next(ctx context.Context) bool {
 	case err != nil:
 		return false
 	}
+	f.last = time.Now()
 	f.updates = append(f.updates, u)
 	f.ended = u.Result != nil
 	if u.TokensPerSecond > 0 {
 		f.rate = u.TokensPerSecond
 	}
 	return true
+}
+
+// rest returns how long the next look at the stream has still to wait.
+func (f *feed) rest() time.Duration {
+	f.mu.Lock() // a turn that is left is read by settle too
+	defer f.mu.Unlock()
+	return frame(f.rate) - time.Since(f.last)
 }
 
 // take returns what was read since the last call.
@@ -90,11 +98,8 @@ func (f *feed) peek() []generate.Update {
 // wait returns the command that waits for the next piece of a stream.
 func (f *feed) wait(id string) tea.Cmd {
 	return func() tea.Msg {
-		if rest := frame(f.rate) - time.Since(f.last); rest > 0 {
-			time.Sleep(rest)
-		}
+		time.Sleep(f.rest())
 		f.next(context.Background())
-		f.last = time.Now()
 		return tokensMsg{id}
 	}
 }
