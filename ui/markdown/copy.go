@@ -3,9 +3,7 @@ package markdown
 import (
 	"strings"
 
-	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
-	"github.com/yuin/goldmark/extension"
 	"github.com/yuin/goldmark/text"
 
 	"peregrine/ui/escape"
@@ -21,7 +19,7 @@ func Code(markdown string, number int) (code string, count int, ok bool) {
 		}
 	}()
 	src := []byte(escape.Visible(strings.ReplaceAll(markdown, "\r\n", "\n")))
-	doc := goldmark.New(goldmark.WithExtensions(extension.GFM)).Parser().Parse(text.NewReader(src))
+	doc := newParser().Parse(text.NewReader(src))
 	_ = ast.Walk(doc, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
 		if k := n.Kind(); !entering || k != ast.KindCodeBlock && k != ast.KindFencedCodeBlock {
 			return ast.WalkContinue, nil

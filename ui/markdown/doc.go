@@ -139,8 +139,8 @@ func (d *Doc) Locate(line int) Position {
 	for i := len(d.pieces); i >= 0; i-- {
 		p := d.piece(i)
 		switch {
-		case len(p.lines) == 0 || p.first > line+1:
-			continue
+		case len(p.lines) == 0 || p.first > line+1 || p.first == line+1 && p.joined && !p.blank:
+			continue // the part before it ends with that line
 		case p.first == line+1:
 			return Position{Piece: i, Gap: true}
 		}

@@ -91,6 +91,7 @@ var corpus = map[string]string{
 	"comment":                       "<!-- a\n\n```\n\n- x\n--> b\n\n- y",
 	"pre":                           "<pre>\n\n- a\n\n</pre>\n- b\n<script>x</script>\n\nc",
 	"html in a list":                "- <!-- a\n\nb\n\n- c\n  <pre>\n\n- d\n\n1. e\n <!-- f\n\n```\n-->\n```",
+	"comment in an item":            "- <!--\n  -->\n- a\n\n1. <!-- x\n   y -->\n```\nb\n```\n> <?x\n> ?>\n> - c",
 	"html after a list":             "- a\n<div>\n- b\n\n- c",
 	"link definitions":              "[a][1] and [b]\n\n- [c][1]\n- x\n\n[1]: http://one \"t\"\n[B]: /two\n\n[a]\n\n[a]: three\n[a]: four",
 	"definition between items":      "1. a\n\n[x]: /y\n\n2. b",
@@ -303,6 +304,25 @@ func TestAPositionSurvivesAWidthChange(t *testing.T) {
 	d.Write(b.String())
 	for line := 0; line < len(d.Lines()); line += 7 {
 		want := firstWord(strings.TrimSpace(stripped(d.Lines()[line])))
+		pos := d.Locate(line)
+		d.SetWidth(31)
+		if got := stripped(d.Lines()[d.Find(pos)]); !strings.Contains(got, want) {
+			t.Errorf("line %d: got %q, want the word %q in it", line, got, want)
+		}
+		d.SetWidth(60)
+		if got := d.Find(pos); got != line {
+			t.Errorf("line %d came back as %d", line, got)
+		}
+	}
+}
+
+func TestAPositionInATightListSurvivesAWidthChange(t *testing.T) {
+	d := New(60, testStyle)
+	for i := range 60 {
+		d.Write(fmt.Sprintf("- w%d word word word word word word word word word word word x%d\n", 2*i, i))
+	}
+	for line := range d.Lines() {
+		want := strings.Fields(strings.Trim(stripped(d.Lines()[line]), "• "))[0]
 		pos := d.Locate(line)
 		d.SetWidth(31)
 		if got := stripped(d.Lines()[d.Find(pos)]); !strings.Contains(got, want) {

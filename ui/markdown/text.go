@@ -6,9 +6,7 @@ import (
 	"strings"
 
 	"charm.land/glamour/v2/ansi"
-	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
-	"github.com/yuin/goldmark/extension"
 	extast "github.com/yuin/goldmark/extension/ast"
 	"github.com/yuin/goldmark/parser"
 	"github.com/yuin/goldmark/renderer"
@@ -26,7 +24,7 @@ type typesetter struct {
 }
 
 func newTypesetter(style Style) *typesetter {
-	t := &typesetter{parse: goldmark.New(goldmark.WithExtensions(extension.GFM)).Parser(), style: style}
+	t := &typesetter{parse: newParser(), style: style}
 	t.reset()
 	return t
 }
