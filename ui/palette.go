@@ -19,15 +19,19 @@ type suggestion struct {
 	key     string
 	command command
 	value   bool // it completes an argument
+	file    bool // … which is a path
 }
 
 // palette suggests what a draft that starts with a slash may become.
 type palette struct {
 	open      bool
 	items     []suggestion
-	selected  int
+	selected  int     // -1: none, for files
 	stash     *editor // the draft that was there before, put back afterwards; nil: none
 	dismissed bool    // closed by the user until the draft is no command any more
+	folder    *folder // what was read last for a command that takes a file; nil: nothing
+	reading   *folder // what is being read; nil: nothing
+	tab       bool    // what is being read is to be completed then
 }
 
 // refresh finds the suggestions for the draft.
@@ -42,28 +46,39 @@ func (m *Model) refresh() {
 	}
 	if !strings.HasPrefix(draft, "/") || strings.HasPrefix(draft, "//") || strings.Contains(draft, "\n") {
 		p.open, p.dismissed, p.items = false, false, nil
+		p.folder, p.reading, p.tab = nil, nil, false // the next time it may have changed
 		return
 	}
 	if p.dismissed {
 		return
 	}
 	before := ""
-	if p.selected < len(p.items) {
+	if p.selected >= 0 && p.selected < len(p.items) {
 		before = p.items[p.selected].draft
 	}
 	p.items = m.suggest(draft)
 	p.open = len(p.items) > 0
-	p.selected = max(slices.IndexFunc(p.items, func(s suggestion) bool { return s.draft == before }), 0)
+	p.selected = slices.IndexFunc(p.items, func(s suggestion) bool { return s.draft == before })
+	if p.files() {
+		return
+	}
+	p.selected = max(p.selected, 0)
 	if draft != "/" && !strings.HasSuffix(draft, " ") {
 		p.selected = 0 // the best match, not the one that was chosen among others
 	}
 }
+
+// files reports whether files are suggested.
+func (p *palette) files() bool { return len(p.items) > 0 && p.items[0].file }
 
 // suggest returns what fits a draft, the best first.
 func (m *Model) suggest(draft string) []suggestion {
 	name, argument, found := strings.Cut(draft[1:], " ")
 	if !found {
 		return m.suggestCommands(name)
+	}
+	if c, dir, prefix, ok := fileTyped(draft); ok {
+		return m.suggestFiles(c, dir, prefix)
 	}
 	for _, c := range commandTable() {
 		if c.name == strings.ToLower(name) && c.values != nil {
@@ -138,6 +153,9 @@ func match(pattern string, names []string) []int {
 // pressPalette handles a key while suggestions are shown, and reports whether it was one of theirs.
 func (m *Model) pressPalette(key tea.KeyPressMsg) (tea.Cmd, bool) {
 	p := &m.palette
+	if p.files() {
+		return m.pressFiles(key)
+	}
 	switch m.keys.find(key, inList) {
 	case actUp:
 		p.selected = (p.selected + len(p.items) - 1) % len(p.items)

@@ -11,7 +11,7 @@ import (
 // Update routes a message to what it is for.
 func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	cmd := m.route(msg)
-	cmd = tea.Batch(cmd, m.afterUpdate())
+	cmd = tea.Batch(cmd, m.afterUpdate(), m.readFolder())
 	m.layout()
 	return m, cmd
 }
@@ -68,6 +68,9 @@ func (m *Model) press(key tea.KeyPressMsg) tea.Cmd {
 		if cmd, ok := m.pressPalette(key); ok {
 			return cmd
 		}
+	}
+	if m.keys.find(key, inList) == actComplete && m.awaitsFiles() {
+		return nil
 	}
 	a := m.keys.find(key, inChat)
 	if a == actNone {
