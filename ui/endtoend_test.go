@@ -65,7 +65,7 @@ func startTerminalOf(t testing.TB, opt Options, w, h int, prepare func(*terminal
 	}()
 	go func() { _, _ = io.Copy(master, term.emu) }() // what the terminal answers to queries
 	go func() {
-		err := Run(context.Background(), opt, tea.WithInput(tty), tea.WithOutput(tty),
+		err := Run(context.Background(), opt, tea.WithInput(&pasteReader{File: tty}), tea.WithOutput(tty),
 			tea.WithEnvironment([]string{"TERM=xterm-256color", "COLORTERM=truecolor"}))
 		_ = tty.Close()
 		term.done <- err

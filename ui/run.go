@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/signal"
 	"syscall"
 	"time"
@@ -21,7 +22,7 @@ func Run(ctx context.Context, opt Options, more ...tea.ProgramOption) error {
 	m := New(opt)
 	m.stops = newStops()
 	defer m.stops.close()
-	more = append([]tea.ProgramOption{tea.WithContext(ctx)}, more...)
+	more = append([]tea.ProgramOption{tea.WithContext(ctx), tea.WithInput(&pasteReader{File: os.Stdin})}, more...)
 	if opt.NoColor { // Bubble Tea itself takes only some values of NO_COLOR for a yes
 		more = append(more, tea.WithColorProfile(colorprofile.ASCII))
 	}

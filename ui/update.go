@@ -33,7 +33,7 @@ func (m *Model) route(msg tea.Msg) tea.Cmd {
 	case tea.KeyPressMsg:
 		return m.press(msg)
 	case tea.PasteMsg:
-		m.paste(msg.Content)
+		m.paste(unveil(msg.Content))
 		return m.catchUp()
 	case tea.MouseWheelMsg:
 		m.wheel(msg)
