@@ -85,9 +85,12 @@ func (k *keeper) do(change func(*history.File) error) error {
 	return change(k.file)
 }
 
-// current returns the file.
+// current returns the file, nil while a command is writing: a disk that hangs must not stop Update. Who asks asks again once that
+// command has said how it went.
 func (k *keeper) current() *history.File {
-	k.mu.Lock()
+	if !k.mu.TryLock() {
+		return nil
+	}
 	defer k.mu.Unlock()
 	return k.file
 }

@@ -37,3 +37,24 @@ func TestAMessageThatOvertakesItsParentIsSavedWithIt(t *testing.T) {
 		t.Errorf("got %q, want all three in order", said)
 	}
 }
+
+func TestAFileThatIsBeingWrittenIsNotWaitedFor(t *testing.T) {
+	k := &keeper{store: openStore(t)}
+	if err := k.save(history.Header{}, nil, history.Message{}); err != nil {
+		t.Fatal(err)
+	}
+	file := k.current()
+	if file == nil {
+		t.Fatal("got no file after a save")
+	}
+	t.Cleanup(func() { _ = file.Close() })
+	_ = k.do(func(*history.File) error { // a command that takes its time
+		if got := k.current(); got != nil {
+			t.Errorf("got %v while the file is written, want none", got.Path())
+		}
+		return nil
+	})
+	if k.current() != file {
+		t.Error("got another file afterwards")
+	}
+}
