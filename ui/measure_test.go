@@ -208,7 +208,7 @@ func BenchmarkBracketedPaste(b *testing.B) {
 		term.wait("Write a message")
 		start := time.Now()
 		pasteInto(term, text)
-		term.wait("⟦paste 1: 10,001 lines⟧")
+		term.wait("⟦paste 1: 10,000 lines⟧")
 		took := time.Since(start)
 		term.send(ctrlC, ctrlC)
 		term.ended()

@@ -44,7 +44,7 @@ func pasteSize(text string) string {
 	if !strings.Contains(text, "\n") {
 		return plural(utf8.RuneCountInString(text), "character")
 	}
-	return plural(strings.Count(text, "\n")+1, "line")
+	return plural(strings.Count(strings.TrimSuffix(text, "\n"), "\n")+1, "line")
 }
 
 // readClipboard pastes from the clipboard of the machine that the program runs on.

@@ -75,7 +75,7 @@ func TestALargeBracketedPasteIsOneMessageAndNeverSent(t *testing.T) {
 	term := startTerminal(t, Options{Generator: gen, Store: openStore(t)}, 80, 24)
 	term.wait("Write a message")
 	pasteInto(term, text)
-	term.wait("⟦paste 1: 10,001 lines⟧")
+	term.wait("⟦paste 1: 10,000 lines⟧")
 	time.Sleep(50 * time.Millisecond)
 	gen.mu.Lock()
 	if n := len(gen.requests); n > 0 {

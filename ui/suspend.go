@@ -35,6 +35,15 @@ type loan struct {
 	out   io.Writer
 }
 
+// SetStdin hands on the terminal itself: of anything else a program would get a copy of what is typed, and end only after the next
+// key.
+func (l *loan) SetStdin(in io.Reader) {
+	if r, ok := in.(*pasteReader); ok {
+		in = r.File
+	}
+	l.ExecCommand.SetStdin(in)
+}
+
 // SetStdout notes where the terminal is.
 func (l *loan) SetStdout(w io.Writer) {
 	l.out = w
