@@ -107,7 +107,7 @@ fuzz: $(LIBRARY) ## fuzz each parser for FUZZTIME (60s)
 	@set -e; for file in $$(grep -rlE '^func Fuzz' --include='*_test.go' .); do \
 		for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/p' $$file); do \
 			echo "fuzz $$(dirname $$file) $$target $(FUZZTIME)"; \
-			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s $$(dirname $$file); \
+			GO="$(GO)" .ci/fuzz $$(dirname $$file) $$target $(FUZZTIME); \
 		done; done
 
 .PHONY: ptx
