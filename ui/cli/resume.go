@@ -32,6 +32,9 @@ func isName(word string) bool {
 	if strings.HasPrefix(word, "-") || hub.IsDefault(word) {
 		return false
 	}
-	_, err := os.Stat(word)
-	return err != nil
+	if _, err := os.Stat(word); err == nil {
+		return false
+	}
+	_, _, err := resolve(word)
+	return err != nil || !strings.Contains(word, "/") // a conversation may well be called like a model
 }

@@ -13,7 +13,6 @@ import (
 
 	"peregrine/history"
 	"peregrine/model/generate"
-	"peregrine/model/hub"
 	"peregrine/ui"
 	"peregrine/ui/measure"
 )
@@ -51,11 +50,7 @@ func BenchmarkScreenBesideNone(b *testing.B) {
 // defaultSession loads the default model. What it says of each reply goes to rates.
 func defaultSession(b *testing.B, rates replyRates) *session {
 	b.Helper()
-	cache, err := cacheDir()
-	if err != nil {
-		b.Fatal(err)
-	}
-	path, missing, err := hub.Resolve("", cache)
+	path, missing, err := resolve("")
 	if err == nil && missing {
 		err = errors.New("the default model is not there; run make model")
 	}
