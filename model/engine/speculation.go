@@ -4,7 +4,7 @@ import "time"
 
 // speculation decides how many drafted tokens a forward pass takes along to be verified. Such a pass costs more than one of a
 // single token, and brings more tokens where the draft is right: both are measured as it goes, and the size is chosen that
-// promises the most tokens per second. What a reply may lose by it is bounded, see affords.
+// promises the most tokens per second. What a reply may lose by it is bounded, as far as costs are known: see affords.
 type speculation struct {
 	passes [passSizes]passCost
 	accept [matchClasses]float64 // how probable it is that the next drafted token is accepted, by the length of the match
@@ -25,8 +25,8 @@ const (
 	mostDraft = 1<<(passSizes-1) - 1
 )
 
-// priorAccept is what accept is before anything is known, for matches of 3, of 4 and 5, of 6 to 9, and of more tokens. Measured
-// on edits and prose it lies between 0.2 and 0.95; every reply soon has its own.
+// priorAccept is what accept is before anything is known, for matches of 3, of 4 and 5, of 6 to 9, and of more tokens. These
+// are guesses: every reply soon has its own.
 var priorAccept = [matchClasses]float64{0.4, 0.5, 0.7, 0.9}
 
 const matchClasses = 4
