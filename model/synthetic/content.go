@@ -41,13 +41,23 @@ func (c content) fill(r *rand.PCG, b []byte) {
 		words(b, floats(r, deviation, 23, 127, 0x0000_0001_0000_0001))
 	case quant.Q4_0:
 		words(b, func() uint64 { return balanced(r, 4) })
-		scales(b, r, 18, deviation/codeDeviation[4], 0)
+		scales(b, r, 18, 0, deviation/codeDeviation[4], 0)
 	case quant.Q4_1: // codes 0 to 15 have deviation 4.6
 		words(b, r.Uint64)
-		scales(b, r, 20, deviation/4.6, -7.5)
+		scales(b, r, 20, 0, deviation/4.6, -7.5)
+	case quant.Q5_0: // codes 0 to 31 have deviation 9.2
+		words(b, r.Uint64)
+		scales(b, r, 22, 0, deviation/9.2, 0)
+		flip(b, r, 22)
+	case quant.Q5_1:
+		words(b, r.Uint64)
+		scales(b, r, 24, 0, deviation/9.2, -15.5)
 	case quant.Q8_0: // codes −128 to 127 have deviation 74
 		words(b, r.Uint64)
-		scales(b, r, 34, deviation/74, 0)
+		scales(b, r, 34, 0, deviation/74, 0)
+	case quant.Q2_K, quant.Q3_K, quant.Q4_K, quant.Q5_K, quant.Q6_K:
+		words(b, r.Uint64)
+		supers(b, r, c.format, deviation)
 	default:
 		panic("synthetic: no content of format " + c.format.String())
 	}
@@ -113,9 +123,9 @@ func floats(r *rand.PCG, deviation float64, mantissa, bias int, lanes uint64) fu
 	}
 }
 
-// scales puts a scale near the given one at the start of each block of size bytes, and behind it its product with minimum
-// where that is not 0.
-func scales(b []byte, r *rand.PCG, size int, scale, minimum float64) {
+// scales puts a scale near the given one at a byte of each block of size bytes, and behind it its product with minimum where
+// that is not 0.
+func scales(b []byte, r *rand.PCG, size, at int, scale, minimum float64) {
 	type head struct{ d, m uint16 }
 	var heads [1 << 10]head // enough that blocks differ
 	for i := range heads {
@@ -124,9 +134,51 @@ func scales(b []byte, r *rand.PCG, size int, scale, minimum float64) {
 	}
 	for ; len(b) > 0; b = b[size:] {
 		h := heads[r.Uint64()%uint64(len(heads))]
-		binary.LittleEndian.PutUint16(b, h.d)
+		binary.LittleEndian.PutUint16(b[at:], h.d)
 		if minimum != 0 {
-			binary.LittleEndian.PutUint16(b[2:], h.m)
+			binary.LittleEndian.PutUint16(b[at+2:], h.m)
 		}
+	}
+}
+
+// flip makes about half of the scales at the start of each block negative: codes that lie half of one below the zero point on
+// average then add nothing that all rows have (see balanced).
+func flip(b []byte, r *rand.PCG, size int) {
+	for ; len(b) > 0; b = b[size:] {
+		b[1] ^= byte(r.Uint64() & 0x80)
+	}
+}
+
+// supers makes random bytes K-quants: the super-block's scales, and minima equal to the groups' scales, whose common factor is the
+// mean code, so that weights have mean 0. Comments give the deviation of codes, and the root mean square of random scales.
+func supers(b []byte, r *rand.PCG, f quant.Format, deviation float64) {
+	_, size := f.Block()
+	sixBits := func(at int) {
+		for b := b; len(b) > 0; b = b[size:] {
+			packed := b[at : at+12] // see quant.sixBits
+			copy(packed[4:8], packed[:4])
+			for i := 8; i < 12; i++ {
+				packed[i] = packed[i] & 15 * 17
+			}
+		}
+	}
+	switch f {
+	case quant.Q2_K: // 1.12, 8.8
+		for b := b; len(b) > 0; b = b[size:] {
+			for i := range 16 {
+				b[i] = b[i] & 15 * 17
+			}
+		}
+		scales(b, r, size, 80, deviation/(1.12*8.8), 1.5)
+	case quant.Q3_K: // 2.3, 18.5
+		scales(b, r, size, 108, deviation/(2.3*18.5), 0)
+	case quant.Q4_K: // 4.6, 36.4
+		sixBits(4)
+		scales(b, r, size, 0, deviation/(4.6*36.4), 7.5)
+	case quant.Q5_K: // 9.2, 36.4
+		sixBits(4)
+		scales(b, r, size, 0, deviation/(9.2*36.4), 15.5)
+	default: // Q6_K: 18.5, 73.9
+		scales(b, r, size, 208, deviation/(18.5*73.9), 0)
 	}
 }

@@ -22,15 +22,18 @@ type Options struct {
 // formats are the names that users and ParseFormat know.
 var formats = map[string]quant.Format{
 	"gptq": quant.GPTQFormat, "f16": quant.F16, "bf16": quant.BF16, "f32": quant.F32,
-	"q4_0": quant.Q4_0, "q4_1": quant.Q4_1, "q8_0": quant.Q8_0,
+	"q4_0": quant.Q4_0, "q4_1": quant.Q4_1, "q5_0": quant.Q5_0, "q5_1": quant.Q5_1, "q8_0": quant.Q8_0,
+	"q2_k": quant.Q2_K, "q3_k": quant.Q3_K, "q4_k": quant.Q4_K, "q5_k": quant.Q5_K, "q6_k": quant.Q6_K,
 }
+
+const formatList = "gptq, f16, bf16, f32, q4_0, q4_1, q5_0, q5_1, q8_0, q2_k to q6_k"
 
 // ParseFormat returns the format of that name, such as "gptq" or "q4_0".
 func ParseFormat(name string) (quant.Format, error) {
 	if f, ok := formats[strings.ToLower(name)]; ok {
 		return f, nil
 	}
-	return quant.InvalidFormat, fmt.Errorf("synthetic: no format is called %q; there are gptq, f16, bf16, f32, q4_0, q4_1, q8_0", name)
+	return quant.InvalidFormat, fmt.Errorf("synthetic: no format is called %q; there are %s", name, formatList)
 }
 
 // Validate reports the first value that shape s cannot have.
@@ -61,7 +64,7 @@ func (o Options) resolve(s Shape) (Shape, Options, error) {
 	}
 	switch {
 	case o.Embedding == quant.GPTQFormat:
-		return fail("the embedding cannot be GPTQ; choose f16, bf16, f32, q4_0, q4_1 or q8_0")
+		return fail("the embedding cannot be GPTQ; choose another of %s", formatList)
 	case codeDeviation[o.Bits] == 0:
 		return fail("%d bits; GPTQ has 2, 3, 4 or 8", o.Bits)
 	case o.GroupSize < -1:
@@ -72,7 +75,23 @@ func (o Options) resolve(s Shape) (Shape, Options, error) {
 	if o.Layers > 0 {
 		s.Layers = o.Layers
 	}
+	if in, block := s.unevenRow(o); block > 0 {
+		return fail("rows of %d weights are not whole blocks of %d; choose a format with smaller blocks", in, block)
+	}
 	return s, o, nil
+}
+
+// unevenRow returns the length of a row that is not whole blocks of its format, and the weights of a block; 0, 0 without one.
+func (s Shape) unevenRow(o Options) (in, block int) {
+	for _, row := range []struct {
+		in     int
+		format quant.Format
+	}{{s.Hidden, o.Embedding}, {s.Hidden, o.Format}, {s.FFN, o.Format}, {s.Heads * s.HeadDim, o.Format}} {
+		if block, _ := row.format.Block(); block > 0 && row.in%block != 0 {
+			return row.in, block
+		}
+	}
+	return 0, 0
 }
 
 // vectors is the format of norms and biases.

@@ -124,7 +124,18 @@ func TestEveryFormatOfEveryKindIsValid(t *testing.T) {
 	for _, name := range []string{"tiny-falcon", "tiny-llama", "falcon-rw-1b", "falcon-7b"} {
 		for format, f := range formats {
 			t.Run(name+"/"+format, func(t *testing.T) {
-				m := open(t, name, Options{Format: f, Layers: 1})
+				s, err := Find(name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				o := Options{Format: f, Layers: 1}
+				if err := o.Validate(s); err != nil {
+					if block, _ := f.Block(); block > s.Hidden || s.Hidden%block != 0 {
+						return
+					}
+					t.Fatal(err)
+				}
+				m := open(t, name, o)
 				if err := m.Params.Validate(); err != nil {
 					t.Error(err)
 				}
@@ -163,7 +174,7 @@ func TestWeightsAreOfTheRightSize(t *testing.T) {
 			if f != quant.GPTQFormat && bits != 4 {
 				continue
 			}
-			m := open(t, "falcon-7b", Options{Format: f, Bits: bits, Layers: 1})
+			m := open(t, "falcon-40b", Options{Format: f, Bits: bits, Layers: 1})
 			check(fmt.Sprint(format, " ", bits, " bits"), m.Params.Layers[0].Up.W[0])
 			check(format+" embedding", m.Params.Embed)
 		}

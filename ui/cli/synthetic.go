@@ -22,7 +22,7 @@ type syntheticFlags struct {
 
 func (o *syntheticFlags) register(f *pflag.FlagSet) {
 	f.StringVar(&o.shape, "synthetic", "", "random weights of this shape instead of MODEL: "+strings.Join(synthetic.Names(), ", "))
-	f.StringVar(&o.format, "format", "gptq", "with --synthetic: gptq, f16, bf16, f32, q4_0, q4_1 or q8_0")
+	f.StringVar(&o.format, "format", "gptq", "with --synthetic: gptq, f16, bf16, f32, q4_0, q4_1, q5_0, q5_1, q8_0, or q2_k to q6_k")
 	f.IntVar(&o.bits, "bits", 4, "with --synthetic: bits of GPTQ: 2, 3, 4 or 8")
 	f.IntVar(&o.group, "group", -1, "with --synthetic: group size of GPTQ; -1: no groups")
 	f.BoolVar(&o.actOrder, "act-order", true, "with --synthetic: act-order of GPTQ, which scatters the groups")

@@ -96,7 +96,8 @@ func TestBenchRefusesWrongUsage(t *testing.T) {
 	home(t)
 	for want, args := range map[string][]string{
 		"no shape is called":    {"--synthetic", "falcon-1t"},
-		"no format is called":   {"--synthetic", "falcon-7b", "--format", "q5_k"},
+		"no format is called":   {"--synthetic", "falcon-7b", "--format", "q7_k"},
+		"whole blocks of 256":   {"--synthetic", "falcon-7b", "--format", "q5_k"},
 		"leave \"x\" out":       {"x", "--synthetic", "falcon-7b"},
 		"--layers needs":        {"--layers", "2"},
 		"--contexts is [-1]":    {"--contexts=-1"},
