@@ -23,6 +23,7 @@ type (
 	topArgs       = C.pg_top_args
 	activateArgs  = C.pg_activate_args
 	repackArgs    = C.pg_repack_args
+	expandArgs    = C.pg_expand_args
 	readArgs      = C.pg_read_args
 	candidate     = C.pg_candidate
 )

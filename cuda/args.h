@@ -31,11 +31,12 @@ enum pg_form {
 typedef struct {
   pg_ptr codes;         // [row tiles][k tiles][vectors][32] of 16 bytes
   pg_ptr scales;        // [row tiles][groups][16] f16, or f32 if scale_f32
-  pg_ptr offsets;       // [row tiles][groups][16]: zero points, u8; format m4: minima, f16. 0: every zero point is `zero`
+  pg_ptr offsets;       // [row tiles][groups][16]: zero points, u8; m formats: minima, f16. 0: every zero point is `zero`
+  pg_ptr supers;        // k formats: [row tiles][super-blocks][16] f16, or pairs of f16; scales and offsets are bytes then
   uint32_t rows;        // output features without padding
   uint32_t k_tiles;
   uint32_t groups;
-  uint32_t group_steps; // steps of 16 features in a group, an even number
+  uint32_t group_steps; // steps of 16 features in a group, an even number; k2, k3, k6: 1
   uint32_t zero;
   uint32_t scale_f32;
 } pg_matrix;
@@ -80,7 +81,7 @@ typedef struct {
   uint32_t segments;
   uint32_t tokens;
   uint32_t items; // linear_decode: groups of PG_DECODE_TILES row tiles of all segments, each segment's last one maybe not full
-  uint32_t ends;  // linear_decode: pairs of steps of which every group is a multiple; 0: no matrix has more than one group
+  uint32_t ends;  // linear_decode: steps of which every group is a multiple; 0: no matrix has more than one group
 } pg_linear_args;
 
 // On a multiprocessor of compute capability 9.0 there is room for two blocks of linear_decode and one of attention_decode_64, so
@@ -198,7 +199,7 @@ typedef struct {
 
 // repack_F: source bytes → codes. One thread a vector of 16 bytes.
 //
-// Formats of rows (f32 f16 bf16 q4_0 q4_1 q8_0): source[0] holds the rows [first_tile·16, first_tile·16 + rows) of the
+// Formats of rows (all but GPTQ): source[0] holds the rows [first_tile·16, first_tile·16 + rows) of the
 // repacked matrix one after the other, as stored. GPTQ: source[i] holds part i's qweight, and row_table says which part and
 // column a row is: part << 30 | column, ~0 for a padding row.
 typedef struct {
@@ -218,6 +219,14 @@ typedef struct {
   uint32_t source_rows;           // row formats: rows in source[0]; rows behind them are padding
   uint32_t reserved;
 } pg_repack_args;
+
+// expand_F: f16 weights, in the layout of format f16, of a matrix of another format. One thread a vector of 16 bytes.
+typedef struct {
+  pg_matrix w;
+  pg_ptr to;
+  uint32_t tiles; // row tiles
+  uint32_t reserved;
+} pg_expand_args;
 
 // read: adds up `bytes` of memory so that nothing can be left out; the denominator of every bandwidth figure.
 typedef struct {

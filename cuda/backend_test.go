@@ -15,13 +15,10 @@ import (
 	"peregrine/model/quant"
 )
 
-// refused are the formats without kernels here.
-var refused = []quant.Format{quant.Q5_0, quant.Q5_1, quant.Q2_K, quant.Q3_K, quant.Q4_K, quant.Q5_K, quant.Q6_K}
-
 // The whole suite that every backend passes, on the emulator and on the card where there is one.
 func TestBackend(t *testing.T) {
 	t.Run("emulator", func(t *testing.T) {
-		opt := backendtest.Options{Without: refused}
+		opt := backendtest.Options{}
 		if testing.Short() { // under the race detector: one model of each kind of block
 			opt.Only = func(c model.Config) bool { return c.Hidden == 96 && c.Vocab == 131 }
 		}
@@ -35,7 +32,7 @@ func TestBackend(t *testing.T) {
 				t.Fatal(err)
 			}
 			return b
-		}, backendtest.Options{Without: refused})
+		}, backendtest.Options{})
 	})
 }
 

@@ -15,7 +15,7 @@ func weightError(p *packing, kernel string) float64 {
 		return 0
 	case kernel == "decode" && p.groups > 0:
 		return 0
-	case p.groups == 0 || p.name == "m4":
+	case p.groups == 0 || p.name == "m4" || p.expanded:
 		return half
 	case p.scaleF32:
 		return 2*half + half*half

@@ -1,18 +1,12 @@
 package cuda
 
-import (
-	"errors"
-	"strings"
-)
+import "strings"
 
 // during says what was being done when err came up, with the package's name once in front. Errors are one line: of several,
 // the first counts (cmp.Or), since what fails while cleaning up is its consequence.
 func during(what string, err error) error {
 	return &failure{"cuda: " + what + ": " + strings.TrimPrefix(err.Error(), "cuda: "), err}
 }
-
-// ErrFormat says that weights have a format that the CPU alone multiplies.
-var ErrFormat = errors.New("the GPU has no kernels for weights of type")
 
 // failure is an error with a text of its own.
 type failure struct {

@@ -40,7 +40,7 @@ func shareItems(a *linearArgs) {
 		items += ceilDiv(int(s.tiles), decodeTiles)
 		for _, source := range s.source[:s.sources] {
 			several = several || source.w.groups > 1
-			ends = gcd(ends, int(source.w.group_steps)/2)
+			ends = gcd(ends, int(source.w.group_steps))
 		}
 	}
 	if !several {

@@ -54,8 +54,12 @@ func uploadX(r rig, p *packing, values [][]float32, form int) driver.Ptr {
 }
 
 // runLinear runs one of the three kernels as plan.multiply does; blocks are those of all segments.
-func runLinear(r rig, kernel, format string, blocks int, a linearArgs) {
+func runLinear(r rig, kernel string, p *packing, blocks int, a linearArgs) {
 	r.Helper()
+	format := p.name
+	if kernel == "prefill" && p.expanded {
+		format = layoutF16.name
+	}
 	tokens, name := int(a.tokens), "linear_"+kernel+"_"+format
 	switch kernel {
 	case "precise":

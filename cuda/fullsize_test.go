@@ -42,6 +42,11 @@ func TestFullSizeLayers(t *testing.T) {
 		{"Falcon3-7B, Q4_0", llama, backendtest.Weights{Format: quant.Q4_0}},
 		{"Falcon3-7B, Q4_1", llama, backendtest.Weights{Format: quant.Q4_1}},
 		{"Falcon3-7B, Q8_0", llama, backendtest.Weights{Format: quant.Q8_0}},
+		{"Falcon3-7B, Q5_0", llama, backendtest.Weights{Format: quant.Q5_0}},
+		{"Falcon3-7B, Q3_K", llama, backendtest.Weights{Format: quant.Q3_K}},
+		{"Falcon3-7B, Q4_K", llama, backendtest.Weights{Format: quant.Q4_K}},
+		{"Falcon3-7B, Q5_K", llama, backendtest.Weights{Format: quant.Q5_K}},
+		{"40B, Q6_K", falcon(8192, 128, 8, 32768), backendtest.Weights{Format: quant.Q6_K}},
 		{"Falcon3-7B, BF16", llama, backendtest.Weights{Format: quant.BF16}},
 	} {
 		t.Run(c.name, func(t *testing.T) { fullSize(t, backendtest.Random(1, c.config, c.weights, false, c.config.Parallel)) })

@@ -58,6 +58,7 @@ func newSegment(r rig, rng *rand.Rand, w weights, epilogue, out int, ins ...int)
 	r.Helper()
 	s := &testSegment{epilogue: epilogue}
 	for i, in := range ins {
+		in = w.features(in)
 		parts := []*quant.Matrix{w.matrix(rng, fmt.Sprint("source ", i), out, in)}
 		if epilogue == epilogueGated {
 			parts = append(parts, w.matrix(rng, "up", out, in))
@@ -125,8 +126,7 @@ func multiply(r rig, rng *rand.Rand, segments []*testSegment, kernel string, tok
 		}
 		blocks += tiles
 	}
-	format := segments[0].products[0].name
-	runLinear(r, kernel, format, blocks, a)
+	runLinear(r, kernel, &segments[0].products[0].packing, blocks, expandedFor(r, kernel, segments, a))
 	for i, s := range segments {
 		what, to := fmt.Sprintf("%s, %d tokens, segment %d", kernel, tokens, i), &a.segment[i]
 		s.check(r, what, driver.Ptr(to.out), x[i], kernel, form, tokens)
@@ -134,6 +134,22 @@ func multiply(r rig, rng *rand.Rand, segments []*testSegment, kernel string, tok
 			s.checkStatistics(r, what, to, tokens)
 		}
 	}
+}
+
+// expandedFor has prefill kernels read f16 weights where the format wants it.
+func expandedFor(r rig, kernel string, segments []*testSegment, a linearArgs) linearArgs {
+	r.Helper()
+	for i, s := range segments {
+		for j, p := range s.products {
+			if !p.expanded || kernel != "prefill" {
+				continue
+			}
+			to := address(r.room(p.expandedBytes()))
+			run(r, "expand", "expand_"+p.name, ceilDiv(int(p.expandedBytes()/vectorBytes), threads), 1, expandArgs{w: p.args, to: to, tiles: size(p.rowTiles)})
+			a.segment[i].source[j].w = matrixArgs{codes: to, rows: size(p.rows), k_tiles: size(p.xFeatures() / layoutF16.features)}
+		}
+	}
+	return a
 }
 
 // checkStatistics compares what a launch says of its outputs with the outputs.
@@ -275,7 +291,7 @@ func TestLinearLong(t *testing.T) {
 			t.Run(w.String(), func(t *testing.T) {
 				rng := rand.New(rand.NewPCG(3, uint64(i)))
 				r := rig{t, d}
-				layout, err := layoutOf(w.matrix(rng, "one", 1, 32))
+				layout, err := layoutOf(w.matrix(rng, "one", 1, w.features(32)))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -317,7 +333,7 @@ func TestLinearNotFinite(t *testing.T) {
 				s.source[0].w, s.source[0].x = args, address(uploadX(r, &p, x, formOf(d.Info(), way.name == "precise", tokens)))
 				s.sources, s.tiles, s.out_stride = 1, size(p.rowTiles), size(p.rows)
 				s.out = address(r.room(int64(4 * tokens * p.rows)))
-				runLinear(r, way.name, p.name, 1, a)
+				runLinear(r, way.name, &p, 1, a)
 				for i, got := range get[float32](r, driver.Ptr(s.out), tokens*p.rows) {
 					token, row := i/p.rows, i%p.rows
 					w := want[row*p.in] / 2

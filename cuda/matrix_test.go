@@ -38,6 +38,13 @@ func storedFormats() []weights {
 		{format: quant.Q4_0},
 		{format: quant.Q4_1},
 		{format: quant.Q8_0},
+		{format: quant.Q5_0},
+		{format: quant.Q5_1},
+		{format: quant.Q2_K},
+		{format: quant.Q3_K},
+		{format: quant.Q4_K},
+		{format: quant.Q5_K},
+		{format: quant.Q6_K},
 		{format: gptq, bits: 2, middle: true, scales: tensor.F16},
 		{format: gptq, bits: 2, group: 32, act: true, zeros: quant.ZeroAsStored, scales: tensor.F32},
 		{format: gptq, bits: 2, group: 128, zeros: quant.ZeroWholeWords, scales: tensor.F16},
@@ -51,6 +58,12 @@ func storedFormats() []weights {
 		{format: gptq, bits: 8, group: 64, act: true, middle: true, scales: tensor.F16},
 		{format: gptq, bits: 8, group: 32, scales: tensor.F32},
 	}
+}
+
+// features rounds input features up to whole blocks.
+func (w weights) features(in int) int {
+	block, _ := w.format.Block()
+	return ceilDiv(in, max(1, block)) * max(1, block)
 }
 
 // matrix makes [out, in] weights around 1: random codes and zero points, all of which the formats allow.
@@ -76,9 +89,19 @@ func (w weights) matrix(rng *rand.Rand, name string, out, in int) *quant.Matrix 
 			binary.LittleEndian.PutUint16(m.Data[at:], tensor.ToBF16(float32(v)))
 		case quant.F16:
 			half(at, v)
-		case quant.Q4_1:
+		case quant.Q4_1, quant.Q5_1:
 			half(at, 0.1+rng.Float64()/10)
 			half(at+2, -rng.Float64())
+		case quant.Q2_K:
+			half(at+80, 0.05+rng.Float64()/20)
+			half(at+82, 0.05+rng.Float64()/20)
+		case quant.Q3_K:
+			half(at+108, 0.02*rng.NormFloat64())
+		case quant.Q4_K, quant.Q5_K:
+			half(at, 0.003+rng.Float64()/300)
+			half(at+2, 0.03*rng.NormFloat64())
+		case quant.Q6_K:
+			half(at+208, 0.0005*rng.NormFloat64())
 		case quant.Q8_0:
 			half(at, 0.01+rng.Float64()/100)
 		default:
@@ -152,26 +175,34 @@ func dequantized(parts []*quant.Matrix) [][]float32 {
 // packedBytes is a repacked matrix as it lies on the device.
 type packedBytes struct {
 	packing
-	codes, scales, offsets []byte
+	codes, scales, offsets, supers []byte
 }
 
 // code reads what layout.cuh says is stored of feature k (padding counted) of a row.
 func (p *packedBytes) code(row, k int) uint32 {
 	step, f := k%p.features/16, k%16
 	lane, j := row%8*4+f%8/2, f/8*4+row%16/8*2+f%2
-	tile := row/16*p.kTiles + k/p.features
+	at := (row/16*p.kTiles + k/p.features) * p.tileBytes()
 	word := func(vector, i int) uint32 {
-		return binary.LittleEndian.Uint32(p.codes[((tile*p.vectors+vector)*32+lane)*16+4*i:])
+		words := 4 // of a lane
+		if p.half && vector == p.vectors-1 {
+			words = 2
+		}
+		return binary.LittleEndian.Uint32(p.codes[at+vector*512+(lane*words+i)*4:])
 	}
 	pair, high := uint32(j/2), uint32(j%2*16)
 	switch p.name {
 	case "g8":
 		return word(0, 2*step+j/4) >> (8 * (j % 4)) & 255
-	case "g4", "m4":
+	case "g4", "m4", "k4":
 		return word(0, step) >> (4*pair + high) & 15
-	case "g2":
+	case "g5", "m5", "k5":
+		return word(step/4, step%4)>>(4*pair+high)&15 | word(2, step/4)>>(4*uint32(step%4)+pair+high)&1<<4
+	case "k6":
+		return word(step/4, step%4)>>(4*pair+high)&15 | word(2, step/2)>>(2*(4*uint32(step%2)+pair)+high)&3<<4
+	case "g2", "k2":
 		return word(0, step/2) >> (2*(4*uint32(step%2)+pair) + high) & 3
-	case "g3":
+	case "g3", "k3":
 		low := word(step/8, step%8/2) >> (2*(4*uint32(step%2)+pair) + high) & 3
 		return low | word(2, step/4)>>(4*uint32(step%4)+pair+high)&1<<2
 	case "f32":
@@ -194,18 +225,35 @@ func (p *packedBytes) weight(row, k int) float32 {
 	}
 	at := (row/16*p.groups+k/16/p.groupSteps)*16 + row%16
 	var scale float32
+	if p.grain > 0 {
+		return p.super(code, at, (row/16*(p.groups*p.grain/16)+k/256)*16+row%16)
+	}
 	if p.scaleF32 {
 		scale = math.Float32frombits(binary.LittleEndian.Uint32(p.scales[4*at:]))
 	} else {
 		scale = tensor.FromF16(binary.LittleEndian.Uint16(p.scales[2*at:]))
 	}
 	switch {
-	case p.name == "m4":
+	case p.name == "m4" || p.name == "m5":
 		return scale*float32(code) + tensor.FromF16(binary.LittleEndian.Uint16(p.offsets[2*at:]))
 	case p.offsets != nil:
 		return scale * float32(int(code)-int(p.offsets[at]))
 	}
 	return scale * float32(int(code)-int(p.zero))
+}
+
+// super is weight for a code of a K-quant's group and super-block.
+func (p *packedBytes) super(code uint32, group, super int) float32 {
+	half := func(at int) float32 { return tensor.FromF16(binary.LittleEndian.Uint16(p.supers[at:])) }
+	s := p.scales[group]
+	switch p.name {
+	case "k2":
+		return half(4*super)*float32(s&15)*float32(code) - half(4*super+2)*float32(s>>4)
+	case "k4", "k5":
+		return half(4*super)*float32(s)*float32(code) - half(4*super+2)*float32(p.offsets[group])
+	default:
+		return half(2*super) * float32(int8(s)) * float32(int(code)-int(p.zero))
+	}
 }
 
 // row returns where output row n of the parts stands in the packed matrix.

@@ -9,7 +9,12 @@ import (
 // modules lists the kernel modules that the model needs, in the order in which they are needed: to load it, for a token, for a
 // prompt, for a few tokens.
 func (e *executor) modules() []string {
-	c := &collector{Device: e.d, modules: []string{"repack"}}
+	c := &collector{Device: e.d}
+	for _, m := range e.matrices {
+		for _, k := range m.repacking() {
+			c.add(k.module)
+		}
+	}
 	p := plan{e.resident, c}
 	for _, s := range []pass{{1, 1}, {chunkTokens, 1}, {decodeTokens, 1}} {
 		if _, err := p.launches(s); err != nil {
@@ -26,10 +31,14 @@ type collector struct {
 }
 
 func (c *collector) Function(module, _ string) (driver.Function, error) {
+	c.add(module)
+	return noFunction{}, nil
+}
+
+func (c *collector) add(module string) {
 	if !slices.Contains(c.modules, module) {
 		c.modules = append(c.modules, module)
 	}
-	return noFunction{}, nil
 }
 
 type noFunction struct{}

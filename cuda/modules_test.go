@@ -8,6 +8,7 @@ import (
 	"peregrine/cuda/emulator"
 	"peregrine/model"
 	"peregrine/model/backendtest"
+	"peregrine/model/quant"
 )
 
 // asking is a device that notes which modules it is asked for, and runs them.
@@ -26,23 +27,31 @@ func (a *asking) Function(module, name string) (driver.Function, error) {
 // What is compiled ahead is what loading, a token, a prompt and a few tokens ask for, in that order, in both modes; nothing else is
 // asked for.
 func TestModulesAreThoseThatRun(t *testing.T) {
-	for precision, want := range map[model.Precision][]string{
-		model.Fast:    {"repack", "linear_f16", "norm", "linear_g4", "attention_32", "top", "prefill_g4", "attention", "decode_g4"},
-		model.Precise: {"repack", "linear_f16", "norm", "linear_g4", "attention", "top"},
+	k4 := small()
+	k4.Config.Hidden, k4.Config.HeadDim = 256, 64
+	k4 = backendtest.Random(1, k4.Config, backendtest.Weights{Format: quant.Q4_K}, false, true)
+	for _, c := range []struct {
+		p         *model.Params
+		precision model.Precision
+		want      []string
+	}{
+		{small(), model.Fast, []string{"repack", "linear_f16", "norm", "linear_g4", "attention_32", "top", "prefill_g4", "attention", "decode_g4"}},
+		{small(), model.Precise, []string{"repack", "linear_f16", "norm", "linear_g4", "attention", "top"}},
+		{k4, model.Fast, []string{"repack_gguf", "linear_k4", "norm", "attention_64", "top", "expand", "prefill_f16", "attention", "decode_k4"}},
+		{k4, model.Precise, []string{"repack_gguf", "linear_k4", "norm", "attention", "top"}},
 	} {
 		d := &asking{Device: emulator.Open(emulator.Options{})}
 		b := New(d)
-		p := small()
-		x, err := b.Load(t.Context(), p, model.LoadOptions{Context: 32, Precision: precision})
+		x, err := b.Load(t.Context(), c.p, model.LoadOptions{Context: 32, Precision: c.precision})
 		must(t, err)
 		for _, n := range []int{1, 12, decodeTokens, 3} {
-			must(t, x.Forward(t.Context(), backendtest.RandomTokens(1, n, p.Config.Vocab), 0, &model.Output{Rows: 1}))
+			must(t, x.Forward(t.Context(), backendtest.RandomTokens(1, n, c.p.Config.Vocab), 0, &model.Output{Rows: 1}))
 		}
-		if !slices.Equal(d.modules, want) {
-			t.Errorf("%v: asked for %v, want %v", precision, d.modules, want)
+		if !slices.Equal(d.modules, c.want) {
+			t.Errorf("%v, %v: asked for %v, want %v", c.p.Embed.Format, c.precision, d.modules, c.want)
 		}
-		if got := x.(*executor).modules(); !slices.Equal(got, want) {
-			t.Errorf("%v: compiles %v, want %v", precision, got, want)
+		if got := x.(*executor).modules(); !slices.Equal(got, c.want) {
+			t.Errorf("%v, %v: compiles %v, want %v", c.p.Embed.Format, c.precision, got, c.want)
 		}
 		must(t, b.Close())
 	}

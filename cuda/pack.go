@@ -28,28 +28,51 @@ type layout struct {
 	name     string // of the modules: linear_<name>
 	features int    // input features of a tile
 	vectors  int    // of 16 bytes that a lane has in a tile
+	half     bool   // a lane has 8 bytes of the last one
+	// grain is the steps of a group in formats with super-blocks, whose scales are of two levels; 0 in others.
+	grain int
+	// expanded says that prompts multiply f16 made of the weights.
+	expanded bool
+}
+
+// tileBytes is the size of a tile.
+func (y layout) tileBytes() int {
+	bytes := y.vectors * laneCount * vectorBytes
+	if y.half {
+		bytes -= laneCount * vectorBytes / 2
+	}
+	return bytes
 }
 
 var (
-	layoutG2   = layout{"g2", 128, 1}
-	layoutG3   = layout{"g3", 256, 3}
-	layoutG4   = layout{"g4", 64, 1}
-	layoutG8   = layout{"g8", 32, 1}
-	layoutM4   = layout{"m4", 64, 1}
-	layoutF16  = layout{"f16", 32, 2}
-	layoutBF16 = layout{"bf16", 32, 2}
-	layoutF32  = layout{"f32", 32, 4}
+	layoutG2   = layout{name: "g2", features: 128, vectors: 1}
+	layoutG3   = layout{name: "g3", features: 256, vectors: 3}
+	layoutG4   = layout{name: "g4", features: 64, vectors: 1}
+	layoutG5   = layout{name: "g5", features: 128, vectors: 3, half: true, expanded: true}
+	layoutG8   = layout{name: "g8", features: 32, vectors: 1}
+	layoutM4   = layout{name: "m4", features: 64, vectors: 1}
+	layoutM5   = layout{name: "m5", features: 128, vectors: 3, half: true, expanded: true}
+	layoutK2   = layout{name: "k2", features: 128, vectors: 1, grain: 1, expanded: true}
+	layoutK3   = layout{name: "k3", features: 256, vectors: 3, grain: 1, expanded: true}
+	layoutK4   = layout{name: "k4", features: 64, vectors: 1, grain: 2, expanded: true}
+	layoutK5   = layout{name: "k5", features: 128, vectors: 3, half: true, grain: 2, expanded: true}
+	layoutK6   = layout{name: "k6", features: 128, vectors: 3, grain: 1, expanded: true}
+	layoutF16  = layout{name: "f16", features: 32, vectors: 2}
+	layoutBF16 = layout{name: "bf16", features: 32, vectors: 2}
+	layoutF32  = layout{name: "f32", features: 32, vectors: 4}
 )
 
 // packing says how matrices that share their input become one repacked matrix (pg_matrix).
 type packing struct {
 	layout
-	in       int // input features of the source
-	rows     int // output features, padding not counted
+	format   quant.Format // of the source
+	in       int          // input features of the source
+	rows     int          // output features, padding not counted
 	rowTiles int
 	kTiles   int
 	groups   int // 0: a dense matrix
-	// groupSteps is the steps of 16 features that a group has, an even number. Steps behind the last group hold padding only.
+	// groupSteps is the steps of 16 features that a group has; an even number where there are no super-blocks. Steps behind the last
+	// group hold padding only.
 	groupSteps int
 	scaleF32   bool
 	// zero is every zero point, unless offsets says that there is an array of them (or of minima, in format m4).
@@ -63,8 +86,11 @@ type packing struct {
 	kTable []uint32
 	place  []uint32
 
-	codeBytes, scaleBytes, offsetBytes int64
+	codeBytes, scaleBytes, offsetBytes, superBytes int64
 }
+
+// superSteps is how many steps of 16 features a K-quant's super-block has.
+const superSteps = 16
 
 // xFeatures returns how many input features the packed matrix expects, padding included.
 func (p *packing) xFeatures() int { return p.kTiles * p.features }
@@ -86,7 +112,7 @@ func planMatrix(parts []*quant.Matrix, gated bool) (packing, error) {
 	if p.layout, err = layoutOf(parts[0]); err != nil {
 		return p, err
 	}
-	p.in = parts[0].In
+	p.format, p.in = parts[0].Format, parts[0].In
 	if err := p.planRows(parts, gated); err != nil {
 		return p, err
 	}
@@ -97,34 +123,22 @@ func planMatrix(parts []*quant.Matrix, gated bool) (packing, error) {
 	return p, nil
 }
 
+// storedLayouts is what each format that is stored in rows is repacked to.
+var storedLayouts = map[quant.Format]layout{
+	quant.F32: layoutF32, quant.F16: layoutF16, quant.BF16: layoutBF16,
+	quant.Q4_0: layoutG4, quant.Q4_1: layoutM4, quant.Q5_0: layoutG5, quant.Q5_1: layoutM5, quant.Q8_0: layoutG8,
+	quant.Q2_K: layoutK2, quant.Q3_K: layoutK3, quant.Q4_K: layoutK4, quant.Q5_K: layoutK5, quant.Q6_K: layoutK6,
+}
+
 func layoutOf(m *quant.Matrix) (layout, error) {
-	switch m.Format {
-	case quant.F32:
-		return layoutF32, nil
-	case quant.F16:
-		return layoutF16, nil
-	case quant.BF16:
-		return layoutBF16, nil
-	case quant.Q4_0:
-		return layoutG4, nil
-	case quant.Q4_1:
-		return layoutM4, nil
-	case quant.Q8_0:
-		return layoutG8, nil
-	case quant.GPTQFormat:
-		switch m.GPTQ.Bits {
-		case 2:
-			return layoutG2, nil
-		case 3:
-			return layoutG3, nil
-		case 4:
-			return layoutG4, nil
-		case 8:
-			return layoutG8, nil
-		}
-	default:
+	y, ok := storedLayouts[m.Format]
+	if m.Format == quant.GPTQFormat {
+		y, ok = map[int]layout{2: layoutG2, 3: layoutG3, 4: layoutG4, 8: layoutG8}[m.GPTQ.Bits]
 	}
-	return layout{}, fmt.Errorf("%s: %w %v; use --backend cpu", m.Name, ErrFormat, m.Format)
+	if !ok {
+		return y, fmt.Errorf("%s: no kernel multiplies weights of type %v", m.Name, m.Format)
+	}
+	return y, nil
 }
 
 // together reports why a and b cannot be one matrix.
@@ -205,6 +219,8 @@ func (p *packing) planFeatures(m *quant.Matrix) error {
 	case m.Format == quant.GPTQFormat:
 		return p.planGroups(m)
 	case p.layout == layoutF16 || p.layout == layoutBF16 || p.layout == layoutF32:
+	case p.grain > 0:
+		p.groups, p.groupSteps = p.in/(p.grain*stepFeatures), p.grain
 	default:
 		block, _ := m.Format.Block()
 		p.groups, p.groupSteps = p.in/block, block/stepFeatures
@@ -264,19 +280,29 @@ func (p *packing) planGrid(parts []*quant.Matrix) {
 	if p.groups == 1 { // one group reaches to the end of the last tile, so that kernels never look for its end inside one
 		p.groupSteps = p.xFeatures() / stepFeatures
 	}
-	p.codeBytes = int64(p.rowTiles) * int64(p.kTiles) * int64(p.vectors*laneCount*vectorBytes)
+	p.codeBytes = int64(p.rowTiles) * int64(p.kTiles) * int64(p.tileBytes())
 	if p.groups == 0 {
 		return
 	}
 	entries := int64(p.rowTiles) * int64(p.groups) * tileRows
-	scaleSize, offsetSize := int64(2), int64(0)
+	scaleSize, offsetSize, superSize := int64(2), int64(0), int64(0)
 	switch m := parts[0]; m.Format {
 	case quant.Q4_0:
 		p.zero = 8
+	case quant.Q5_0:
+		p.zero = 16
 	case quant.Q8_0:
 		p.zero = 128
-	case quant.Q4_1:
+	case quant.Q4_1, quant.Q5_1:
 		p.offsets, offsetSize = true, 2
+	case quant.Q2_K: // minima are in the same bytes as scales
+		scaleSize, superSize = 1, 4
+	case quant.Q3_K:
+		scaleSize, superSize, p.zero = 1, 2, 4
+	case quant.Q4_K, quant.Q5_K:
+		scaleSize, superSize, p.offsets, offsetSize = 1, 4, true, 1
+	case quant.Q6_K:
+		scaleSize, superSize, p.zero = 1, 2, 32
 	default:
 		if m.GPTQ.Scales.DType != tensor.F16 { // bfloat16 reaches further than f16
 			p.scaleF32, scaleSize = true, 4
@@ -285,7 +311,19 @@ func (p *packing) planGrid(parts []*quant.Matrix) {
 			offsetSize = 1
 		}
 	}
+	if p.grain > 0 {
+		p.scaleF32 = true // as kernels take them: a group's scale times its super-block's
+		p.superBytes = entries / int64(superSteps/p.grain) * superSize
+	}
 	p.scaleBytes, p.offsetBytes = entries*scaleSize, entries*offsetSize
+}
+
+// bytes is what the matrix takes, and what a token reads of it.
+func (p *packing) bytes() int64 { return p.codeBytes + p.scaleBytes + p.offsetBytes + p.superBytes }
+
+// expandedBytes is the size of the matrix as format f16.
+func (p *packing) expandedBytes() int64 {
+	return int64(p.rowTiles) * tileRows * int64(p.xFeatures()) * 2
 }
 
 // commonZero returns the zero point that all output features have in all groups, or that they differ. It looks at whole words,

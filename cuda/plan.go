@@ -100,7 +100,8 @@ func (b *builder) early() {
 func (r *resident) args(m *matrix) matrixArgs {
 	return matrixArgs{
 		codes: address(r.at(m.codesAt)), scales: address(r.at(m.scalesAt)), offsets: address(r.at(m.offsetsAt)),
-		rows: size(m.rows), k_tiles: size(m.kTiles), groups: size(m.groups), group_steps: size(m.groupSteps),
+		supers: address(r.at(m.supersAt)),
+		rows:   size(m.rows), k_tiles: size(m.kTiles), groups: size(m.groups), group_steps: size(m.groupSteps),
 		zero: word(m.zero), scale_f32: truth(m.scaleF32),
 	}
 }
@@ -150,6 +151,7 @@ func (b *builder) layer(y *layer) {
 	// The attention runs beside the product with the up projection's output, which is the larger one and goes first.
 	both := down[0]
 	both.bytes += out[0].bytes
+	both.matrices = []*matrix{down[0].matrices[0], out[0].matrices[0]}
 	both.args.source[1], both.args.bias[1], both.args.sources = out[0].args.source[0], out[0].args.bias[0], 2
 	if b.config.MLP == model.GELU {
 		first := &both.args.source[0]

@@ -9,44 +9,89 @@ import (
 // repack launches the kernels that write the job's part of m from what is staged in area.
 func (e *executor) repack(m *matrix, j *job, area *arena) error {
 	a := repackArgs{in: size(m.in), w: e.args(m), tiles: size(j.tiles), first_tile: size(j.first)}
-	var names []string
-	switch format := m.parts[0].Format; format {
-	case quant.GPTQFormat:
+	if m.format == quant.GPTQFormat {
 		e.stagedGPTQ(&a, m, j, area)
-		names = []string{"repack_gptq", "repack_scales_gptq"}
-		if m.offsets {
-			names = append(names, "repack_zeros_gptq")
-		}
-	default:
+	} else {
 		a.source[0], a.source_rows = address(area.base), size(j.tiles*tileRows)
-		names = rowKernels[format]
 	}
-	codes := j.tiles * m.kTiles * m.vectors * laneCount
-	entries := j.tiles * m.groups * tileRows
-	for i, name := range names {
-		n := codes
-		if i > 0 {
-			n = entries
-		}
-		f, err := e.d.Function("repack", name)
+	for _, k := range m.repacking() {
+		f, err := e.d.Function(k.module, k.name)
 		if err != nil {
 			return err
 		}
-		if err := newLaunch(f, grid(ceilDiv(n, threads), 1), threads, 0, a).on(e.stream); err != nil {
+		if err := newLaunch(f, grid(ceilDiv(k.threads(&m.packing, j.tiles), threads), 1), threads, 0, a).on(e.stream); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// rowKernels are the kernels of the formats that store rows: codes first.
-var rowKernels = map[quant.Format][]string{
-	quant.F32:  {"repack_f32"},
-	quant.F16:  {"repack_f16"},
-	quant.BF16: {"repack_bf16"},
-	quant.Q4_0: {"repack_q4_0", "repack_scales_q4_0"},
-	quant.Q4_1: {"repack_q4_1", "repack_scales_q4_1", "repack_minima_q4_1"},
-	quant.Q8_0: {"repack_q8_0", "repack_scales_q8_0"},
+// repackKernel is a kernel that writes part of a repacked matrix. Those of formats that few models have are in a module of
+// their own, so that the others need not compile them.
+type repackKernel struct {
+	module, name string
+	unit         repackUnit
+}
+
+// repackUnit is what a thread writes.
+type repackUnit uint8
+
+const (
+	perVector repackUnit = iota // 16 bytes of codes
+	perGroup                    // a row's scale or offset of a group
+	perSuper                    // a row's scales of a super-block
+)
+
+// threads is how many so many row tiles of p take.
+func (k repackKernel) threads(p *packing, tiles int) int {
+	switch k.unit {
+	case perGroup:
+		return tiles * p.groups * tileRows
+	case perSuper:
+		return tiles * p.groups * p.grain / superSteps * tileRows
+	default:
+		return tiles * p.kTiles * p.tileBytes() / vectorBytes
+	}
+}
+
+// repacking lists the kernels that write the repacked matrix.
+func (p *packing) repacking() []repackKernel {
+	if p.format != quant.GPTQFormat {
+		return rowKernels[p.format]
+	}
+	list := []repackKernel{{"repack", "repack_gptq", perVector}, {"repack", "repack_scales_gptq", perGroup}}
+	if p.offsets {
+		list = append(list, repackKernel{"repack", "repack_zeros_gptq", perGroup})
+	}
+	return list
+}
+
+// rowKernels are the kernels of the formats that store rows.
+var rowKernels = map[quant.Format][]repackKernel{
+	quant.F32:  {{"repack", "repack_f32", perVector}},
+	quant.F16:  {{"repack", "repack_f16", perVector}},
+	quant.BF16: {{"repack", "repack_bf16", perVector}},
+	quant.Q4_0: {{"repack", "repack_q4_0", perVector}, {"repack", "repack_scales_q4_0", perGroup}},
+	quant.Q4_1: {
+		{"repack", "repack_q4_1", perVector}, {"repack", "repack_scales_q4_1", perGroup}, {"repack", "repack_minima_q4_1", perGroup},
+	},
+	quant.Q8_0: {{"repack", "repack_q8_0", perVector}, {"repack", "repack_scales_q8_0", perGroup}},
+	quant.Q5_0: {{"repack_gguf", "repack_q5_0", perVector}, {"repack_gguf", "repack_scales_q5_0", perGroup}},
+	quant.Q5_1: {
+		{"repack_gguf", "repack_q5_1", perVector},
+		{"repack_gguf", "repack_scales_q5_1", perGroup},
+		{"repack_gguf", "repack_minima_q5_1", perGroup},
+	},
+	quant.Q2_K: superKernels("q2_k"), quant.Q3_K: superKernels("q3_k"), quant.Q4_K: superKernels("q4_k"),
+	quant.Q5_K: superKernels("q5_k"), quant.Q6_K: superKernels("q6_k"),
+}
+
+func superKernels(name string) []repackKernel {
+	return []repackKernel{
+		{"repack_gguf", "repack_" + name, perVector},
+		{"repack_gguf", "repack_scales_" + name, perGroup},
+		{"repack_gguf", "repack_supers_" + name, perSuper},
+	}
 }
 
 // stagedGPTQ says where gptqJob put the parts' tensors and the tables.

@@ -37,6 +37,7 @@ func TestRepack(t *testing.T) {
 		rng := rand.New(rand.NewPCG(1, 4))
 		for _, w := range storedFormats() {
 			for _, c := range partLists() {
+				c.in = w.features(c.in)
 				var parts []*quant.Matrix
 				for i, out := range c.outs {
 					parts = append(parts, w.matrix(rng, fmt.Sprint("part ", i), out, c.in))
@@ -61,6 +62,7 @@ func checkLayout(r rig, p packing, args matrixArgs, want [][]float32, gated bool
 	b := packedBytes{
 		p, get[byte](r, driver.Ptr(args.codes), int(p.codeBytes)),
 		get[byte](r, driver.Ptr(args.scales), int(p.scaleBytes)), get[byte](r, driver.Ptr(args.offsets), int(p.offsetBytes)),
+		get[byte](r, driver.Ptr(args.supers), int(p.superBytes)),
 	}
 	for n := range want {
 		for k, v := range want[n] {

@@ -29,10 +29,12 @@ const (
 // matrix is one repacked matrix and where it lies.
 type matrix struct {
 	packing
-	parts                        []*quant.Matrix
-	codesAt, scalesAt, offsetsAt slot
-	placeAt                      slot   // of packing.place; none without
-	input                        *input // that it reads; nil of an embedding that is no head
+	parts []*quant.Matrix
+
+	codesAt, scalesAt, offsetsAt, supersAt slot
+
+	placeAt slot   // of packing.place; none without
+	input   *input // that it reads; nil of an embedding that is no head
 }
 
 // input is an activation in the order of the matrices that read it. Passes of few tokens have a buffer of their own, since
@@ -105,6 +107,7 @@ type work struct {
 	stats                    slot // f32 [tokens][blocks][2], pg_segment.stats
 	partial, arrived, topped slot
 	splits                   int
+	expanded                 slot // f16 weights of the matrices of one launch of a prompt
 }
 
 // inputKey tells input buffers apart. Positions that hold padding must stay zero, so matrices share a buffer only when
@@ -270,7 +273,8 @@ func (r *resident) matrix(parts []*quant.Matrix, gated bool) (*matrix, error) {
 		return nil, err
 	}
 	m := &matrix{packing: shape, parts: parts, placeAt: none}
-	m.codesAt, m.scalesAt, m.offsetsAt = r.memory.take(shape.codeBytes), r.memory.take(shape.scaleBytes), r.memory.take(shape.offsetBytes)
+	m.codesAt, m.scalesAt = r.memory.take(shape.codeBytes), r.memory.take(shape.scaleBytes)
+	m.offsetsAt, m.supersAt = r.memory.take(shape.offsetBytes), r.memory.take(shape.superBytes)
 	if shape.place != nil {
 		m.placeAt = r.table(shape.place)
 	}
@@ -366,7 +370,27 @@ func (r *resident) planWork() {
 	w.arrived = floats(decodeTokens, c.Heads)
 	w.logits = floats(logitsRows, c.Vocab)
 	chunks := (c.Vocab + topChunk - 1) / topChunk
+	w.expanded = m.take(r.expandedBytes())
 	w.topped = m.take(int64(logitsRows) * int64(chunks) * (8*topMost + 8))
+}
+
+// expandedBytes is the most that the weights of one launch of a prompt take as f16, of the formats that are expanded: those of a
+// segment, which has two matrices where attention output and down projection are added up together.
+func (r *resident) expandedBytes() (most int64) {
+	if r.precise() {
+		return 0
+	}
+	for _, m := range r.matrices {
+		if m.expanded && m.input != nil {
+			most = max(most, m.expandedBytes())
+		}
+	}
+	for _, y := range r.layers {
+		if out, down := y.attnOut.w[0], y.down.w[0]; r.config.Parallel && out.layout == down.layout && out.expanded {
+			most = max(most, out.expandedBytes()+down.expandedBytes())
+		}
+	}
+	return most
 }
 
 // passInput is the layout of what a pass gets from the host: pg_state, ids, angles, the layers' counters (0).

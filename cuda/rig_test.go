@@ -55,6 +55,7 @@ func (r rig) repack(parts []*quant.Matrix, gated bool) (packing, matrixArgs) {
 		rows: size(p.rows), k_tiles: size(p.kTiles), groups: size(p.groups), group_steps: size(p.groupSteps),
 		zero: word(p.zero), scale_f32: truth(p.scaleF32), codes: address(r.room(p.codeBytes)),
 		scales: address(r.room(p.scaleBytes)), offsets: address(r.room(p.offsetBytes)),
+		supers: address(r.room(p.superBytes)),
 	}
 	a := repackArgs{w: w, in: size(p.in), row_table: address(put(r, p.rowTable)), k_table: address(put(r, p.kTable)), tiles: size(p.rowTiles)}
 	if parts[0].Format == quant.GPTQFormat {
@@ -74,11 +75,8 @@ func (r rig) repackGPTQ(p *packing, a repackArgs, parts []*quant.Matrix) {
 		a.source[i], a.zeros_source[i] = address(put(r, m.GPTQ.QWeight)), address(put(r, m.GPTQ.QZeros))
 		a.scales_source[i], a.stored[i] = address(put(r, m.GPTQ.Scales.Data)), size(m.GPTQ.Stored)
 	}
-	codes, entries := p.rowTiles*p.kTiles*p.vectors*laneCount, p.rowTiles*p.groups*tileRows
-	run(r, "repack", "repack_gptq", ceilDiv(codes, threads), 1, a)
-	run(r, "repack", "repack_scales_gptq", ceilDiv(entries, threads), 1, a)
-	if p.offsets {
-		run(r, "repack", "repack_zeros_gptq", ceilDiv(entries, threads), 1, a)
+	for _, k := range p.repacking() {
+		run(r, k.module, k.name, ceilDiv(k.threads(p, p.rowTiles), threads), 1, a)
 	}
 }
 
@@ -106,12 +104,8 @@ func (r rig) repackRows(p *packing, a repackArgs, parts []*quant.Matrix) {
 		}
 		a.source[0], a.source_rows = address(put(r, staged)), size(len(rows))
 		a.first_tile, a.tiles = size(tiles[0]), size(n)
-		for i, name := range rowKernels[parts[0].Format] {
-			vectors := n * p.kTiles * p.vectors * laneCount
-			if i > 0 {
-				vectors = n * p.groups * tileRows
-			}
-			run(r, "repack", name, ceilDiv(vectors, threads), 1, a)
+		for _, k := range p.repacking() {
+			run(r, k.module, k.name, ceilDiv(k.threads(p, n), threads), 1, a)
 		}
 	}
 }

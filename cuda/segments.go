@@ -7,13 +7,15 @@ import (
 
 // segment is a segment of a linear launch with the format of its kernel.
 type segment struct {
-	format string
-	bytes  int64 // of weights
-	args   segmentArgs
+	format   string
+	bytes    int64 // of weights
+	args     segmentArgs
+	matrices []*matrix // of args.source
+	expanded bool      // layout.expanded
 }
 
 func (b *builder) segment(tokens int, m *matrix, epilogue int, bias driver.Ptr) segment {
-	s := segment{format: m.name, bytes: m.codeBytes + m.scaleBytes + m.offsetBytes}
+	s := segment{format: m.name, bytes: m.bytes(), matrices: []*matrix{m}, expanded: m.expanded}
 	s.args.source[0].w, s.args.source[0].x = b.args(m), address(b.input(m.input, tokens))
 	s.args.sources, s.args.epilogue, s.args.tiles = 1, size(epilogue), size(m.rowTiles)
 	s.args.bias[0] = address(bias)
@@ -88,35 +90,63 @@ func (b *builder) activate(y *layer) {
 // multiply runs segments whose outputs are disjoint: one launch for those of a format, at most maxSegments at a time.
 func (b *builder) multiply(tokens int, list ...segment) {
 	for len(list) > 0 {
-		format := list[0].format
-		a, tiles, groups, bytes := linearArgs{tokens: size(tokens)}, 0, 0, int64(0)
+		format, most := list[0].format, maxSegments
+		expand := list[0].expanded && tokens > decodeTokens && !b.precise()
+		if expand {
+			format, most = layoutF16.name, 1 // there is room for one
+		}
+		a, bytes := linearArgs{tokens: size(tokens)}, int64(0)
 		var rest []segment
 		for _, s := range list {
-			if s.format != format || a.segments == maxSegments {
+			if s.format != list[0].format || int(a.segments) == most {
 				rest = append(rest, s)
 				continue
+			}
+			if expand {
+				b.expand(&s)
 			}
 			a.segment[a.segments] = s.args
 			a.segments++
 			bytes += s.bytes
-			tiles += int(s.args.tiles)
-			groups += ceilDiv(int(s.args.tiles), prefillTiles)
 		}
-		switch {
-		case b.precise():
-			launch(b, "linear_"+format, "linear_precise_"+format, grid(tiles, ceilDiv(tokens, decodeTokens)), a)
-		case tokens <= decodeTokens:
-			shareItems(&a)
-			shape := decodeShapeOf(b.d.Info(), format, &a)
-			launchBlock(b, shape.module, shape.name, grid(shape.blocks, 1), threads, decodeShared, a)
-			b.early()
-		default:
-			shape := prefillShapeOf(b.form(tokens))
-			launchBlock(b, "prefill_"+format, "linear_prefill_"+format, grid(groups, ceilDiv(tokens, shape.tokens)), uint32(shape.threads), shape.shared, a)
-		}
+		b.product(format, a)
 		if b.err == nil {
 			b.list[len(b.list)-1].bytes = bytes
 		}
 		list = rest
+	}
+}
+
+// product launches the kernel for a's tokens.
+func (b *builder) product(format string, a linearArgs) {
+	tokens, tiles, groups := int(a.tokens), 0, 0
+	for _, s := range a.segment[:a.segments] {
+		tiles += int(s.tiles)
+		groups += ceilDiv(int(s.tiles), prefillTiles)
+	}
+	switch {
+	case b.precise():
+		launch(b, "linear_"+format, "linear_precise_"+format, grid(tiles, ceilDiv(tokens, decodeTokens)), a)
+	case tokens <= decodeTokens:
+		shareItems(&a)
+		shape := decodeShapeOf(b.d.Info(), format, &a)
+		launchBlock(b, shape.module, shape.name, grid(shape.blocks, 1), threads, decodeShared, a)
+		b.early()
+	default:
+		shape := prefillShapeOf(b.form(tokens))
+		launchBlock(b, "prefill_"+format, "linear_prefill_"+format, grid(groups, ceilDiv(tokens, shape.tokens)), uint32(shape.threads), shape.shared, a)
+	}
+}
+
+// expand makes f16 of s's weights and has s read those.
+func (b *builder) expand(s *segment) {
+	to := b.at(b.work.expanded)
+	for i := range s.args.source[:s.args.sources] {
+		w, m := &s.args.source[i].w, s.matrices[i]
+		launch(b, "expand", "expand_"+m.name, grid(ceilDiv(int(m.expandedBytes()/vectorBytes), threads), 1), expandArgs{
+			w: *w, to: address(to), tiles: size(m.rowTiles),
+		})
+		*w = matrixArgs{codes: address(to), rows: w.rows, k_tiles: size(m.xFeatures() / layoutF16.features)}
+		to += driver.Ptr(m.expandedBytes())
 	}
 }

@@ -15,13 +15,19 @@ constexpr u32 ROOM = (PG_DECODE_SHARED / LINEAR_WARPS - SUM_FLOATS * 4) / sizeof
 
 // Sizes, in vectors of 16 bytes. Few: up to PG_FEW_TOKENS tokens, whose x has 8 lanes instead of 32. Grain: a group may end after
 // every so many pairs of steps; 0: no matrix of the launch has more than one group.
+template <class F> constexpr u32 entry_of(u32 plain) {
+  if constexpr (F::super) return F::entry;
+  else return plain;
+}
+
 template <class F, bool Few, u32 Grain> struct ring_shape {
   static constexpr u32 pairs = F::features / 32, lanes = Few ? 4 * PG_FEW_TOKENS : 32;
-  static constexpr u32 weights = TILES * F::vectors * 32;
+  static constexpr u32 weights = TILES * tile_vectors<F>;
 
-  // An entry is a row tile's scales, f32 or f16, and offsets of a group.
-  static constexpr u32 scales = F::kind == SCALED ? 2 : 4, entry = scales + (F::kind == SCALED ? 2 : 1);
-  static constexpr u32 ends = Grain == 0 ? 0 : pairs / (Grain == 0 ? 1 : Grain); // groups that may end in a tile
+  // An entry is a row tile's scales, f32 or f16, and offsets of a group; bytes, where there are super-blocks.
+  static constexpr u32 scales = F::super ? 1 : F::kind == SCALED ? 2 : 4;
+  static constexpr u32 entry = entry_of<F>(scales + (F::kind == SCALED ? 2 : 1));
+  static constexpr u32 ends = Grain == 0 ? 0 : F::steps / (Grain == 0 ? 1 : Grain); // groups that may end in a tile
   static constexpr u32 entries = ends * TILES * entry;                           // a tile's
   static constexpr u32 rounds = (entries + 31) / 32 + (entries == 0);            // that the lanes ask in
 
@@ -46,8 +52,8 @@ template <class F, bool Few, u32 Grain> struct decode_ring {
   pg_ptr x = 0;                  // and x, the lane's part
   pg_ptr waited = ~pg_ptr(0);    // the counter that was waited for last
   // Entries:
-  u32 asked = 0;                                         // pair of steps to ask for next
-  u32 groups = 0, group_pairs = 1, inverse = 0;          // of the matrix; pairs of steps in one; 2^32 over these, rounded up
+  u32 asked = 0;                                         // step to ask for next
+  u32 groups = 0, group_steps = 1, inverse = 0;          // of the matrix; steps in one; 2^32 over these, rounded up
   Global<const u32x4> entry_from[S::rounds] = {};        // the lane's part of the first group's
   u32 entry_step[S::rounds] = {};                        // vectors from a group to the next; 0: the lane asks for none
 };
@@ -67,14 +73,14 @@ DEVICE item_tiles tiles_of(const pg_segment &s, u32 first) {
 template <class F, bool Few, u32 Grain>
 DEVICE void enter_groups(decode_ring<F, Few, Grain> &r, const pg_matrix &w, const item_tiles &t, u32 k_tile) {
   typedef ring_shape<F, Few, Grain> S;
-  r.asked = k_tile * S::pairs;
+  r.asked = k_tile * F::steps;
   r.groups = w.groups;
-  r.group_pairs = w.group_steps / 2;
-  r.inverse = 0xffffffffu / r.group_pairs + 1;
+  r.group_steps = w.group_steps;
+  r.inverse = 0xffffffffu / r.group_steps + 1;
   UNROLL for (u32 j = 0; j < S::rounds; j++) {
     u32 i = j * 32 + lane_id(), of = i / S::entry % TILES, v = i % S::entry;
     u64 first = u64(of ? t.tile[TILES - 1] : t.tile[0]) * w.groups;
-    u32 scales = w.scale_f32 ? 4 : 2, offsets = S::entry - S::scales;
+    u32 scales = F::super ? 1 : w.scale_f32 ? 4 : 2, offsets = S::entry - S::scales;
     pg_ptr scales_at = w.scales, offsets_at = w.offsets;
     if (v < S::scales) {
       r.entry_step[j] = v < scales ? scales : 0;
@@ -113,8 +119,8 @@ template <class F, bool Few, u32 Grain> DEVICE bool next_source(decode_ring<F, F
     r.source++;
     const item_tiles t = tiles_of(s, b.tile);
     r.left = part.end - part.begin;
-    r.from = global<const u32x4>(w.codes) + ((u64(t.tile[0]) * w.k_tiles + part.begin) * F::vectors * 32 + lane_id());
-    r.apart = (t.tile[TILES - 1] - t.tile[0]) * w.k_tiles * F::vectors * 32;
+    r.from = global<const u32x4>(w.codes) + ((u64(t.tile[0]) * w.k_tiles + part.begin) * tile_vectors<F> + lane_id());
+    r.apart = (t.tile[TILES - 1] - t.tile[0]) * w.k_tiles * tile_vectors<F>;
     r.x = source.x + (u64(part.begin) * (F::features / 32) * 32 + lane_id()) * sizeof(u32x4);
     if constexpr (Grain != 0) enter_groups(r, w, t, part.begin);
     return true;
@@ -122,9 +128,9 @@ template <class F, bool Few, u32 Grain> DEVICE bool next_source(decode_ring<F, F
   return false;
 }
 
-// group_at returns the group of a pair of steps. Exact: pairs times group_pairs is far below 2^32.
-template <class F, bool Few, u32 Grain> DEVICE u32 group_at(const decode_ring<F, Few, Grain> &r, u32 pair) {
-  return r.group_pairs == 1 ? pair : u32(u64(pair) * r.inverse >> 32);
+// group_at returns the group of a step. Exact: steps times group_steps is far below 2^32.
+template <class F, bool Few, u32 Grain> DEVICE u32 group_at(const decode_ring<F, Few, Grain> &r, u32 step) {
+  return r.group_steps == 1 ? step : u32(u64(step) * r.inverse >> 32);
 }
 
 // ask_entries asks for the entries of a tile's groups into a slot; behind the last group, where features are padding, zeros.
@@ -136,16 +142,18 @@ template <class F, bool Few, u32 Grain> DEVICE void ask_entries(decode_ring<F, F
     if (r.entry_step[j])
       cp_async16(r.to + (S::entries_at + slot * S::entries + i), r.entry_from[j] + (there ? u64(group) * r.entry_step[j] : 0), there);
   }
-  r.asked += S::pairs;
+  r.asked += F::steps;
 }
 
 template <class F, bool Few, u32 Grain> DEVICE void ask_weights(decode_ring<F, Few, Grain> &r, u32 slot) {
   typedef ring_shape<F, Few, Grain> S;
   UNROLL for (u32 i = 0; i < TILES; i++) {
-    UNROLL for (u32 v = 0; v < F::vectors; v++)
-      cp_async16(r.to + (slot * S::slot + (i * F::vectors + v) * 32 + lane_id()), r.from + (u64(i) * r.apart + v * 32));
+    UNROLL for (u32 v = 0; v < F::vectors; v++) {
+      if (F::half && v == F::vectors - 1 && lane_id() >= 16) break;
+      cp_async16(r.to + (slot * S::slot + i * tile_vectors<F> + v * 32 + lane_id()), r.from + (u64(i) * r.apart + v * 32));
+    }
   }
-  r.from = r.from + F::vectors * 32;
+  r.from = r.from + tile_vectors<F>;
 }
 
 template <class S> DEVICE void ask_x(Shared<u32x4> to, pg_ptr x) {

@@ -14,15 +14,10 @@ template <class F> DEVICE void embed(const pg_embed_args &a) {
     u32 k = a.place ? global<const u32>(a.place)[feature] : feature;
     u32 in_tile = k % F::features, f = k % 16;
     u32 lane = r % 8 * 4 + f % 8 / 2, j = f / 8 * 4 + r / 8 * 2 + f % 2;
-    u64 vector = (u64(row / 16) * w.k_tiles + k / F::features) * F::vectors * 32 + lane;
-    memory_words words = {global<const u32>(w.codes) + vector * 4};
-    float scale = 0;
-    u32 offset = 0;
-    if constexpr (F::kind != DENSE) {
-      u64 at = grid_at(w, row, k / 16 / w.group_steps);
-      scale = scale_value(w, load_scale(w, at));
-      offset = load_offset<F>(w, at);
-    }
-    out[feature] = weight_f32<F>(F::stored(words, in_tile / 16, j), scale, offset);
+    u64 tile = u64(row / 16) * w.k_tiles + k / F::features;
+    memory_words words = {global<const u32>(w.codes) + tile * tile_vectors<F> * 4, lane};
+    row_entry e = {0, 0};
+    if constexpr (F::kind != DENSE) e = load_row<F>(w, row, k / 16 / w.group_steps);
+    out[feature] = weight_f32<F>(F::stored(words, in_tile / 16, j), scale_value(w, e.scale), e.offset);
   }
 }

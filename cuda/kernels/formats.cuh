@@ -3,7 +3,7 @@
 // A format F is a struct of static functions:
 //   features, vectors, steps   of a tile
 //   kind                       how a fragment becomes weights
-//   grain                      pairs of steps between two looks for the end of a group, where groups are whole multiples of it
+//   grain                      steps between two looks for the end of a group, where groups are whole multiples of it
 //   decode(v, s, levels, a)    step s of a lane's vectors as the four registers of an A fragment, f16
 //   codes(v, s, a)             the same, but codes as they are, times 2^-24; those of rows lane/4 + 8 also times `high`
 //   stored(words, s, j)        weight j of step s as it is stored: a code, or the bits of a float
@@ -26,20 +26,36 @@ struct weight_slot {
   u32 step, j, bit;
 };
 
-// The scale and the zero point (or minimum) that a lane needs of a group, as stored: of its rows lane/4 and lane/4 + 8.
+// The scale and the zero point (or minimum) that a lane needs of a group, as stored: of its rows lane/4 and lane/4 + 8. Of formats
+// with super-blocks both are f32: of the group, the super-block's scales included.
 struct grid_entry {
   u32 scale[2], offset[2];
 };
+
+// What most formats are.
+struct plain {
+  static constexpr u32 half = 0;          // 1: of a tile's last vector a lane has 8 bytes instead of 16
+  static constexpr bool super = false;    // there are super-blocks: scales of two levels (formats_gguf.cuh)
+  static constexpr bool regular = false;  // every group is a multiple of `grain` steps
+};
+
+// Vectors of a tile.
+template <class F> constexpr u32 tile_vectors = F::vectors * 32 - F::half * 16;
 
 DEVICE u32 component(const u32x4 &v, u32 i) { return i == 0 ? v.x : i == 1 ? v.y : i == 2 ? v.z : v.w; }
 DEVICE u32 twice(u32 f16) { return f16 | f16 << 16; }
 DEVICE u32 twice_f16(float v) { return pack_f16(v, v); }
 
-// A lane's words of a tile, in registers and in memory: words(vector, word).
+// A lane's words of a tile, in registers and in memory. half_word_of is of a vector of which a lane has two words.
 template <u32 Vectors> struct register_words { u32x4 v[Vectors]; };
-struct memory_words { Global<const u32> p; };
+struct memory_words {
+  Global<const u32> tile;
+  u32 lane;
+};
 template <u32 Vectors> DEVICE u32 word_of(const register_words<Vectors> &w, u32 vector, u32 i) { return component(w.v[vector], i); }
-DEVICE u32 word_of(const memory_words &w, u32 vector, u32 i) { return w.p[vector * 128 + i]; }
+template <u32 Vectors> DEVICE u32 half_word_of(const register_words<Vectors> &w, u32 vector, u32 i) { return component(w.v[vector], i); }
+DEVICE u32 word_of(const memory_words &w, u32 vector, u32 i) { return w.tile[vector * 128 + w.lane * 4 + i]; }
+DEVICE u32 half_word_of(const memory_words &w, u32 vector, u32 i) { return w.tile[vector * 128 + w.lane * 2 + i]; }
 
 constexpr u32 F16_ONES = 0x3c003c00, F16_1024 = 0x64006400, F16_MINUS_1024 = 0xe400e400, F16_MINUS_64 = 0xd400d400;
 constexpr u32 F16_QUARTER = 0x34003400, F16_16TH = 0x2c002c00, F16_64TH = 0x24002400;
@@ -47,8 +63,8 @@ constexpr u32 F16_QUARTER = 0x34003400, F16_16TH = 0x2c002c00, F16_64TH = 0x2400
 // What formats of whole codes subtract: register p of a fragment holds row lane/4 + 8·(p%2), shifted left by its own amount.
 struct code_levels { u32 minus[4]; };
 
-struct g8 {
-  static constexpr u32 features = 32, vectors = 1, steps = 2, grain = 1, high = 1;
+struct g8 : plain {
+  static constexpr u32 features = 32, vectors = 1, steps = 2, grain = 2, high = 1;
   static constexpr format_kind kind = INTEGERS;
   DEVICE void codes(const u32x4 (&v)[1], u32 s, u32 (&a)[4]) {
     UNROLL for (u32 p = 0; p < 4; p++) a[p] = byte_permute(component(v[0], 2 * s + p / 2), 0, p % 2 ? 0x4342 : 0x4140);
@@ -70,7 +86,17 @@ struct g8 {
   DEVICE u32 part(u32, u32 code) { return code; }
 };
 
-// The four nibbles pairs of a word as 1024 + code (registers 0, 2) and 1024 + 16·code (1, 3).
+DEVICE u32 nibble_bit(u32 j) { return j / 2 * 4 + j % 2 * 16; }
+
+// The four nibble pairs of a word as they are (registers 0, 2), and times 16 (1, 3).
+DEVICE void nibble_codes(u32 word, u32 (&a)[4]) {
+  UNROLL for (u32 p = 0; p < 4; p += 2) {
+    a[p] = (word >> (4 * p)) & 0x000f000f;
+    a[p + 1] = (word >> (4 * p)) & 0x00f000f0;
+  }
+}
+
+// The same as 1024 + code (registers 0, 2) and 1024 + 16·code (1, 3).
 DEVICE void spread_nibbles(u32 word, u32 (&a)[4]) {
   UNROLL for (u32 p = 0; p < 4; p += 2) {
     u32 w = word >> (4 * p);
@@ -79,18 +105,12 @@ DEVICE void spread_nibbles(u32 word, u32 (&a)[4]) {
   }
 }
 
-struct nibbles {
-  static constexpr u32 features = 64, vectors = 1, steps = 4, grain = 2, high = 16;
-  DEVICE void codes(const u32x4 (&v)[1], u32 s, u32 (&a)[4]) {
-    u32 w = component(v[0], s);
-    UNROLL for (u32 p = 0; p < 4; p += 2) {
-      a[p] = (w >> (4 * p)) & 0x000f000f;
-      a[p + 1] = (w >> (4 * p)) & 0x00f000f0;
-    }
-  }
-  template <class Words> DEVICE u32 stored(const Words &w, u32 s, u32 j) { return word_of(w, 0, s) >> (j / 2 * 4 + j % 2 * 16) & 15; }
+struct nibbles : plain {
+  static constexpr u32 features = 64, vectors = 1, steps = 4, grain = 4, high = 16;
+  DEVICE void codes(const u32x4 (&v)[1], u32 s, u32 (&a)[4]) { nibble_codes(component(v[0], s), a); }
+  template <class Words> DEVICE u32 stored(const Words &w, u32 s, u32 j) { return word_of(w, 0, s) >> nibble_bit(j) & 15; }
   DEVICE u32 slots(u32) { return 8; }
-  DEVICE weight_slot slot(u32, u32 word, u32 i) { return {word, i, i / 2 * 4 + i % 2 * 16}; }
+  DEVICE weight_slot slot(u32, u32 word, u32 i) { return {word, i, nibble_bit(i)}; }
   DEVICE u32 part(u32, u32 code) { return code; }
 };
 
@@ -144,8 +164,8 @@ DEVICE void pair_codes(u32 w, u32 (&a)[4]) {
 }
 DEVICE u32 pair_bit(u32 s, u32 j) { return s % 2 * 8 + j / 2 * 2 + j % 2 * 16; }
 
-struct g2 {
-  static constexpr u32 features = 128, vectors = 1, steps = 8, grain = 4, high = 4;
+struct g2 : plain {
+  static constexpr u32 features = 128, vectors = 1, steps = 8, grain = 8, high = 4;
   static constexpr format_kind kind = INTEGERS;
   DEVICE void codes(const u32x4 (&v)[1], u32 s, u32 (&a)[4]) { pair_codes(component(v[0], s / 2) >> (s % 2 * 8), a); }
   typedef code_levels levels;
@@ -164,8 +184,11 @@ struct g2 {
 // moved brings the bits `from` of both halves to the places `to`.
 DEVICE u32 moved(u32 v, u32 from, u32 to) { return (to > from ? v << (to - from) : v >> (from - to)) & 0x00010001 << to; }
 
-struct g3 {
-  static constexpr u32 features = 256, vectors = 3, steps = 16, grain = 4, high = 4;
+// Where the one bit more of a code is, of four steps a word.
+DEVICE u32 high_bit(u32 s, u32 j) { return s % 4 * 4 + j / 2 + j % 2 * 16; }
+
+struct g3 : plain {
+  static constexpr u32 features = 256, vectors = 3, steps = 16, grain = 8, high = 4;
   static constexpr format_kind kind = INTEGERS;
   DEVICE void codes(const u32x4 (&v)[3], u32 s, u32 (&a)[4]) {
     pair_codes(component(v[s / 8], s % 8 / 2) >> (s % 2 * 8), a);
@@ -184,7 +207,6 @@ struct g3 {
   template <class Words> DEVICE u32 stored(const Words &w, u32 s, u32 j) {
     return (word_of(w, s / 8, s % 8 / 2) >> pair_bit(s, j) & 3) | (word_of(w, 2, s / 4) >> high_bit(s, j) & 1) << 2;
   }
-  DEVICE u32 high_bit(u32 s, u32 j) { return s % 4 * 4 + j / 2 + j % 2 * 16; }
   DEVICE u32 slots(u32 vector) { return vector < 2 ? 16 : 32; }
   DEVICE weight_slot slot(u32 vector, u32 word, u32 i) {
     if (vector < 2) return {8 * vector + 2 * word + i / 8, i % 8, pair_bit(i / 8, i % 8)};
@@ -195,8 +217,8 @@ struct g3 {
 
 struct no_levels {};
 
-struct halves {
-  static constexpr u32 features = 32, vectors = 2, steps = 2, grain = 1;
+struct halves : plain {
+  static constexpr u32 features = 32, vectors = 2, steps = 2, grain = 2;
   static constexpr format_kind kind = DENSE;
   typedef no_levels levels;
   template <class Words> DEVICE u32 stored(const Words &w, u32 s, u32 j) { return word_of(w, s, j / 2) >> (j % 2 * 16) & 0xffff; }
@@ -223,8 +245,8 @@ struct bf16 : halves {
   DEVICE float widen(u32 bits) { return from_bf16(u16(bits)); }
 };
 
-struct f32 {
-  static constexpr u32 features = 32, vectors = 4, steps = 2, grain = 1;
+struct f32 : plain {
+  static constexpr u32 features = 32, vectors = 4, steps = 2, grain = 2;
   static constexpr format_kind kind = DENSE;
   typedef no_levels levels;
   DEVICE void decode(const u32x4 (&v)[4], u32 s, const levels &, u32 (&a)[4]) {

@@ -1,6 +1,6 @@
 // Scales, zero points and minima of a repacked matrix.
 #pragma once
-#include "formats.cuh"
+#include "formats_gguf.cuh"
 
 // grid_at returns the index of a row's scale.
 DEVICE u64 grid_at(const pg_matrix &w, u32 row, u32 group) { return (u64(row / 16) * w.groups + group) * 16 + row % 16; }
@@ -22,24 +22,56 @@ template <class F> DEVICE u32 load_offset(const pg_matrix &w, u64 at) {
   return w.zero;
 }
 
+// load_super returns the f16 scales of a row's super-block: d in the low half; of formats with minima e in the high one.
+template <class F> DEVICE u32 load_super(const pg_matrix &w, u32 row, u32 super) {
+  u64 at = (u64(row / 16) * (w.groups * F::grain / 16) + super) * 16 + row % 16;
+  if (F::kind == SCALED) return global<const u32>(w.supers)[at];
+  return global<const u16>(w.supers)[at];
+}
+
+// What grid_entry has of one row.
+struct row_entry {
+  u32 scale, offset;
+};
+
+// group_values returns the scale and minimum (or zero point) of a group from the bytes that are stored and its super-block's scales.
+template <class F> DEVICE row_entry group_values(const pg_matrix &w, u32 s, u32 m, u32 super) {
+  row_entry e = {f32_to_bits(from_f16(u16(super)) * F::group_scale(s)), w.zero};
+  if (F::kind == SCALED) e.offset = f32_to_bits(-(from_f16(u16(super >> 16)) * F::group_minimum(s, m)));
+  return e;
+}
+
+template <class F> DEVICE row_entry load_row(const pg_matrix &w, u32 row, u32 group) {
+  u64 at = grid_at(w, row, group);
+  if constexpr (F::super) {
+    u32 m = F::entry == 2 ? u32(global<const u8>(w.offsets)[at]) : 0;
+    return group_values<F>(w, global<const u8>(w.scales)[at], m, load_super<F>(w, row, group * F::grain / 16));
+  } else {
+    return {load_scale(w, at), load_offset<F>(w, at)};
+  }
+}
+
 // load_entry returns a lane's entry of a group; behind the last group, where features are padding, scales of 0.
 template <class F> DEVICE grid_entry load_entry(const pg_matrix &w, u32 tile, u32 group) {
   grid_entry e = {{0, 0}, {w.zero, w.zero}};
   if (group >= w.groups) return e;
   UNROLL for (u32 i = 0; i < 2; i++) {
-    u64 at = grid_at(w, tile * 16 + lane_id() / 4 + 8 * i, group);
-    e.scale[i] = load_scale(w, at);
-    e.offset[i] = load_offset<F>(w, at);
+    row_entry r = load_row<F>(w, tile * 16 + lane_id() / 4 + 8 * i, group);
+    e.scale[i] = r.scale;
+    e.offset[i] = r.offset;
   }
   return e;
 }
+
+// minimum_value is a minimum of a format that has them.
+template <class F> DEVICE float minimum_value(u32 offset) { return F::super ? bits_to_f32(offset) : from_f16(u16(offset)); }
 
 // weight_f32 is quant.Matrix.Dequantize of one stored weight, rounding for rounding.
 template <class F> DEVICE float weight_f32(u32 stored, float scale, u32 offset) {
   if constexpr (F::kind == DENSE)
     return F::widen(stored);
   else if constexpr (F::kind == SCALED)
-    return fma(scale, float(stored), from_f16(u16(offset))); // scale·code is exact: 11 and 4 bits
+    return fma(scale, float(stored), minimum_value<F>(offset)); // scale·code is exact
   else
     return scale * float(i32(stored) - i32(offset));
 }

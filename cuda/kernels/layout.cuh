@@ -8,15 +8,19 @@
 //
 //   format   features a tile   vectors   a lane's words
 //   g8             32             1      words 2s, 2s+1: bytes j of step s
-//   g4, m4         64             1      word s: weight 2p at bit 4p, 2p+1 at bit 16+4p
-//   g2            128             1      word s/2: with i = 4·(s%2)+p, weight 2p at bit 2i, 2p+1 at bit 16+2i
-//   g3            256             3      vectors 0, 1: the low two bits as g2 (steps 0–7, 8–15); vector 2: the high bit,
+//   g4, m4, k4     64             1      word s: weight 2p at bit 4p, 2p+1 at bit 16+4p
+//   g2, k2        128             1      word s/2: with i = 4·(s%2)+p, weight 2p at bit 2i, 2p+1 at bit 16+2i
+//   g3, k3        256             3      vectors 0, 1: the low two bits as g2 (steps 0–7, 8–15); vector 2: the high bit,
 //                                        word s/4: with i = 4·(s%4)+p, weight 2p at bit i, 2p+1 at bit 16+i
+//   g5, m5, k5    128             2½     vectors 0, 1: the low four bits as g4 (steps 0–3, 4–7); of the half vector, 8 bytes a lane,
+//                                        word s/4: the high bit as in g3
+//   k6            128             3      vectors 0, 1: the low four bits as g4; vector 2: the high two as g2
 //   f16, bf16      32             2      vector s, word p: the pair
 //   f32            32             4      vectors 2s, 2s+1: the eight floats
 //
-// g formats: w = scale·(code − zero). m4: w = scale·code + minimum. Features are sorted by group (act-order), every group
-// padded to pairs of steps (group_steps·16 features, group_steps even), the matrix to whole tiles. Rows are padded to tiles of
+// g formats: w = scale·(code − zero). m formats: w = scale·code + minimum. k formats, GGUF's K-quants: scales of two levels, see
+// formats_gguf.cuh. Features are sorted by group (act-order), every group
+// padded to pairs of steps (group_steps·16 features, group_steps even; k formats have none to pad), the matrix to whole tiles. Rows are padded to tiles of
 // 16. Padding features meet zeros in x; padding rows are computed and dropped.
 //
 // An activation x of `features` (a multiple of 32) is cut in groups of 8 tokens. Two forms have the order of B fragments,

@@ -33,13 +33,43 @@ struct group_scales {
   float scale[TILES][2], offset[TILES][2];
 };
 
+// The scales of the super-blocks that the row tiles are in, and those of the next ones, which are loaded long before.
+template <class F> struct super_scales {
+  u32 now[TILES][2], next[TILES][2];
+};
+
+// enter_super moves to a super-block, whose scales were loaded before, and loads those of the next.
+template <class F> DEVICE void enter_super(super_scales<F> &d, const pg_matrix &w, const item_tiles &t, u32 super) {
+  u32 following = min(super + 1, w.groups * F::grain / 16 - 1);
+  UNROLL for (u32 r = 0; r < TILES; r++) {
+    UNROLL for (u32 i = 0; i < 2; i++) {
+      d.now[r][i] = d.next[r][i];
+      d.next[r][i] = load_super<F>(w, t.tile[r] * 16 + lane_id() / 4 + 8 * i, following);
+    }
+  }
+}
+
+template <class F> DEVICE void first_super(super_scales<F> &d, const pg_matrix &w, const item_tiles &t, u32 super) {
+  UNROLL for (u32 r = 0; r < TILES; r++) {
+    UNROLL for (u32 i = 0; i < 2; i++) d.next[r][i] = load_super<F>(w, t.tile[r] * 16 + lane_id() / 4 + 8 * i, super);
+  }
+  enter_super(d, w, t, super);
+}
+
 // scales_at reads entries that the ring has of the row tiles for a group.
-template <class F, class S> DEVICE group_scales scales_at(const pg_matrix &w, Shared<const u32x4> entries) {
+template <class F, class S> DEVICE group_scales scales_at(const pg_matrix &w, Shared<const u32x4> entries, const super_scales<F> &d) {
   group_scales g;
   UNROLL for (u32 r = 0; r < TILES; r++) {
     Shared<const u32x4> scales = entries + r * S::entry, offsets = scales + S::scales;
     UNROLL for (u32 i = 0; i < 2; i++) {
       const u32 row = lane_id() / 4 + 8 * i;
+      if constexpr (F::super) {
+        u32 m = F::entry == 2 ? u32(cast<const u8>(offsets)[row]) : 0;
+        row_entry e = group_values<F>(w, cast<const u8>(scales)[row], m, d.now[r][i]);
+        g.scale[r][i] = bits_to_f32(e.scale);
+        g.offset[r][i] = F::kind == SCALED ? bits_to_f32(e.offset) : -float(e.offset);
+        continue;
+      }
       g.scale[r][i] = w.scale_f32 ? float(cast<const float>(scales)[row]) : from_f16(cast<const u16>(scales)[row]);
       if constexpr (F::kind == SCALED)
         g.offset[r][i] = from_f16(cast<const u16>(offsets)[row]);
@@ -98,8 +128,11 @@ DEVICE void multiply_source(const pg_linear_args &a, const pg_source &source, co
   constexpr u32 V = F::vectors, Q = S::pairs;
   const pg_matrix &w = source.w;
   const share part = warp_part(w.k_tiles);
-  const u32 count = part.end - part.begin, group_pairs = w.group_steps / 2;
-  u32 group_left = Grain ? group_pairs - part.begin * Q % group_pairs : 0;
+  const u32 count = part.end - part.begin;
+  u32 group_left = Grain ? w.group_steps - part.begin * F::steps % w.group_steps : 0;
+  super_scales<F> supers;
+  if constexpr (F::super)
+    if (count) first_super(supers, w, tiles, part.begin * F::steps / 16);
   grid_entry only[TILES];
   if constexpr (F::kind != DENSE && Grain == 0) UNROLL for (u32 r = 0; r < TILES; r++) only[r] = load_entry<F>(w, tiles.tile[r], 0);
   Global<const u32x4> x_from = global<const u32x4>(source.x) + (u64(part.begin) * Q * 32 + lane_id());
@@ -108,12 +141,22 @@ DEVICE void multiply_source(const pg_linear_args &a, const pg_source &source, co
   for (u32 t = 0; t < count; t++) {
     cp_async_wait<S::slots - 1>();
     if constexpr (Grain != 0) sync_warp(); // other lanes have asked for entries, and read those whose slot is asked for next
+    if constexpr (F::super)
+      if (u32 step = (part.begin + t) * F::steps; t > 0 && step % 16 == 0) enter_super(supers, w, tiles, step / 16);
     Shared<const u32x4> from = ring.to + (at.slot * S::slot + lane_id());
     Shared<const u32x4> entries = ring.to + (S::entries_at + at.entry_slot * S::entries);
     u32x4 now[TILES][V];
     UNROLL for (u32 r = 0; r < TILES; r++) {
-      UNROLL for (u32 v = 0; v < V; v++) now[r][v] = load16(from + (r * V + v) * 32);
+      UNROLL for (u32 v = 0; v < V; v++) {
+        if (F::half && v == V - 1) {
+          Shared<const u32> two = cast<const u32>(ring.to + (at.slot * S::slot + r * tile_vectors<F> + v * 32)) + lane_id() * 2;
+          now[r][v] = {two[0], two[1], 0, 0};
+        } else {
+          now[r][v] = load16(from + (r * tile_vectors<F> + v * 32));
+        }
+      }
     }
+    if constexpr (F::half) sync_warp(); // other lanes ask for what this one has read
     if constexpr (S::x_inside) {
       UNROLL for (u32 q = 0; q < Q; q++) x[q] = {0, 0, 0, 0};
       if (ring.active) UNROLL for (u32 q = 0; q < Q; q++) x[q] = load16(from + (S::weights + q * S::lanes));
@@ -126,13 +169,16 @@ DEVICE void multiply_source(const pg_linear_args &a, const pg_source &source, co
     if constexpr (!S::x_inside) x_from = x_from + Q * 32;
     UNROLL for (u32 q = 0; q < Q; q++) {
       const u32 b[2][2] = {{x[q].x, x[q].y}, {x[q].z, x[q].w}};
-      UNROLL for (u32 h = 0; h < 2; h++) multiply_step<F>(now, 2 * q + h, b[h], sum);
-      if (more) x[q] = load16(x_from + q * 32);
-      if constexpr (Grain != 0)
-        if ((q + 1) % Grain == 0 && ((group_left -= Grain) == 0 || (q + 1 == Q && t + 1 == count))) {
-          take_group<F>(scales_at<F, S>(w, entries + q / Grain * TILES * S::entry), sum);
-          group_left = group_left == 0 ? group_pairs : group_left;
-        }
+      UNROLL for (u32 h = 0; h < 2; h++) {
+        const u32 step = 2 * q + h;
+        multiply_step<F>(now, step, b[h], sum);
+        if (h == 1 && more) x[q] = load16(x_from + q * 32);
+        if constexpr (Grain != 0)
+          if ((step + 1) % Grain == 0 && ((group_left -= Grain) == 0 || (step + 1 == F::steps && t + 1 == count))) {
+            take_group<F>(scales_at<F, S>(w, entries + step / Grain * TILES * S::entry, supers), sum);
+            group_left = group_left == 0 ? w.group_steps : group_left;
+          }
+      }
     }
   }
   if constexpr (F::kind != DENSE && Grain == 0) {
@@ -192,11 +238,14 @@ template <class F, bool Few, u32 Grain> DEVICE void decode_items(const pg_linear
 template <class F, bool Few> DEVICE void linear_decode(const pg_linear_args &a) {
   DYNAMIC_SHARED(u32x4, room);
   let_next_begin();
-  if (F::kind == DENSE || a.ends == 0)
+  if constexpr (F::kind == DENSE)
     decode_items<F, Few, 0>(a, room);
-  else if constexpr (F::kind == DENSE) {
-  } else if (a.ends % F::grain == 0)
+  else if constexpr (F::regular)
+    decode_items<F, Few, F::grain>(a, room);
+  else if (a.ends == 0)
+    decode_items<F, Few, 0>(a, room);
+  else if (a.ends % F::grain == 0)
     decode_items<F, Few, F::grain>(a, room);
   else
-    decode_items<F, Few, 1>(a, room);
+    decode_items<F, Few, 2>(a, room);
 }

@@ -26,7 +26,7 @@ DEVICE void add_pair(const float (&w)[2][8], Global<const u32x4> x, u32 tokens, 
 template <class F> DEVICE void precise_tiles(const pg_source &source, u32 tile, share part, u32 tokens, float (&sum)[2][8]) {
   constexpr u32 V = F::vectors;
   const pg_matrix &w = source.w;
-  Global<const u32x4> codes = global<const u32x4>(w.codes) + ((u64(tile) * w.k_tiles + part.begin) * V * 32 + lane_id());
+  Global<const u32x4> codes = global<const u32x4>(w.codes) + (u64(tile) * w.k_tiles + part.begin) * tile_vectors<F>;
   // Lane c of a row's four has 8 floats of each pair and token: two vectors, the token's lanes side by side.
   u32 pairs = w.k_tiles * (F::features / 32);
   Global<const u32x4> x = global<const u32x4>(source.x) + ((u64(block_y()) * pairs + part.begin * (F::features / 32)) * 64 + lane_id() % 4 * 2);
@@ -38,8 +38,15 @@ template <class F> DEVICE void precise_tiles(const pg_source &source, u32 tile, 
   grid_entry e = load_entry<F>(w, tile, group);
   for (u32 t = part.begin; t < part.end; t++) {
     register_words<V> words;
-    UNROLL for (u32 v = 0; v < V; v++) words.v[v] = load_stream(codes + v * 32);
-    codes = codes + V * 32;
+    UNROLL for (u32 v = 0; v < V; v++) {
+      if (F::half && v == V - 1) {
+        Global<const u32> two = cast<const u32>(codes + v * 32) + lane_id() * 2;
+        words.v[v] = {two[0], two[1], 0, 0};
+      } else {
+        words.v[v] = load_stream(codes + v * 32 + lane_id());
+      }
+    }
+    codes = codes + tile_vectors<F>;
     UNROLL for (u32 pair = 0; pair < F::features / 32; pair++) {
       float weight[2][8];
       UNROLL for (u32 s = 0; s < 2; s++) {
@@ -47,10 +54,10 @@ template <class F> DEVICE void precise_tiles(const pg_source &source, u32 tile, 
           u32 row = j / 2 % 2;
           weight[s][j] = weight_f32<F>(F::stored(words, 2 * pair + s, j), scale_value(w, e.scale[row]), e.offset[row]);
         }
-      }
-      if (F::kind != DENSE && (left -= 2) == 0) {
-        e = load_entry<F>(w, tile, ++group);
-        left = w.group_steps;
+        if (F::kind != DENSE && --left == 0) {
+          e = load_entry<F>(w, tile, ++group);
+          left = w.group_steps;
+        }
       }
       add_pair(weight, x, tokens, sum);
       x = x + 64;

@@ -1,10 +1,7 @@
 package backendtest
 
 import (
-	"context"
 	"fmt"
-	"slices"
-	"strings"
 	"testing"
 
 	"peregrine/model"
@@ -150,21 +147,6 @@ func (s *suite) super(t *testing.T, f quant.Format) {
 	})
 }
 
-// refuses holds that loading weights of a format without kernels is an error that names it and what to do.
-func (s *suite) refuses(t *testing.T, p *model.Params, f quant.Format) {
-	t.Helper()
-	b := s.open(t)
-	defer b.Close()
-	e, err := b.Load(context.Background(), p, model.LoadOptions{Context: 96})
-	if err == nil {
-		_ = e.Close() // the test has failed already
-		t.Fatalf("weights of type %v were loaded; take the format out of Without", f)
-	}
-	if !strings.Contains(err.Error(), f.String()) || !strings.Contains(err.Error(), "--backend cpu") {
-		t.Errorf("got %q, want the type %v and --backend cpu", err, f)
-	}
-}
-
 // againstOracle compares both modes with the oracle on prompts around the sizes at which backends change their way: one
 // token, a few, and more than a batch, the last followed by single steps.
 func (s *suite) againstOracle(t *testing.T, shape shape) {
@@ -175,10 +157,6 @@ func (s *suite) againstOracle(t *testing.T, shape shape) {
 	p := shape.params()
 	if err := p.Validate(); err != nil {
 		t.Fatal(err)
-	}
-	if f := shape.weights.Format; slices.Contains(s.opt.Without, f) {
-		s.refuses(t, p, f)
-		return
 	}
 	vocab := p.Config.Vocab
 	prompts := [][]int32{RandomTokens(1, 1, vocab), RandomTokens(5, 5, vocab), RandomTokens(67, 67, vocab)}

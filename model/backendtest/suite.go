@@ -36,7 +36,6 @@ import (
 
 	"peregrine/model"
 	"peregrine/model/oracle"
-	"peregrine/model/quant"
 )
 
 // precise is the budget of the precise mode.
@@ -48,8 +47,6 @@ type Options struct {
 	FastGroup int
 	// Only, when set, keeps the random models to those for which it is true, for devices with limits of their own.
 	Only func(c model.Config) bool
-	// Without lists weight formats that the backend refuses; the suite holds that it says so.
-	Without []quant.Format
 }
 
 // Run tests the backends that open makes; each is closed when its part of the suite is done.

@@ -1,0 +1,4 @@
+// Matrix products of up to 8 tokens with weights of format k4; those of up to PG_FEW_TOKENS are linear_few_k4's.
+#include "linear_decode.cuh"
+
+KERNEL_RESIDENT(linear_decode_k4, pg_linear_args, PG_DECODE_BOUND, PG_DECODE_BLOCKS) { linear_decode<k4, false>(a); }

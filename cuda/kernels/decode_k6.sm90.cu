@@ -1,0 +1,2 @@
+// decode_k6 for compute capability 9.0 and later: its kernels begin before those ahead of them have finished.
+#include "decode_k6.cu"
