@@ -32,7 +32,7 @@ typedef struct {
   pg_ptr codes;         // [row tiles][k tiles][vectors][32] of 16 bytes
   pg_ptr scales;        // [row tiles][groups][16] f16, or f32 if scale_f32
   pg_ptr offsets;       // [row tiles][groups][16]: zero points, u8; m formats: minima, f16. 0: every zero point is `zero`
-  pg_ptr supers;        // k formats: [row tiles][super-blocks][16] f16, or pairs of f16; scales and offsets are bytes then
+  pg_ptr supers;        // k formats: [row tiles][super-blocks][16] f16, or pairs of f16; scales are bytes then, minima too
   uint32_t rows;        // output features without padding
   uint32_t k_tiles;
   uint32_t groups;
@@ -134,8 +134,8 @@ typedef struct {
   uint32_t reserved[3];
 } pg_state;
 
-// Attention of one layer. The cache is [kv_heads][context][row] for keys and [kv_heads][row][context] for values; row is head_dim
-// padded with zeros, context a multiple of 64. A key is stored with its rotation.
+// Attention of one layer. The cache is [kv_heads][context][row] for keys and [kv_heads][context/64][row][64] for values; row is
+// head_dim padded with zeros, context a multiple of 64. A key is stored with its rotation.
 typedef struct {
   pg_ptr qkv;    // f32 [tokens][(heads + 2·kv_heads)·head_dim]: queries, keys, values
   pg_ptr angles; // f32 [tokens][head_dim/2][2]: cosine, sine; 0: no rotation

@@ -226,7 +226,7 @@ func (p *packedBytes) weight(row, k int) float32 {
 	at := (row/16*p.groups+k/16/p.groupSteps)*16 + row%16
 	var scale float32
 	if p.grain > 0 {
-		return p.super(code, at, (row/16*(p.groups*p.grain/16)+k/256)*16+row%16)
+		return p.super(code, row%16, at/16, (row/16*(p.groups*p.grain/16)+k/256)*16+row%16)
 	}
 	if p.scaleF32 {
 		scale = math.Float32frombits(binary.LittleEndian.Uint32(p.scales[4*at:]))
@@ -242,17 +242,21 @@ func (p *packedBytes) weight(row, k int) float32 {
 	return scale * float32(int(code)-int(p.zero))
 }
 
-// super is weight for a code of a K-quant's group and super-block.
-func (p *packedBytes) super(code uint32, group, super int) float32 {
+// super is weight for a code of a row of 16 of a K-quant's group, which has the entry of that number.
+func (p *packedBytes) super(code uint32, row, entry, super int) float32 {
 	half := func(at int) float32 { return tensor.FromF16(binary.LittleEndian.Uint16(p.supers[at:])) }
-	s := p.scales[group]
+	bytes := p.scales[16*entry:][:16]
+	if p.name == "k4" || p.name == "k5" {
+		bytes = p.scales[32*entry:][:32]
+	}
+	of := bytes[row%8*(len(bytes)/8)+row/8:] // of rows lane/4, then lane/4 + 8
 	switch p.name {
 	case "k2":
-		return half(4*super)*float32(s&15)*float32(code) - half(4*super+2)*float32(s>>4)
+		return half(4*super)*float32(of[0]&15)*float32(code) - half(4*super+2)*float32(of[0]>>4)
 	case "k4", "k5":
-		return half(4*super)*float32(s)*float32(code) - half(4*super+2)*float32(p.offsets[group])
+		return half(4*super)*float32(of[0])*float32(code) - half(4*super+2)*float32(of[2])
 	default:
-		return half(2*super) * float32(int8(s)) * float32(int(code)-int(p.zero))
+		return half(2*super) * float32(int(of[0])-128) * float32(int(code)-int(p.zero))
 	}
 }
 

@@ -299,8 +299,8 @@ func (p *packing) planGrid(parts []*quant.Matrix) {
 		scaleSize, superSize = 1, 4
 	case quant.Q3_K:
 		scaleSize, superSize, p.zero = 1, 2, 4
-	case quant.Q4_K, quant.Q5_K:
-		scaleSize, superSize, p.offsets, offsetSize = 1, 4, true, 1
+	case quant.Q4_K, quant.Q5_K: // minima are beside the scales
+		scaleSize, superSize = 2, 4
 	case quant.Q6_K:
 		scaleSize, superSize, p.zero = 1, 2, 32
 	default:

@@ -262,6 +262,7 @@ DEVICE u32 fma_f16x2(u32 a, u32 b, u32 c) {
   u32 high = emulated::f16_of_f64(double(from_f16(u16(a >> 16))) * from_f16(u16(b >> 16)) + from_f16(u16(c >> 16)));
   return low | high << 16;
 }
+DEVICE u32 and_or(u32 a, u32 mask, u32 bits) { return (a & mask) | bits; }
 DEVICE u32 byte_permute(u32 a, u32 b, u32 selector) {
   u64 bytes = u64(b) << 32 | a;
   u32 v = 0;

@@ -25,7 +25,7 @@ KERNEL(attention, pg_attention_args, 256) {
   sync_block();
   float slope = a.slopes ? float(global<const float>(a.slopes)[head]) : 0.0f;
   Global<const float> keys = global<const float>(a.keys) + u64(kv_head) * a.context * a.row;
-  Global<const float> values = global<const float>(a.values) + u64(kv_head) * a.row * a.context;
+  Global<const float> values = global<const float>(a.values);
   float high = lowest(), total = 0, sum = 0;
   for (u32 first = 0; first < length; first += KEYS) {
     u32 j = first + me, here = min(length - first, KEYS);
@@ -42,7 +42,7 @@ KERNEL(attention, pg_attention_args, 256) {
     high = now;
     if (me < a.head_dim) {
       sum *= shrink;
-      for (u32 i = 0; i < here; i++) sum = fma(scores[i], values[u64(me) * a.context + first + i], sum);
+      for (u32 i = 0; i < here; i++) sum = fma(scores[i], values[value_index(a, kv_head, first + i, me)], sum);
     }
     sync_block();
   }

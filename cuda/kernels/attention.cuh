@@ -1,7 +1,8 @@
 // What the attention kernels share: rotation, the cache, and one warp's step over 32 keys on tensor cores.
 //
-// The cache of a layer is [kv_heads][context][row] for keys and [kv_heads][row][context] for values, row being head_dim padded
-// with zeros, context a multiple of 64. So both are read 16 bytes a lane, in the order in which mma.m16n8k16 wants them:
+// The cache of a layer is [kv_heads][context][row] for keys and [kv_heads][context/64][row][64] for values, row being head_dim padded
+// with zeros, context a multiple of 64. So both are read 16 bytes a lane, in the order in which mma.m16n8k16 wants them, and what is
+// read together lies together:
 //
 //   scores: k = features. Lane 4·n + c holds the features c·row/4 … of key n, steps taking four of them each; queries are laid
 //   out alike, so it does not matter which feature is which.
@@ -11,7 +12,7 @@
 #include "activation.cuh"
 #include "math.cuh"
 
-constexpr u32 WARP_KEYS = 32;
+constexpr u32 WARP_KEYS = 32, VALUE_KEYS = 64;
 
 DEVICE float lowest() { return bits_to_f32(0xff800000u); } // −∞
 
@@ -38,12 +39,17 @@ DEVICE void store_cache(const pg_attention_args &a, pg_ptr cache, u64 at, float 
     global<u16>(cache)[at] = to_f16(clamp_f16(v));
 }
 
+// value_index returns where element d of a KV head's value at a position is.
+DEVICE u64 value_index(const pg_attention_args &a, u32 kv_head, u32 pos, u32 d) {
+  return ((u64(kv_head) * (a.context / VALUE_KEYS) + pos / VALUE_KEYS) * a.row + d) * VALUE_KEYS + pos % VALUE_KEYS;
+}
+
 // store_token writes the new key and value of one KV head; the block's threads share the features.
 DEVICE void store_token(const pg_attention_args &a, u32 token, u32 pos, u32 kv_head) {
   Global<const float> key = query_of(a, token, a.heads + kv_head), value = query_of(a, token, a.heads + a.kv_heads + kv_head);
   for (u32 d = thread_x(); d < a.head_dim; d += block_threads()) {
     store_cache(a, a.keys, (u64(kv_head) * a.context + pos) * a.row + d, rotated(a, key, token, d));
-    store_cache(a, a.values, (u64(kv_head) * a.row + d) * a.context + pos, value[d]);
+    store_cache(a, a.values, value_index(a, kv_head, pos, d), value[d]);
   }
 }
 
@@ -73,14 +79,19 @@ template <u32 Row> DEVICE void key_words(Global<const u16> key, u32 (&w)[Row / 8
 // Where a KV head's cache lies, and the first of 32 keys.
 template <u32 Row> struct cached_keys {
   Global<const u16> keys, values;
-  u32 context, first;
+  u32 first;
 };
+
+// values_of returns element 0 of the values of the 32 keys; those of the next element are VALUE_KEYS behind.
+template <u32 Row> DEVICE Global<const u16> values_of(const cached_keys<Row> &k) {
+  return k.values + (u64(k.first / VALUE_KEYS) * Row * VALUE_KEYS + k.first % VALUE_KEYS);
+}
 
 // bring_keys lets the L2 cache have the 32 keys and their values.
 template <u32 Row> DEVICE void bring_keys(const cached_keys<Row> &k) {
   constexpr u32 Line = 64; // f16 in 128 bytes
   for (u32 i = lane_id(); i < WARP_KEYS * Row / Line; i += 32) prefetch(k.keys + (u64(k.first) * Row + i * Line));
-  for (u32 i = lane_id(); i < Row; i += 32) prefetch(k.values + (u64(i) * k.context + k.first));
+  for (u32 i = lane_id(); i < Row; i += 32) prefetch(values_of(k) + i * VALUE_KEYS);
 }
 
 // attend takes 32 keys in, and the values of those before `end`.
@@ -123,8 +134,9 @@ template <u32 Row> DEVICE void attend(const pg_attention_args &a, const cached_k
   u32 there = end - min(first + c * 8, end), keep[4];
   UNROLL for (u32 i = 0; i < 4; i++) keep[i] = there > 2 * i + 1 ? 0xffffffffu : there > 2 * i ? 0xffffu : 0;
   u32 low[4] = {p[0][0], p[0][1], p[1][0], p[1][1]}, high[4] = {p[2][0], p[2][1], p[3][0], p[3][1]};
+  const Global<const u16> values = values_of(from);
   UNROLL for (u32 i = 0; i < Row / 8; i++) {
-    u32x4 v = load16(from.values + (u64(i * 8 + n) * from.context + first + c * 8));
+    u32x4 v = load16(values + ((i * 8 + n) * VALUE_KEYS + c * 8));
     u32 b0[2] = {v.x & keep[0], v.y & keep[1]}, b1[2] = {v.z & keep[2], v.w & keep[3]};
     mma_f16(w.o[i], low, b0);
     mma_f16(w.o[i], high, b1);

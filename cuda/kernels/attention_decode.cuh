@@ -114,7 +114,7 @@ template <u32 Row> DEVICE void attention_decode(const pg_attention_args &a) {
   const decode_rows b = {block_y(), group, group * a.tokens, block_z() * ROWS};
   const u32 first = begin + warp_id() * WARP_KEYS;
   const cached_keys<Row> cached = {global<const u16>(a.keys) + u64(b.kv_head) * a.context * Row,
-                                   global<const u16>(a.values) + u64(b.kv_head) * Row * a.context, a.context, first};
+                                   global<const u16>(a.values) + u64(b.kv_head) * Row * a.context, first};
   if (a.alone && first < pos) bring_keys(cached); // beside an up projection this made a token of Falcon-40B 1 % slower
   // Queries, keys and values are there before the up projections of the same launch are. Kernels behind this one may need both,
   // so wait_for_previous comes at the end.

@@ -28,7 +28,7 @@ template <u32 Row> DEVICE void attention_prefill(const pg_attention_args &a) {
   Global<const u16> keys = global<const u16>(a.keys) + u64(kv_head) * a.context * Row;
   Global<const u16> values = global<const u16>(a.values) + u64(kv_head) * Row * a.context;
   u32 end = pos + min(first + 16, a.tokens);
-  for (u32 key = 0; key < end; key += WARP_KEYS) attend<Row>(a, {keys, values, a.context, key}, pos + a.tokens, w);
+  for (u32 key = 0; key < end; key += WARP_KEYS) attend<Row>(a, {keys, values, key}, pos + a.tokens, w);
   share_totals(w);
   UNROLL for (u32 r = 0; r < 2; r++) {
     u32 token = first + n + 8 * r;

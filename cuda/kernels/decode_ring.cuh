@@ -25,7 +25,7 @@ template <class F, bool Few, u32 Grain> struct ring_shape {
   static constexpr u32 weights = TILES * tile_vectors<F>;
 
   // An entry is a row tile's scales, f32 or f16, and offsets of a group; bytes, where there are super-blocks.
-  static constexpr u32 scales = F::super ? 1 : F::kind == SCALED ? 2 : 4;
+  static constexpr u32 scales = F::super ? entry_of<F>(0) : F::kind == SCALED ? 2 : 4;
   static constexpr u32 entry = entry_of<F>(scales + (F::kind == SCALED ? 2 : 1));
   static constexpr u32 ends = Grain == 0 ? 0 : F::steps / (Grain == 0 ? 1 : Grain); // groups that may end in a tile
   static constexpr u32 entries = ends * TILES * entry;                           // a tile's
@@ -54,7 +54,7 @@ template <class F, bool Few, u32 Grain> struct decode_ring {
   // Entries:
   u32 asked = 0;                                         // step to ask for next
   u32 groups = 0, group_steps = 1, inverse = 0;          // of the matrix; steps in one; 2^32 over these, rounded up
-  Global<const u32x4> entry_from[S::rounds] = {};        // the lane's part of the first group's
+  Global<const u32x4> entry_from[S::rounds] = {};        // the lane's part of the first group's; with super-blocks: of the next tile's
   u32 entry_step[S::rounds] = {};                        // vectors from a group to the next; 0: the lane asks for none
 };
 
@@ -80,7 +80,7 @@ DEVICE void enter_groups(decode_ring<F, Few, Grain> &r, const pg_matrix &w, cons
   UNROLL for (u32 j = 0; j < S::rounds; j++) {
     u32 i = j * 32 + lane_id(), of = i / S::entry % TILES, v = i % S::entry;
     u64 first = u64(of ? t.tile[TILES - 1] : t.tile[0]) * w.groups;
-    u32 scales = F::super ? 1 : w.scale_f32 ? 4 : 2, offsets = S::entry - S::scales;
+    u32 scales = F::super ? S::entry : w.scale_f32 ? 4 : 2, offsets = S::entry - S::scales;
     pg_ptr scales_at = w.scales, offsets_at = w.offsets;
     if (v < S::scales) {
       r.entry_step[j] = v < scales ? scales : 0;
@@ -90,6 +90,8 @@ DEVICE void enter_groups(decode_ring<F, Few, Grain> &r, const pg_matrix &w, cons
       r.entry_from[j] = global<const u32x4>(offsets_at) + (first * offsets + (v - S::scales));
     }
     if (i >= S::entries) r.entry_step[j] = 0;
+    // Super-blocks are whole tiles, or tiles whole super-blocks: nothing is padding, and groups follow one another.
+    if constexpr (F::super) r.entry_from[j] = r.entry_from[j] + (k_tile * S::ends + i / (TILES * S::entry)) * S::entry;
   }
 }
 
@@ -136,6 +138,13 @@ template <class F, bool Few, u32 Grain> DEVICE u32 group_at(const decode_ring<F,
 // ask_entries asks for the entries of a tile's groups into a slot; behind the last group, where features are padding, zeros.
 template <class F, bool Few, u32 Grain> DEVICE void ask_entries(decode_ring<F, Few, Grain> &r, u32 slot) {
   typedef ring_shape<F, Few, Grain> S;
+  if constexpr (F::super) {
+    UNROLL for (u32 j = 0; j < S::rounds; j++) {
+      if (r.entry_step[j]) cp_async16(r.to + (S::entries_at + slot * S::entries + j * 32 + lane_id()), r.entry_from[j]);
+      r.entry_from[j] = r.entry_from[j] + S::ends * S::entry;
+    }
+    return;
+  }
   UNROLL for (u32 j = 0; j < S::rounds; j++) {
     u32 i = j * 32 + lane_id(), group = group_at(r, r.asked + i / (TILES * S::entry) * Grain);
     bool there = group < r.groups;

@@ -102,11 +102,9 @@ DEVICE void let_next_begin() {}
 DEVICE void wait_for_previous() {}
 #endif
 
-DEVICE u32 shared_address(const void *p) {
-  u32 a;
-  asm("{ .reg .u64 t; cvta.to.shared.u64 t, %1; cvt.u32.u64 %0, t; }" : "=r"(a) : "l"(p));
-  return a;
-}
+// shared_address is where a pointer to shared memory points. The cast, unlike an instruction, lets the compiler see where p comes from
+// and reckon in 32 bits.
+DEVICE u32 shared_address(const void *p) { return u32(reinterpret_cast<u64>((const __attribute__((address_space(3))) void *)p)); }
 // pause lets others run for about so many ns.
 template <u32 Nanoseconds> DEVICE void pause() { asm volatile("nanosleep.u32 %0;" ::"n"(Nanoseconds) : "memory"); }
 // cp_async16 copies 16 bytes, or writes zeros where !valid (p must be an address all the same).
@@ -176,6 +174,13 @@ DEVICE u32 fma_f16x2(u32 a, u32 b, u32 c) {
 DEVICE u32 byte_permute(u32 a, u32 b, u32 selector) {
   u32 v;
   asm("prmt.b32 %0, %1, %2, %3;" : "=r"(v) : "r"(a), "r"(b), "r"(selector));
+  return v;
+}
+
+// and_or is (a & mask) | bits in one instruction, whatever the compiler thinks of constants in registers.
+DEVICE u32 and_or(u32 a, u32 mask, u32 bits) {
+  u32 v;
+  asm("lop3.b32 %0, %1, %2, %3, 0xea;" : "=r"(v) : "r"(a), "r"(mask), "r"(bits));
   return v;
 }
 

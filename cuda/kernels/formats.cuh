@@ -58,7 +58,11 @@ DEVICE u32 word_of(const memory_words &w, u32 vector, u32 i) { return w.tile[vec
 DEVICE u32 half_word_of(const memory_words &w, u32 vector, u32 i) { return w.tile[vector * 128 + w.lane * 2 + i]; }
 
 constexpr u32 F16_ONES = 0x3c003c00, F16_1024 = 0x64006400, F16_MINUS_1024 = 0xe400e400, F16_MINUS_64 = 0xd400d400;
+constexpr u32 F16_MINUS_256 = 0xdc00dc00, F16_MINUS_16 = 0xcc00cc00;
 constexpr u32 F16_QUARTER = 0x34003400, F16_16TH = 0x2c002c00, F16_64TH = 0x24002400;
+
+// below is the f16 pair so many units in the last place further from 0 than a negative power of two.
+DEVICE u32 below(u32 pair, u32 units) { return pair + units * 0x00010001; }
 
 // What formats of whole codes subtract: register p of a fragment holds row lane/4 + 8·(p%2), shifted left by its own amount.
 struct code_levels { u32 minus[4]; };
@@ -71,7 +75,7 @@ struct g8 : plain {
   }
   typedef code_levels levels;
   DEVICE levels make_levels(const grid_entry &e) {
-    u32 a = twice_f16(-1024.0f - float(e.offset[0])), b = twice_f16(-1024.0f - float(e.offset[1]));
+    u32 a = below(F16_MINUS_1024, e.offset[0]), b = below(F16_MINUS_1024, e.offset[1]);
     return {{a, b, a, b}};
   }
   DEVICE void decode(const u32x4 (&v)[1], u32 s, const levels &l, u32 (&a)[4]) {
@@ -100,8 +104,8 @@ DEVICE void nibble_codes(u32 word, u32 (&a)[4]) {
 DEVICE void spread_nibbles(u32 word, u32 (&a)[4]) {
   UNROLL for (u32 p = 0; p < 4; p += 2) {
     u32 w = word >> (4 * p);
-    a[p] = (w & 0x000f000f) | F16_1024;
-    a[p + 1] = (w & 0x00f000f0) | F16_1024;
+    a[p] = and_or(w, 0x000f000f, F16_1024);
+    a[p + 1] = and_or(w, 0x00f000f0, F16_1024);
   }
 }
 
@@ -114,41 +118,53 @@ struct nibbles : plain {
   DEVICE u32 part(u32, u32 code) { return code; }
 };
 
+// subtract_nibbles makes 1024 + code and 1024 + 16·code code − zero.
+DEVICE void subtract_nibbles(u32 (&a)[4], const code_levels &l) {
+  UNROLL for (u32 p = 0; p < 4; p += 2) {
+    a[p] = add_f16x2(a[p], l.minus[p]);
+    a[p + 1] = fma_f16x2(a[p + 1], F16_16TH, l.minus[p + 1]);
+  }
+}
+
+struct scaled_levels { u32 scale[2], minimum[2]; };
+
+// scale_nibbles makes them scale·code + minimum.
+DEVICE void scale_nibbles(u32 (&a)[4], const scaled_levels &l) {
+  UNROLL for (u32 p = 0; p < 4; p++) {
+    u32 code = p % 2 ? fma_f16x2(a[p], F16_16TH, F16_MINUS_64) : add_f16x2(a[p], F16_MINUS_1024);
+    a[p] = fma_f16x2(code, l.scale[p % 2], l.minimum[p % 2]);
+  }
+}
+
 struct g4 : nibbles {
   static constexpr format_kind kind = INTEGERS;
   typedef code_levels levels;
   DEVICE levels make_levels(const grid_entry &e) {
-    u32 a = twice_f16(-1024.0f - float(e.offset[0])), b = twice_f16(-64.0f - float(e.offset[1]));
+    u32 a = below(F16_MINUS_1024, e.offset[0]), b = below(F16_MINUS_64, 16 * e.offset[1]);
     return {{a, b, a, b}};
   }
   DEVICE void decode(const u32x4 (&v)[1], u32 s, const levels &l, u32 (&a)[4]) {
     spread_nibbles(component(v[0], s), a);
-    UNROLL for (u32 p = 0; p < 4; p += 2) {
-      a[p] = add_f16x2(a[p], l.minus[p]);
-      a[p + 1] = fma_f16x2(a[p + 1], F16_16TH, l.minus[p + 1]);
-    }
+    subtract_nibbles(a, l);
   }
 };
 
 struct m4 : nibbles {
   static constexpr format_kind kind = SCALED;
-  struct levels { u32 scale[2], minimum[2]; };
+  typedef scaled_levels levels;
   DEVICE levels make_levels(const grid_entry &e) {
     return {{twice(e.scale[0]), twice(e.scale[1])}, {twice(e.offset[0]), twice(e.offset[1])}};
   }
   DEVICE void decode(const u32x4 (&v)[1], u32 s, const levels &l, u32 (&a)[4]) {
     spread_nibbles(component(v[0], s), a);
-    UNROLL for (u32 p = 0; p < 4; p++) {
-      u32 code = p % 2 ? fma_f16x2(a[p], F16_16TH, F16_MINUS_64) : add_f16x2(a[p], F16_MINUS_1024);
-      a[p] = fma_f16x2(code, l.scale[p % 2], l.minimum[p % 2]);
-    }
+    scale_nibbles(a, l);
   }
 };
 
 // Two bits: register p comes as 1024 + 4^p·code, in g3 too, whose third bit joins the two.
 DEVICE code_levels pair_levels(const grid_entry &e) {
-  float zero = float(e.offset[0]), zero8 = float(e.offset[1]);
-  return {{twice_f16(-1024.0f - zero), twice_f16(-256.0f - zero8), twice_f16(-64.0f - zero), twice_f16(-16.0f - zero8)}};
+  u32 zero = e.offset[0], zero8 = e.offset[1];
+  return {{below(F16_MINUS_1024, zero), below(F16_MINUS_256, 4 * zero8), below(F16_MINUS_64, 16 * zero), below(F16_MINUS_16, 64 * zero8)}};
 }
 DEVICE void subtract_pairs(u32 (&a)[4], const code_levels &l) {
   a[0] = add_f16x2(a[0], l.minus[0]);
@@ -172,7 +188,7 @@ struct g2 : plain {
   DEVICE levels make_levels(const grid_entry &e) { return pair_levels(e); }
   DEVICE void decode(const u32x4 (&v)[1], u32 s, const levels &l, u32 (&a)[4]) {
     u32 w = component(v[0], s / 2) >> (s % 2 * 8);
-    UNROLL for (u32 p = 0; p < 4; p++) a[p] = (w & 0x00030003 << (2 * p)) | F16_1024;
+    UNROLL for (u32 p = 0; p < 4; p++) a[p] = and_or(w, 0x00030003 << (2 * p), F16_1024);
     subtract_pairs(a, l);
   }
   template <class Words> DEVICE u32 stored(const Words &w, u32 s, u32 j) { return word_of(w, 0, s / 2) >> pair_bit(s, j) & 3; }
@@ -200,7 +216,7 @@ struct g3 : plain {
   DEVICE void decode(const u32x4 (&v)[3], u32 s, const levels &l, u32 (&a)[4]) {
     u32 w = component(v[s / 8], s % 8 / 2) >> (s % 2 * 8), thirds = component(v[2], s / 4);
     UNROLL for (u32 p = 0; p < 4; p++) {
-      a[p] = (w & 0x00030003 << (2 * p)) | F16_1024 | moved(thirds, s % 4 * 4 + p, 2 * p + 2);
+      a[p] = and_or(w, 0x00030003 << (2 * p), F16_1024) | moved(thirds, s % 4 * 4 + p, 2 * p + 2);
     }
     subtract_pairs(a, l);
   }

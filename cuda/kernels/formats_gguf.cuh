@@ -2,11 +2,14 @@
 //
 // A K-quant's group of 16 or 32 features has a small integer scale s and maybe an integer minimum m; 256 features are a
 // super-block with f16 scales d and maybe e: w = d·s·(code − zero), or d·s·code − e·m. A format F with super-blocks has besides
-//   entry                              vectors that a group has for 16 rows: bytes of s, then those of m; or both in one
-//   group_scale(s), group_minimum(s, m)   of these bytes
-// and a group is `grain` steps long. Products of d, s and code are exact in f32: 11, 8 and 6 bits, signs not counted.
+//   entry          bytes that a group has for a row, 1 or 2: s, m; or both in one. Vectors of an entry of 16 rows, too
+//   scale_of(v)    s of these bytes, plus `bias`, so that it is not negative
+//   minimum_of(v)  m of these bytes
+//   zero           the code that means 0, where there are no minima
+// and a group is `grain` steps long. Of an entry lane/4 has 2·entry bytes side by side: s of rows lane/4 and lane/4 + 8, m of both.
+// Products of d, s and code are exact in f32: 11, 8 and 6 bits, signs not counted.
 //
-// A prompt multiplies f16 that expand.cu makes of them, so none of these has `decode`.
+// A prompt multiplies f16 that expand.cu makes of all of these.
 #pragma once
 #include "formats.cuh"
 
@@ -36,33 +39,55 @@ struct fives : above_nibbles {
   }
 };
 
-struct g5 : fives { static constexpr format_kind kind = INTEGERS; };
-struct m5 : fives { static constexpr format_kind kind = SCALED; };
+// The codes become f16 as four bits do: what is above them adds 16, and 256 in registers 1 and 3.
+struct g5 : fives {
+  static constexpr format_kind kind = INTEGERS;
+  typedef code_levels levels;
+  DEVICE levels make_levels(const grid_entry &e) { return g4::make_levels(e); }
+  DEVICE void decode(const u32x4 (&v)[3], u32 s, const levels &l, u32 (&a)[4]) {
+    codes(v, s, a);
+    UNROLL for (u32 p = 0; p < 4; p++) a[p] |= F16_1024;
+    subtract_nibbles(a, l);
+  }
+};
+struct m5 : fives {
+  static constexpr format_kind kind = SCALED;
+  typedef scaled_levels levels;
+  DEVICE levels make_levels(const grid_entry &e) { return m4::make_levels(e); }
+  DEVICE void decode(const u32x4 (&v)[3], u32 s, const levels &l, u32 (&a)[4]) {
+    codes(v, s, a);
+    UNROLL for (u32 p = 0; p < 4; p++) a[p] |= F16_1024;
+    scale_nibbles(a, l);
+  }
+};
 
-// The scale is a signed byte.
+// The scale is a signed byte, kept with 128 added.
 struct signed_scale {
-  static constexpr u32 entry = 1;
-  DEVICE float group_scale(u32 s) { return float(i32(s << 24) >> 24); }
-  DEVICE float group_minimum(u32, u32) { return 0; }
+  static constexpr u32 entry = 1, bias = 128;
+  DEVICE u32 scale_of(u32 v) { return v; }
+  DEVICE u32 minimum_of(u32) { return 0; }
 };
 
 // Scale and minimum are a byte each.
 struct two_bytes {
-  static constexpr u32 entry = 2;
-  DEVICE float group_scale(u32 s) { return float(s); }
-  DEVICE float group_minimum(u32, u32 m) { return float(m); }
+  static constexpr u32 entry = 2, bias = 0, zero = 0;
+  DEVICE u32 scale_of(u32 v) { return v & 0xff; }
+  DEVICE u32 minimum_of(u32 v) { return v >> 8; }
 };
 
+// group_byte is where byte i of a row is in an entry.
+template <class F> DEVICE u32 group_byte(u32 row, u32 i) { return row % 8 * (2 * F::entry) + i * 2 + row % 16 / 8; }
+
 struct k2 : g2 {
-  static constexpr u32 grain = 1, entry = 1;
+  static constexpr u32 grain = 1, entry = 1, bias = 0, zero = 0;
   static constexpr bool super = true, regular = true;
   static constexpr format_kind kind = SCALED;
-  DEVICE float group_scale(u32 s) { return float(s & 15); }
-  DEVICE float group_minimum(u32 s, u32) { return float(s >> 4); }
+  DEVICE u32 scale_of(u32 v) { return v & 15; }
+  DEVICE u32 minimum_of(u32 v) { return v >> 4; }
 };
 
 struct k3 : g3, signed_scale {
-  static constexpr u32 grain = 1;
+  static constexpr u32 grain = 1, zero = 4;
   static constexpr bool super = true, regular = true;
 };
 
@@ -78,7 +103,7 @@ struct k5 : fives, two_bytes {
 };
 
 struct k6 : above_nibbles, signed_scale {
-  static constexpr u32 grain = 1;
+  static constexpr u32 grain = 1, zero = 32;
   static constexpr bool super = true;
   static constexpr format_kind kind = INTEGERS;
   DEVICE void codes(const u32x4 (&v)[3], u32 s, u32 (&a)[4]) {

@@ -34,19 +34,16 @@ struct row_entry {
   u32 scale, offset;
 };
 
-// group_values returns the scale and minimum (or zero point) of a group from the bytes that are stored and its super-block's scales.
-template <class F> DEVICE row_entry group_values(const pg_matrix &w, u32 s, u32 m, u32 super) {
-  row_entry e = {f32_to_bits(from_f16(u16(super)) * F::group_scale(s)), w.zero};
-  if (F::kind == SCALED) e.offset = f32_to_bits(-(from_f16(u16(super >> 16)) * F::group_minimum(s, m)));
-  return e;
-}
-
 template <class F> DEVICE row_entry load_row(const pg_matrix &w, u32 row, u32 group) {
-  u64 at = grid_at(w, row, group);
   if constexpr (F::super) {
-    u32 m = F::entry == 2 ? u32(global<const u8>(w.offsets)[at]) : 0;
-    return group_values<F>(w, global<const u8>(w.scales)[at], m, load_super<F>(w, row, group * F::grain / 16));
+    Global<const u8> entry = global<const u8>(w.scales) + (u64(row / 16) * w.groups + group) * 16 * F::entry;
+    u32 v = entry[group_byte<F>(row, 0)], scales = load_super<F>(w, row, group * F::grain / 16);
+    if (F::entry == 2) v |= u32(entry[group_byte<F>(row, 1)]) << 8;
+    row_entry e = {f32_to_bits(from_f16(u16(scales)) * float(i32(F::scale_of(v)) - i32(F::bias))), w.zero};
+    if (F::kind == SCALED) e.offset = f32_to_bits(-(from_f16(u16(scales >> 16)) * float(F::minimum_of(v))));
+    return e;
   } else {
+    u64 at = grid_at(w, row, group);
     return {load_scale(w, at), load_offset<F>(w, at)};
   }
 }

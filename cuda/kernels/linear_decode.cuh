@@ -20,56 +20,21 @@
 // A block asks for its first weights before the kernel ahead has finished (device.cuh, wait_for_previous), so that the memory
 // has work while a norm or the attention runs.
 #pragma once
-#include "decode_ring.cuh"
+#include "decode_folded.cuh"
 #include "reduce.cuh"
-
-// The sums of a warp, C fragments: of a row tile's codes with x in the group that it is in, of x alone, and all before.
-struct decode_sums {
-  float codes[TILES][4], x[4], total[TILES][4];
-};
 
 // What a lane needs of a group: of its rows lane/4 and lane/4 + 8 of each row tile the scale, and the minimum or −zero.
 struct group_scales {
   float scale[TILES][2], offset[TILES][2];
 };
 
-// The scales of the super-blocks that the row tiles are in, and those of the next ones, which are loaded long before.
-template <class F> struct super_scales {
-  u32 now[TILES][2], next[TILES][2];
-};
-
-// enter_super moves to a super-block, whose scales were loaded before, and loads those of the next.
-template <class F> DEVICE void enter_super(super_scales<F> &d, const pg_matrix &w, const item_tiles &t, u32 super) {
-  u32 following = min(super + 1, w.groups * F::grain / 16 - 1);
-  UNROLL for (u32 r = 0; r < TILES; r++) {
-    UNROLL for (u32 i = 0; i < 2; i++) {
-      d.now[r][i] = d.next[r][i];
-      d.next[r][i] = load_super<F>(w, t.tile[r] * 16 + lane_id() / 4 + 8 * i, following);
-    }
-  }
-}
-
-template <class F> DEVICE void first_super(super_scales<F> &d, const pg_matrix &w, const item_tiles &t, u32 super) {
-  UNROLL for (u32 r = 0; r < TILES; r++) {
-    UNROLL for (u32 i = 0; i < 2; i++) d.next[r][i] = load_super<F>(w, t.tile[r] * 16 + lane_id() / 4 + 8 * i, super);
-  }
-  enter_super(d, w, t, super);
-}
-
 // scales_at reads entries that the ring has of the row tiles for a group.
-template <class F, class S> DEVICE group_scales scales_at(const pg_matrix &w, Shared<const u32x4> entries, const super_scales<F> &d) {
+template <class F, class S> DEVICE group_scales scales_at(const pg_matrix &w, Shared<const u32x4> entries) {
   group_scales g;
   UNROLL for (u32 r = 0; r < TILES; r++) {
     Shared<const u32x4> scales = entries + r * S::entry, offsets = scales + S::scales;
     UNROLL for (u32 i = 0; i < 2; i++) {
       const u32 row = lane_id() / 4 + 8 * i;
-      if constexpr (F::super) {
-        u32 m = F::entry == 2 ? u32(cast<const u8>(offsets)[row]) : 0;
-        row_entry e = group_values<F>(w, cast<const u8>(scales)[row], m, d.now[r][i]);
-        g.scale[r][i] = bits_to_f32(e.scale);
-        g.offset[r][i] = F::kind == SCALED ? bits_to_f32(e.offset) : -float(e.offset);
-        continue;
-      }
       g.scale[r][i] = w.scale_f32 ? float(cast<const float>(scales)[row]) : from_f16(cast<const u16>(scales)[row]);
       if constexpr (F::kind == SCALED)
         g.offset[r][i] = from_f16(cast<const u16>(offsets)[row]);
@@ -82,11 +47,10 @@ template <class F, class S> DEVICE group_scales scales_at(const pg_matrix &w, Sh
 
 // take_group moves a group's sums into the total.
 template <class F> DEVICE void take_group(const group_scales &g, decode_sums &sum) {
-  constexpr float Units[2] = {16777216.0f, 16777216.0f / F::high}; // 2^24
   UNROLL for (u32 r = 0; r < TILES; r++) {
     UNROLL for (u32 j = 0; j < 4; j++) {
       const u32 i = j / 2;
-      float codes = sum.codes[r][j] * Units[i], &total = sum.total[r][j];
+      float codes = sum.codes[r][j] * code_unit<F>(i), &total = sum.total[r][j];
       if constexpr (F::kind == SCALED)
         total = fma(g.offset[r][i], sum.x[j], fma(g.scale[r][i], codes, total));
       else
@@ -120,8 +84,8 @@ struct ring_place {
   u32 slot, entry_slot;
 };
 
-// multiply_source adds the warp's part of a source to its sums.
-template <class F, bool Few, u32 Grain>
+// multiply_source adds the warp's part of a source to its sums. Fold: scales multiply weights (decode_folded.cuh).
+template <class F, bool Few, u32 Grain, bool Fold>
 DEVICE void multiply_source(const pg_linear_args &a, const pg_source &source, const item_tiles &tiles, decode_ring<F, Few, Grain> &ring,
                             ring_place &at, decode_sums &sum) {
   typedef ring_shape<F, Few, Grain> S;
@@ -132,17 +96,20 @@ DEVICE void multiply_source(const pg_linear_args &a, const pg_source &source, co
   u32 group_left = Grain ? w.group_steps - part.begin * F::steps % w.group_steps : 0;
   super_scales<F> supers;
   if constexpr (F::super)
-    if (count) first_super(supers, w, tiles, part.begin * F::steps / 16);
+    if (count) first_super(supers, w, tiles, part.begin);
   grid_entry only[TILES];
   if constexpr (F::kind != DENSE && Grain == 0) UNROLL for (u32 r = 0; r < TILES; r++) only[r] = load_entry<F>(w, tiles.tile[r], 0);
   Global<const u32x4> x_from = global<const u32x4>(source.x) + (u64(part.begin) * Q * 32 + lane_id());
   u32x4 x[Q] = {};
   if (!S::x_inside && ring.active && count) UNROLL for (u32 q = 0; q < Q; q++) x[q] = load16(x_from + q * 32);
-  for (u32 t = 0; t < count; t++) {
+  for (u32 left = count; left > 0; left--) { // counted down: the compiler would work out the end in every round
     cp_async_wait<S::slots - 1>();
     if constexpr (Grain != 0) sync_warp(); // other lanes have asked for entries, and read those whose slot is asked for next
     if constexpr (F::super)
-      if (u32 step = (part.begin + t) * F::steps; t > 0 && step % 16 == 0) enter_super(supers, w, tiles, step / 16);
+      if (supers.left-- == 0) {
+        take_super(supers, sum);
+        enter_super(supers, w, tiles);
+      }
     Shared<const u32x4> from = ring.to + (at.slot * S::slot + lane_id());
     Shared<const u32x4> entries = ring.to + (S::entries_at + at.entry_slot * S::entries);
     u32x4 now[TILES][V];
@@ -165,22 +132,31 @@ DEVICE void multiply_source(const pg_linear_args &a, const pg_source &source, co
     cp_async_commit();
     at.slot = at.slot + 1 == S::slots ? 0 : at.slot + 1;
     if constexpr (Grain != 0) at.entry_slot = at.entry_slot == S::slots ? 0 : at.entry_slot + 1;
-    bool more = !S::x_inside && ring.active && t + 1 < count;
+    bool more = !S::x_inside && ring.active && left > 1;
     if constexpr (!S::x_inside) x_from = x_from + Q * 32;
+    folded_groups<F, Fold> groups;
     UNROLL for (u32 q = 0; q < Q; q++) {
       const u32 b[2][2] = {{x[q].x, x[q].y}, {x[q].z, x[q].w}};
       UNROLL for (u32 h = 0; h < 2; h++) {
         const u32 step = 2 * q + h;
-        multiply_step<F>(now, step, b[h], sum);
+        if constexpr (Fold) {
+          if (step % Grain == 0)
+            UNROLL for (u32 r = 0; r < TILES; r++) groups.of[r] = load_folded<F, S>(w, entries + (step / Grain * TILES + r) * S::entry);
+          multiply_folded<F>(now, step, b[h], groups.of, sum);
+        } else {
+          multiply_step<F>(now, step, b[h], sum);
+        }
         if (h == 1 && more) x[q] = load16(x_from + q * 32);
-        if constexpr (Grain != 0)
-          if ((step + 1) % Grain == 0 && ((group_left -= Grain) == 0 || (step + 1 == F::steps && t + 1 == count))) {
-            take_group<F>(scales_at<F, S>(w, entries + step / Grain * TILES * S::entry, supers), sum);
+        if constexpr (Grain != 0 && !Fold)
+          if ((step + 1) % Grain == 0 && ((group_left -= Grain) == 0 || (step + 1 == F::steps && left == 1))) {
+            take_group<F>(scales_at<F, S>(w, entries + step / Grain * TILES * S::entry), sum);
             group_left = group_left == 0 ? w.group_steps : group_left;
           }
       }
     }
   }
+  if constexpr (F::super)
+    if (count) take_super(supers, sum);
   if constexpr (F::kind != DENSE && Grain == 0) {
     group_scales g;
     UNROLL for (u32 r = 0; r < TILES; r++) {
@@ -221,7 +197,7 @@ DEVICE void finish_item(const pg_segment &s, u32 tile, u32 tokens, const decode_
   count_written(s.done);
 }
 
-template <class F, bool Few, u32 Grain> DEVICE void decode_items(const pg_linear_args &a, Shared<u32x4> room) {
+template <class F, bool Few, u32 Grain, bool Fold = false> DEVICE void decode_items(const pg_linear_args &a, Shared<u32x4> room) {
   Shared<float> sums = cast<float>(room + LINEAR_WARPS * ROOM);
   decode_ring<F, Few, Grain> ring = {room + warp_id() * ROOM, lane_id() / 4 < a.tokens, block_x()};
   ring_place at = {0, 0};
@@ -230,7 +206,7 @@ template <class F, bool Few, u32 Grain> DEVICE void decode_items(const pg_linear
     linear_block b = find_block(a, item, TILES);
     const pg_segment &s = a.segment[b.segment];
     decode_sums sum = {};
-    for (u32 i = 0; i < s.sources; i++) multiply_source(a, s.source[i], tiles_of(s, b.tile), ring, at, sum);
+    for (u32 i = 0; i < s.sources; i++) multiply_source<F, Few, Grain, Fold>(a, s.source[i], tiles_of(s, b.tile), ring, at, sum);
     finish_item(s, b.tile, a.tokens, sum, sums);
   }
 }
@@ -241,11 +217,11 @@ template <class F, bool Few> DEVICE void linear_decode(const pg_linear_args &a) 
   if constexpr (F::kind == DENSE)
     decode_items<F, Few, 0>(a, room);
   else if constexpr (F::regular)
-    decode_items<F, Few, F::grain>(a, room);
+    decode_items<F, Few, F::grain, true>(a, room);
   else if (a.ends == 0)
     decode_items<F, Few, 0>(a, room);
-  else if (a.ends % F::grain == 0)
+  else if (a.ends > 2 && a.ends % F::grain == 0)
     decode_items<F, Few, F::grain>(a, room);
   else
-    decode_items<F, Few, 2>(a, room);
+    decode_items<F, Few, 2, true>(a, room);
 }

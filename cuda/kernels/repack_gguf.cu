@@ -4,7 +4,7 @@
 //   kernel                                       writes                          threads             oracle in model/quant
 //   repack_q5_0 → g5, q5_1 → m5, q2_k → k2 …     codes                           one a vector        Matrix.Dequantize
 //   repack_scales_q5_0 _q5_1, repack_minima_q5_1 scales, offsets: f16            one a scale         Matrix.Dequantize
-//   repack_scales_q2_k … q6_k                    scales, offsets: bytes          one a scale         Matrix.Dequantize
+//   repack_scales_q2_k … q6_k                    scales: bytes, minima too       one a scale         Matrix.Dequantize
 //   repack_supers_q2_k … q6_k                    supers                          one a super-block   Matrix.Dequantize
 //
 // Grids and reads are those of repack.cu. Format g5 of Q5_0 has the zero point 16, k3 of Q3_K 4, k6 of Q6_K 32.
@@ -21,7 +21,7 @@ template <u32 Header> struct five_source {
   }
 };
 
-// A K-quant Q says of a block of so many bytes what is weight k, and group g's bytes in `scales` and `offsets`; d is at byte
+// A K-quant Q says of a block of so many bytes what is weight k, and group g's bytes; d is at byte
 // `super`, and e, where there are minima, behind it.
 template <class Q> struct super_source {
   DEVICE Global<const u8> block(const pg_repack_args &a, u32 row, u32 super) {
@@ -52,7 +52,7 @@ struct q3_k {
   static constexpr u32 bytes = 110, super = 108;
   DEVICE u32 code(Global<const u8> b, u32 k) { return two_bits(b + 32, k) | one_bit(b, k) << 2; }
   DEVICE u32 scale(Global<const u8> b, u32 g) { // quant.sixBitsSigned
-    return ((b[96 + g % 8] >> (g / 8 * 4) & 15) | (b[104 + g % 4] >> (g / 4 * 2) & 3) << 4) - 32;
+    return ((b[96 + g % 8] >> (g / 8 * 4) & 15) | (b[104 + g % 4] >> (g / 4 * 2) & 3) << 4) - 32 + k3::bias;
   }
 };
 
@@ -75,10 +75,10 @@ struct q6_k {
   DEVICE u32 code(Global<const u8> b, u32 k) {
     return (b[k / 128 * 64 + k % 64] >> (k / 64 % 2 * 4) & 15) | two_bits(b + 128, k) << 4;
   }
-  DEVICE u32 scale(Global<const u8> b, u32 g) { return b[192 + g]; }
+  DEVICE u32 scale(Global<const u8> b, u32 g) { return b[192 + g] ^ k6::bias; }
 };
 
-// repack_bytes writes one group's bytes. Padding rows get 0.
+// repack_bytes writes one row's bytes of a group. Padding rows get 0.
 template <class F, class Q> DEVICE void repack_bytes(const pg_repack_args &a) {
   grid_place p = place_in_grid(a, a.w.groups);
   if (!p.there) return;
@@ -90,8 +90,9 @@ template <class F, class Q> DEVICE void repack_bytes(const pg_repack_args &a) {
     scale = Q::scale(block, p.group % groups);
     if constexpr (F::entry == 2) minimum = Q::minimum(block, p.group % groups);
   }
-  global<u8>(a.w.scales)[p.at] = u8(scale);
-  if constexpr (F::entry == 2) global<u8>(a.w.offsets)[p.at] = u8(minimum);
+  Global<u8> entry = global<u8>(a.w.scales) + p.at / 16 * 16 * F::entry;
+  entry[group_byte<F>(p.row, 0)] = u8(scale);
+  if constexpr (F::entry == 2) entry[group_byte<F>(p.row, 1)] = u8(minimum);
 }
 
 // repack_super writes one super-block's scales. Padding rows get 0.
