@@ -49,7 +49,7 @@ func (m *Model) backendCommand(name string) tea.Cmd {
 // handle looks at the new engine.
 func (msg switchedMsg) handle(m *Model) tea.Cmd {
 	if msg.err != nil {
-		m.tell(levelBad, msg.err.Error())
+		m.fail(msg.err)
 	}
 	return m.look(0)
 }

@@ -302,7 +302,7 @@ func (msg prunedMsg) handle(m *Model) tea.Cmd {
 	m.chat.busy = false
 	if msg.undo == nil {
 		if msg.err != nil {
-			m.tell(levelBad, msg.err.Error())
+			m.fail(msg.err)
 		}
 		return nil
 	}

@@ -36,7 +36,7 @@ func (msg exchangedMsg) handle(m *Model) tea.Cmd {
 		m.transcript.add(newNotice(levelWarn, note))
 	}
 	if msg.err != nil {
-		return failedMsg{msg.err}.handle(m)
+		m.fail(msg.err)
 	}
 	return nil
 }

@@ -74,7 +74,7 @@ func (m *Model) undelete() tea.Cmd {
 // handle notes that a conversation is gone, and how it comes back.
 func (msg deletedMsg) handle(m *Model) tea.Cmd {
 	if msg.err != nil {
-		m.tell(levelBad, msg.err.Error())
+		m.fail(msg.err)
 		return nil
 	}
 	m.chat.gone.add(msg.entry, msg.undo)
@@ -89,7 +89,7 @@ func (msg deletedMsg) handle(m *Model) tea.Cmd {
 // handle notes that a deleted conversation is there again.
 func (msg restoredMsg) handle(m *Model) tea.Cmd {
 	if msg.err != nil {
-		m.tell(levelBad, msg.err.Error())
+		m.fail(msg.err)
 		return nil
 	}
 	m.chat.gone.forget(msg.path)

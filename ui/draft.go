@@ -165,7 +165,7 @@ func closeDraft(place *history.Draft) tea.Cmd {
 	}
 	return func() tea.Msg {
 		if err := place.Close(); err != nil {
-			return noticeMsg{levelBad, err.Error()}
+			return failedMsg{err}
 		}
 		return nil
 	}

@@ -25,12 +25,20 @@ func (m *Model) tell(l level, text string) {
 	m.notice = notice{l, escape.Line(text)}
 }
 
-// failedMsg is an error from a command. It names files, so it stands in the transcript in full; the line has what the system
-// said, which a long path would push out of sight.
+// fail shows an error. It names files, so it stands in the transcript in full, once when it comes again and again; the line
+// has what the system said, which a long path would push out of sight.
+func (m *Model) fail(err error) {
+	items := m.transcript.items
+	if n := len(items); n == 0 || items[n-1].level != levelBad || items[n-1].notice != err.Error() {
+		m.transcript.add(newNotice(levelBad, err.Error()))
+	}
+	m.tell(levelBad, reason(err))
+}
+
+// failedMsg is an error from a command.
 type failedMsg struct{ err error }
 
 func (msg failedMsg) handle(m *Model) tea.Cmd {
-	m.transcript.add(newNotice(levelBad, msg.err.Error()))
-	m.tell(levelBad, reason(msg.err))
+	m.fail(msg.err)
 	return nil
 }

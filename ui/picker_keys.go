@@ -105,7 +105,7 @@ func (p *picker) paste(text string) {
 // handle notes a new name.
 func (msg renamedMsg) handle(m *Model) tea.Cmd {
 	if msg.err != nil {
-		m.tell(levelBad, msg.err.Error())
+		m.fail(msg.err)
 		return nil
 	}
 	m.tell(levelInfo, "named "+msg.name)

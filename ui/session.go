@@ -178,7 +178,7 @@ func (msg savedMsg) handle(m *Model) tea.Cmd {
 	m.opt.Log.Error("save", "error", msg.err)
 	if errors.Is(msg.err, history.ErrReadOnly) && m.chat.file != nil {
 		m.chat.readOnly, m.chat.lost = m.chat.file.ReadOnly(), nil
-		m.tell(levelBad, msg.err.Error())
+		m.fail(msg.err)
 		return nil
 	}
 	if was == nil {

@@ -391,7 +391,7 @@ func (m *Model) measure() tea.Cmd {
 func (msg measuredMsg) handle(m *Model) tea.Cmd {
 	switch {
 	case msg.err != nil:
-		m.tell(levelBad, msg.err.Error())
+		m.fail(msg.err)
 	case m.turn == nil:
 		m.meters.used, m.meters.limit = msg.plan.Tokens, msg.plan.Limit
 		m.markOldest(msg.plan.Dropped, 0)
