@@ -4,15 +4,17 @@ import (
 	"fmt"
 
 	tea "charm.land/bubbletea/v2"
+
+	"peregrine/history"
 )
 
 // takeBack ends a turn whose message the model cannot hold: the message goes back into the composer, before what has been
-// typed since, and the branch is as it was. In the file the message stays as a branch that nobody is on, so that a crash
-// loses nothing.
+// typed since, and the branch is as it was.
 func (m *Model) takeBack(t *turn) tea.Cmd {
 	m.transcript.remove(t.item)
 	n := len(m.chat.path) - 1
-	m.transcript.removeMessage(m.chat.path[n].ID)
+	refused := m.chat.path[n].ID
+	m.transcript.removeMessage(refused)
 	m.chat.path = m.chat.path[:n:n]
 	m.composer.putBefore(t.draft)
 	m.transcript.add(newNotice(levelBad, tooLong(m.meters, m.chat.system != "")))
@@ -22,11 +24,49 @@ func (m *Model) takeBack(t *turn) tea.Cmd {
 		m.show(t.oldPath)
 		m.chat.revising = revision{id: t.revised}
 	}
+	return tea.Batch(m.unsend(refused), m.measure())
+}
+
+// unsentMsg says whether a message that was taken back has left the file.
+type unsentMsg struct {
+	keep *keeper
+	err  error
+}
+
+// unsend takes a message out of the file once its text is on disk as a draft. Without that it stays there as a branch that
+// nobody is on, so that a crash loses nothing.
+func (m *Model) unsend(id string) tea.Cmd {
+	if m.chat.readOnly != "" {
+		return nil
+	}
 	tip := ""
 	if last, ok := m.chat.last(); ok {
 		tip = last.ID
 	}
-	return tea.Batch(m.setLeaf(tip), m.measure())
+	m.chat.busy = true
+	keep, place := m.chat.keep, m.chat.draft.place
+	return func() tea.Msg {
+		return unsentMsg{keep, keep.do(func(f *history.File) error {
+			if err := f.SetLeaf(tip); err != nil || place == nil || place.Flush() != nil {
+				return err
+			}
+			if _, there := f.Conversation().Message(id); !there { // the disk refused it
+				return nil
+			}
+			_, err := f.DeleteBranch(id)
+			return err
+		})}
+	}
+}
+
+// handle lets the next message be sent.
+func (msg unsentMsg) handle(m *Model) tea.Cmd {
+	if msg.keep != m.chat.keep {
+		return nil
+	}
+	m.chat.busy = false
+	m.markVersions()
+	return savedMsg{keep: msg.keep, err: msg.err}.handle(m)
 }
 
 // tooLong says that a message does not fit, and what to do about it. m.used is what a prompt of it alone would be.

@@ -3,11 +3,14 @@ package ui
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	tea "charm.land/bubbletea/v2"
 
+	"peregrine/history"
 	"peregrine/model/generate"
 )
 
@@ -50,6 +53,12 @@ func TestAMessageThatDoesNotFitComesBack(t *testing.T) {
 			if got := len(b.saved()); got != before {
 				t.Errorf("got %d messages in the branch on disk, want %d", got, before)
 			}
+			if got := len(b.m.chat.file.Conversation().Messages); got != before {
+				t.Errorf("got %d messages in the file, want %d: the refused one counts", got, before)
+			}
+			b.pick()
+			b.wantScreen(fmt.Sprintf("%d messages", before))
+			b.keys("esc")
 			b.gen.plan.Tokens = 20
 			b.gen.says("short enough")
 			b.keys("ctrl+w", "ctrl+w", "backspace")
@@ -63,6 +72,41 @@ func TestAMessageThatDoesNotFitComesBack(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestAMessageThatDoesNotFitStaysInTheFileWithoutADraft(t *testing.T) {
+	dir := t.TempDir()
+	store, err := history.OpenStore(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "drafts"), nil, 0o600); err != nil { // no draft can be written
+		t.Fatal(err)
+	}
+	b := newBench(t, Options{Store: store})
+	b.say("hi")
+	b.gen.refuse(2100)
+	b.keys("too long", "enter")
+	b.until("the end", func() bool { return b.m.turn == nil && !b.m.chat.busy })
+	b.wantDraft("too long")
+	if got := b.m.chat.file.Conversation().Messages; len(got) != 3 || got[2].Content != "too long" {
+		t.Errorf("got %+v in the file, want the refused message at its end", got)
+	}
+	if got := len(b.saved()); got != 2 {
+		t.Errorf("got %d messages in the branch on disk, want 2", got)
+	}
+}
+
+func TestARefusedVersionIsNone(t *testing.T) {
+	b := newBench(t, Options{Store: openStore(t)})
+	b.say("hi")
+	b.gen.refuse(2100)
+	b.keys("shift+tab", "up", "e", "!", "enter")
+	b.until("the end", func() bool { return b.m.turn == nil })
+	b.idle()
+	b.wantScreen("┃ hi", "hello there")
+	b.wantNotScreen("1/2", "2/2")
+	b.wantDraft("hi!")
 }
 
 func TestWhatIsTypedMeanwhileStays(t *testing.T) {
