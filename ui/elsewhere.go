@@ -26,6 +26,7 @@ type elsewhere struct {
 	program   string // as $EDITOR holds it: a command line for the shell
 	text      string
 	meanwhile func(ctx context.Context) // runs beside the program
+	left      error                     // why the text lies in a file still
 	in        io.Reader
 	out, err  io.Writer
 }
@@ -41,7 +42,8 @@ func (e *elsewhere) SetStderr(w io.Writer) { e.err = w }
 
 // Run writes the text to a file for its owner alone (0600), runs the program on it, reads it back and removes it. The file ends
 // with a newline more than the text, as editors want it, and one is taken off again: so that any text comes back byte for byte.
-// What was written there and cannot be taken over stays in the file, and the error says where.
+// What was written there and cannot be taken over stays in the file, and the error says where. A file that cannot be removed is
+// no error: left says so.
 func (e *elsewhere) Run() error {
 	f, err := os.CreateTemp("", "peregrine-*.md")
 	if err != nil {
@@ -54,8 +56,8 @@ func (e *elsewhere) Run() error {
 			return fmt.Errorf("%w; what was written there is kept in %s", err, f.Name())
 		}
 	}
-	if gone := os.Remove(f.Name()); err == nil && !errors.Is(gone, fs.ErrNotExist) {
-		err = gone // the text is safe, and should lie nowhere else
+	if gone := os.Remove(f.Name()); gone != nil && !errors.Is(gone, fs.ErrNotExist) {
+		e.left = fmt.Errorf("the editor's file has a copy of the draft and cannot be removed: %w; remove it yourself", gone)
 	}
 	return err
 }
@@ -120,7 +122,7 @@ func (m *Model) editElsewhere() tea.Cmd {
 	}
 	before := m.composer.text
 	e := &elsewhere{program: program, text: textOf(before), meanwhile: m.saveMeanwhile()}
-	return m.lend(e, func(err error) tea.Msg { return editedMsg{before, e.text, err} })
+	return m.lend(e, func(err error) tea.Msg { return editedMsg{before, e.text, err, e.left} })
 }
 
 // editedMsg brings the text back from the editor.
@@ -128,6 +130,7 @@ type editedMsg struct {
 	before []unit // what it was made of
 	text   string
 	err    error
+	left   error // why it lies in a file still
 }
 
 func (msg editedMsg) handle(m *Model) tea.Cmd {
@@ -146,6 +149,9 @@ func (msg editedMsg) handle(m *Model) tea.Cmd {
 		c.replace(0, len(c.text), c.unfolded(msg.text, msg.before))
 		c.changed()
 		m.refresh()
+	}
+	if msg.left != nil {
+		m.transcript.add(newNotice(levelWarn, msg.left.Error()))
 	}
 	return nil
 }

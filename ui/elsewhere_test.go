@@ -33,7 +33,7 @@ func (b *bench) edit() {
 	before := b.m.composer.text
 	e := &elsewhere{program: os.Getenv("EDITOR"), text: textOf(before), meanwhile: b.m.saveMeanwhile()}
 	err := e.Run()
-	b.send(editedMsg{before, e.text, err})
+	b.send(editedMsg{before, e.text, err, e.left})
 }
 
 func TestAnEditorsTextComesBackByteForByte(t *testing.T) {
@@ -94,6 +94,24 @@ func TestAnEditorThatFailsLeavesTheDraft(t *testing.T) {
 	b := newBench(t, Options{})
 	b.keys("my draft", "ctrl+x")
 	b.wantScreen("set $VISUAL or $EDITOR", "❯ my draft")
+}
+
+func TestTheTextIsTakenOverFromAFileThatCannotBeRemoved(t *testing.T) {
+	// A pipe takes the file's place: who writes into it knows when it is being read, and makes a folder of it that is not empty.
+	temp := editorThat(t, `rm "$2"; mkfifo "$2"; (exec 3> "$2"; rm "$2"; mkdir "$2"; : > "$2/x"; printf 'an hour of work\n' >&3) &`)
+	b := newBench(t, Options{Store: openStore(t)})
+	b.keys("my draft")
+	b.edit()
+	b.wantDraft("an hour of work")
+	left, _ := filepath.Glob(filepath.Join(temp, "*"))
+	if len(left) != 1 {
+		t.Fatalf("got %v left, want what cannot be removed", left)
+	}
+	screen := strings.Join(strings.Fields(b.screen()), "")
+	if !strings.Contains(screen, "cannotberemoved:remove"+left[0]+":directorynotempty;removeityourself") {
+		t.Errorf("the screen does not name %s:\n%s", left[0], b.screen())
+	}
+	b.wantNotScreen("the editor failed")
 }
 
 func TestWhatAFailingEditorWroteIsKept(t *testing.T) {
