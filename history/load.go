@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"syscall"
 )
 
 // loaded is what reading a file found.
@@ -136,7 +137,7 @@ func regular(path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("history: %w; `peregrine history list` shows the conversations there are", err)
+		return fmt.Errorf("history: %s: %w: %w", path, ErrNotFound, syscall.ENOENT)
 	case err != nil:
 		return fmt.Errorf("history: %w", err)
 	case info.IsDir():

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrNotFound is wrapped when no conversation fits what was asked for.
+// ErrNotFound is wrapped when no conversation fits what was asked for. How the others are listed is for the caller to say.
 var ErrNotFound = errors.New("no such conversation")
 
 // ErrLocked is wrapped when another window has the conversation open.
@@ -127,7 +127,7 @@ func (s *Store) Find(idOrName string) (string, error) {
 			return "", ambiguous(idOrName, found)
 		}
 	}
-	return "", fmt.Errorf("history: %q: %w in %s; `peregrine history list` shows them all", idOrName, ErrNotFound, s.dir)
+	return "", fmt.Errorf("history: %q: %w in %s", idOrName, ErrNotFound, s.dir)
 }
 
 func ambiguous(what string, found []Entry) error {

@@ -63,7 +63,11 @@ func (m *Model) openAtStart() tea.Cmd {
 // handle shows a conversation that was opened.
 func (msg openedMsg) handle(m *Model) tea.Cmd {
 	if msg.err != nil {
-		m.transcript.add(newNotice(levelBad, msg.err.Error()))
+		text := msg.err.Error()
+		if errors.Is(msg.err, history.ErrNotFound) && m.opt.Store != nil {
+			text += "; /conversations lists those that are saved"
+		}
+		m.transcript.add(newNotice(levelBad, text))
 		m.transcript.toEnd()
 		if m.chat.draft.place == nil && m.chat.file == nil {
 			return m.findDraft() // at the start; else it is found already

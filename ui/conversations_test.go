@@ -91,9 +91,17 @@ func TestOpenByPathAndName(t *testing.T) {
 
 func TestOpenSaysWhatIsMissing(t *testing.T) {
 	b := newBench(t, Options{Store: openStore(t)})
-	b.keys("/open nowhere/at-all.jsonl", "enter")
-	b.idle()
-	b.wantScreen("nowhere/at-all.jsonl", "no such file")
+	for argument, want := range map[string]string{
+		"nowhere/at-all.jsonl": "history: nowhere/at-all.jsonl: no such conversation: no such file or directory; ",
+		"a name":               `history: "a name": no such conversation in ` + b.m.opt.Store.(*history.Store).Dir() + "; ",
+	} {
+		b.keys("/open "+argument, "enter")
+		b.idle()
+		want += "/conversations lists those that are saved"
+		if screen := strings.Join(strings.Fields(b.screen()), ""); !strings.Contains(screen, strings.ReplaceAll(want, " ", "")) {
+			t.Errorf("/open %s does not say %q:\n%s", argument, want, b.screen())
+		}
+	}
 }
 
 func TestStartOptionsOpenAConversation(t *testing.T) {

@@ -94,10 +94,10 @@ func (s *settings) conversation(how mode) (*history.File, *history.Store, error)
 		return nil, store, nil // the first chat of all is a new one
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, sayOthers(err)
 	}
 	file, err := store.Open(path)
-	return file, store, err
+	return file, store, sayOthers(err)
 }
 
 // lines answers once, or holds a conversation line by line.

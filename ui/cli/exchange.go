@@ -187,11 +187,7 @@ func (s *settings) exportHistory(what string, format exchange.Format, all bool, 
 	if err != nil {
 		return err
 	}
-	path, err := findConversation(store, what)
-	if err != nil {
-		return err
-	}
-	c, err := history.Read(path)
+	c, err := readConversation(store, what)
 	if err != nil {
 		return err
 	}

@@ -141,7 +141,8 @@ func TestExportRefusesWhatWouldLoseSomething(t *testing.T) {
 		{[]string{id, "--format", "ollama", "--all-branches", "--output", gone}, ExitError, "holds one branch alone"},
 		{[]string{id, "--format", "docx"}, ExitUsage, `format is "docx"; want one of openai, openai-jsonl, sharegpt`},
 		{[]string{id}, ExitUsage, `"format"`},
-		{[]string{"nothing", "--format", "openai"}, ExitError, "no such conversation"},
+		{[]string{"nothing", "--format", "openai"}, ExitError, "no such conversation in "},
+		{[]string{"none.jsonl", "--format", "openai"}, ExitError, "none.jsonl: no such conversation: no such file or directory; `peregrine history list` shows"},
 		{[]string{"a", "b", "--format", "openai"}, ExitUsage, "at most 1"},
 	} {
 		code, out, errs := program(t, "", append([]string{"history", "export"}, c.args...)...)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	stdio "io"
 	"path/filepath"
@@ -79,11 +80,7 @@ func (s *settings) showHistory(args []string, io streams) error {
 	if err != nil {
 		return err
 	}
-	path, err := findConversation(store, strings.Join(args, ""))
-	if err != nil {
-		return err
-	}
-	c, err := history.Read(path)
+	c, err := readConversation(store, strings.Join(args, ""))
 	if err != nil {
 		return err
 	}
@@ -98,6 +95,24 @@ func (s *settings) showHistory(args []string, io streams) error {
 		fmt.Fprintln(io.err, "peregrine:", escape.Line(warning))
 	}
 	return nil
+}
+
+// readConversation reads a conversation by file, id or name, without taking its lock; "" means the last one.
+func readConversation(store *history.Store, what string) (*history.Conversation, error) {
+	path, err := findConversation(store, what)
+	if err != nil {
+		return nil, sayOthers(err)
+	}
+	c, err := history.Read(path)
+	return c, sayOthers(err)
+}
+
+// sayOthers adds to the error of a conversation that there is not how one sees those that there are.
+func sayOthers(err error) error {
+	if errors.Is(err, history.ErrNotFound) {
+		return fmt.Errorf("%w; `peregrine history list` shows those that are saved", err)
+	}
+	return err
 }
 
 // findConversation finds a conversation by file, id or name; "" means the last one.

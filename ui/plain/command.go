@@ -122,13 +122,22 @@ func (c *chat) open(what string) error {
 
 // find opens a conversation by its file, id or name.
 func (c *chat) find(what string) (*history.File, error) {
+	store := c.opt.Store
 	switch {
 	case what == "":
 		return nil, errors.New("open what? give a name, an id or a file; /list shows them")
-	case history.IsPath(what) || c.opt.Store == nil:
+	case store == nil:
 		return history.Open(history.ExpandHome(what, c.opt.Home))
 	}
-	return c.opt.Store.OpenID(what)
+	get := store.OpenID
+	if history.IsPath(what) {
+		get, what = store.Open, history.ExpandHome(what, c.opt.Home)
+	}
+	f, err := get(what)
+	if errors.Is(err, history.ErrNotFound) {
+		err = fmt.Errorf("%w; /list shows those that are saved", err)
+	}
+	return f, err
 }
 
 func (c *chat) save(arg string) error {

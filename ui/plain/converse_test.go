@@ -179,11 +179,14 @@ func TestNewOpenListSave(t *testing.T) {
 	s := store(t)
 	copied := filepath.Join(t.TempDir(), "copy.jsonl")
 	out, errs, err := chatting(t, Options{Generator: echoes(), Store: s},
-		"/save early", "one", "/save First one", "/save "+copied, "/new", "two", "/list", "/open first one", "three", "/open nobody", "/open")
+		"/save early", "one", "/save First one", "/save "+copied, "/new", "two", "/list", "/open first one", "three", "/open nobody", "/open none.jsonl", "/open")
 	if err != nil || out != "re: one\nre: two\nre: three\n" {
 		t.Fatalf("got %q, %v", out, err)
 	}
-	for _, want := range []string{"nothing to save yet", "saved as First one", copied, "First one, 2 messages", "Assistant: re: one", `"nobody"`, "open what?"} {
+	for _, want := range []string{
+		"nothing to save yet", "saved as First one", copied, "First one, 2 messages", "Assistant: re: one", "open what?",
+		`"nobody": no such conversation in ` + s.Dir() + "; /list shows", "none.jsonl: no such conversation: no such file or directory; /list shows",
+	} {
 		if !strings.Contains(errs, want) {
 			t.Errorf("notes: %q is missing in\n%s", want, errs)
 		}
