@@ -16,7 +16,7 @@ func branchCommands() []command {
 	return []command{
 		{"regenerate", "[N]", "answer again, as another version: the last turn, or that of the N-th reply from the end", (*chat).regenerate},
 		{"retry", "[N]", "the same", (*chat).regenerate},
-		{"revise", "TEXT", "say your last message anew, as another version", (*chat).revise},
+		{"revise", "[N|TEXT]", "say your last message anew, or the N-th from the end, as another version; without TEXT your next turn is it", (*chat).revise},
 		{"version", "[left|right|N]", "read another version of the last message that has several", (*chat).version},
 		{"delete-branch", "[N]", "delete the last message, or the N-th from the end and all that follows", (*chat).prune},
 	}
@@ -24,6 +24,10 @@ func branchCommands() []command {
 
 // nth returns the place of the N-th turn from the end that fits; "" means 1.
 func (c *chat) nth(arg string, fits func(history.Message) bool) (int, error) {
+	return nth(c.turns, arg, fits)
+}
+
+func nth(turns []history.Message, arg string, fits func(history.Message) bool) (int, error) {
 	n := 1
 	if arg != "" {
 		var err error
@@ -32,7 +36,7 @@ func (c *chat) nth(arg string, fits func(history.Message) bool) (int, error) {
 		}
 	}
 	found := 0
-	for i, m := range slices.Backward(c.turns) {
+	for i, m := range slices.Backward(turns) {
 		if !fits(m) {
 			continue
 		}
@@ -64,18 +68,49 @@ func (c *chat) regenerate(ctx context.Context, arg string) (stopped bool, err er
 // errNoVersions says why nothing that follows can be put aside.
 var errNoVersions = errors.New("versions are kept in the conversation's file, and it has none that can be written; /save FILE makes a copy")
 
-// revise says the last message of the user's anew. The old one stays as a version, with its reply.
-func (c *chat) revise(ctx context.Context, text string) (stopped bool, err error) {
-	if text == "" {
-		return false, errors.New("revise: give the whole new text")
+// revise says a message of the user's anew. The old one stays as a version, with all that follows it. Without a text the next turn
+// is what is said.
+func (c *chat) revise(ctx context.Context, arg string) (stopped bool, err error) {
+	which, text := "", arg
+	if _, err := strconv.Atoi(arg); err == nil {
+		which, text = arg, ""
 	}
-	if c.unasked == nil {
-		i, err := c.nth("", isUser)
-		if err != nil {
-			return false, errors.New("there is no message of yours to revise")
-		}
+	m, err := c.said(which)
+	switch {
+	case err != nil:
+		return false, err
+	case text != "":
+		return c.sayAnew(ctx, m, text)
+	}
+	c.revising = &m
+	c.note("%s: %s", speaker[m.Role], m.Content)
+	c.note("your next turn replaces this, a command leaves it")
+	return false, nil
+}
+
+// said returns the N-th message of the user's from the end, one without an answer included. What follows it must have a place to
+// stay.
+func (c *chat) said(which string) (history.Message, error) {
+	turns := c.turns
+	if c.unasked != nil {
+		turns = append(slices.Clip(turns), *c.unasked)
+	}
+	i, err := nth(turns, which, isUser)
+	switch {
+	case err != nil:
+		return history.Message{}, fmt.Errorf("revise which message of yours? %w", err)
+	case i+1 < len(turns) && !c.file.writable():
+		return history.Message{}, errNoVersions
+	}
+	return turns[i], nil
+}
+
+// sayAnew sends a text as another version of a message of the user's.
+func (c *chat) sayAnew(ctx context.Context, m history.Message, text string) (stopped bool, err error) {
+	if i := slices.IndexFunc(c.turns, func(turn history.Message) bool { return turn.ID == m.ID }); i >= 0 {
 		c.turns = c.turns[:i]
 	}
+	c.unasked = nil
 	return c.ask(ctx, text)
 }
 

@@ -1,8 +1,12 @@
 package plain
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
+
+	"peregrine/model/generate"
 )
 
 func TestVersionsLineByLine(t *testing.T) {
@@ -21,6 +25,24 @@ func TestVersionsLineByLine(t *testing.T) {
 			"another text",
 			[]string{"one", "two", "/revise deux"},
 			"user: one\nassistant: re: one\nuser: deux\nassistant: re: deux", nil,
+		},
+		{
+			"an earlier message, as the next turn",
+			[]string{"one", "two", "/revise 2", "eins\\", "zwei", "three"},
+			"user: eins\nzwei\nassistant: re: eins\nzwei\nuser: three\nassistant: re: three",
+			[]string{"You: one\nyour next turn"},
+		},
+		{
+			"the last message, as a turn that begins with a slash",
+			[]string{"one", "two", "/revise", "//deux"},
+			"user: one\nassistant: re: one\nuser: /deux\nassistant: re: /deux",
+			[]string{"You: two\nyour next turn"},
+		},
+		{
+			"a message that is left as it is",
+			[]string{"one", "/revise", "/details", "two"},
+			"user: one\nassistant: re: one\nuser: two\nassistant: re: two",
+			[]string{"not revised\nmodel: tiny"},
 		},
 		{
 			"the version before",
@@ -43,9 +65,9 @@ func TestVersionsLineByLine(t *testing.T) {
 		},
 		{
 			"numbers that there are not",
-			[]string{"one", "/regenerate 2", "/delete-branch x", "/revise", "/version"},
+			[]string{"/revise", "one", "/regenerate 2", "/delete-branch x", "/revise 2", "/revise -1", "/version"},
 			"user: one\nassistant: re: one",
-			[]string{"there are 1 of them", `"x": want a number`, "give the whole new text", "one version of every message"},
+			[]string{"yours? there are 0 of them", "yours? there are 1 of them", `"x": want a number`, `"-1": want a number`, "one version of every message"},
 		},
 	} {
 		t.Run(x.name, func(t *testing.T) {
@@ -68,15 +90,39 @@ func TestVersionsLineByLine(t *testing.T) {
 
 func TestVersionsNeedAFile(t *testing.T) {
 	g := echoes()
-	_, errs, err := chatting(t, Options{Generator: g}, "one", "two", "/regenerate 2", "/version", "/delete-branch", "three")
+	_, errs, err := chatting(t, Options{Generator: g}, "one", "two", "/regenerate 2", "/revise deux", "/revise 2", "/version", "/delete-branch", "three")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := strings.Count(errs, "versions are kept in the conversation's file"); n != 3 {
-		t.Errorf("got %d refusals, want 3: %s", n, errs)
+	if n := strings.Count(errs, "versions are kept in the conversation's file"); n != 5 {
+		t.Errorf("got %d refusals, want 5: %s", n, errs)
 	}
 	if got := g.requests[len(g.requests)-1].Messages; len(got) != 5 {
 		t.Errorf("got %d messages asked, want all 5", len(got))
+	}
+}
+
+func TestAMessageWithoutAnAnswerIsRevised(t *testing.T) {
+	s, g := store(t), echoes()
+	works := g.answer
+	g.answer = func(ctx context.Context, r generate.Request, w *generate.Writer) {
+		if r.Messages[len(r.Messages)-1].Content == "bad" {
+			w.Update(generate.Update{Result: &generate.Result{Finish: generate.FinishError, Err: errors.New("no")}})
+			return
+		}
+		works(ctx, r, w)
+	}
+	_, errs, err := chatting(t, Options{Generator: g, Store: s}, "one", "bad", "/revise", "good", "bad", "/revise 2", "better")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := texts(latest(t, s)); got != "user: one\nassistant: re: one\nuser: better\nassistant: re: better" {
+		t.Errorf("got %q", got)
+	}
+	for _, want := range []string{"You: bad\nyour next turn", "You: good\nyour next turn"} {
+		if !strings.Contains(errs, want) {
+			t.Errorf("the notes lack %q:\n%s", want, errs)
+		}
 	}
 }
 

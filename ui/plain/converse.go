@@ -48,10 +48,20 @@ func (c *chat) converse(ctx context.Context) error {
 func (c *chat) turn(ctx context.Context, text string) error {
 	var stopped bool
 	var err error
-	if name, rest, ok := asCommand(text); ok {
+	revised := c.revising
+	c.revising = nil
+	name, rest, command := asCommand(text)
+	text = strings.TrimPrefix(text, "/")
+	switch {
+	case command:
+		if revised != nil {
+			c.note("not revised")
+		}
 		stopped, err = c.command(ctx, name, rest)
-	} else {
-		stopped, err = c.ask(ctx, strings.TrimPrefix(text, "/"))
+	case revised != nil:
+		stopped, err = c.sayAnew(ctx, *revised, text)
+	default:
+		stopped, err = c.ask(ctx, text)
 	}
 	var end *Error
 	if errors.Is(err, errQuit) || errors.As(err, &end) {
