@@ -17,6 +17,6 @@
 // Everything that a model, a file or a paste says passes package escape before it is displayed. How text becomes lines is
 // package markdown's affair, how many cells it takes package cells's: nothing is measured in another way. Whatever else is given
 // the terminal for a while (a shell, an editor) gets it by lend, which takes it back as it was. Who answers is a [Generator],
-// which may also be a [Switcher] of backends and a [Library] of models; where conversations lie is a [Store], where the user's
+// which may also be a [Switcher] of backends and a [library.Library] of models; where conversations lie is a [Store], where the user's
 // values lie are [preset.Keeper]: neither models nor tokens nor file formats are known here.
 package ui

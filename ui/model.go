@@ -7,6 +7,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"peregrine/model/generate"
+	"peregrine/ui/library"
 	"peregrine/ui/preset"
 )
 
@@ -22,7 +23,7 @@ type Model struct {
 	turn       *turn // nil: no reply is being made
 	sampling   sampling
 	presets    []preset.Preset // built in, and the user's as they were read last
-	models     []ModelEntry    // that can be opened, as they were listed last
+	models     []library.Entry // that can be opened, as they were listed last
 	back       string          // path of the model before the one that loads, to go back to
 	meters     meters
 	palette    palette

@@ -9,12 +9,13 @@ import (
 
 	"peregrine/history"
 	"peregrine/ui/escape"
+	"peregrine/ui/library"
 )
 
 // modelPicker is the list of models that can be opened: filter by typing, or type a path.
 type modelPicker struct {
 	filter   field
-	entries  []ModelEntry
+	entries  []library.Entry
 	known    int // of entries, how many were described, from the front
 	read     bool
 	err      error
@@ -31,7 +32,7 @@ func (p *modelPicker) listed(msg modelsMsg) {
 
 // describe asks about the next entry of which nothing is known yet.
 func (p *modelPicker) describe(m *Model) tea.Cmd {
-	lib, ok := m.opt.Generator.(Library)
+	lib, ok := m.opt.Generator.(library.Library)
 	if !ok || p.known >= len(p.entries) {
 		return nil
 	}
@@ -41,8 +42,8 @@ func (p *modelPicker) describe(m *Model) tea.Cmd {
 }
 
 // described shows what an entry is.
-func (p *modelPicker) described(e ModelEntry) {
-	if i := slices.IndexFunc(p.entries, func(o ModelEntry) bool { return o.Path == e.Path }); i >= 0 {
+func (p *modelPicker) described(e library.Entry) {
+	if i := slices.IndexFunc(p.entries, func(o library.Entry) bool { return o.Path == e.Path }); i >= 0 {
 		p.entries[i] = e
 	}
 }

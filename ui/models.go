@@ -2,47 +2,25 @@ package ui
 
 import (
 	"fmt"
-	"slices"
 
 	tea "charm.land/bubbletea/v2"
 
 	"peregrine/history"
 	"peregrine/model/generate"
 	"peregrine/ui/escape"
+	"peregrine/ui/library"
 )
-
-// Library is a Generator that can open another model. All its methods may wait for the disk.
-type Library interface {
-	// Models lists what can be opened without reading any of it. Beside an error stand those that could be listed.
-	Models() ([]ModelEntry, error)
-	// Describe completes an entry: what the model is, and whether it fits in the place of the one that is open.
-	Describe(e ModelEntry) ModelEntry
-	// UseModel ends what runs, waits for the memory of the open model to be given back and begins to load another, named by
-	// its path. An error means that nothing has changed.
-	UseModel(path string) error
-}
-
-// ModelEntry is a model that can be opened.
-type ModelEntry struct {
-	Name    string
-	Path    string
-	Open    bool   // it is the one that answers
-	Size    string // on disk; "" until Describe has said it
-	About   string // architecture and format of the weights
-	Fit     string // what memory it needs and what there is
-	Problem string // why it cannot be opened; "": it can
-}
 
 // modelsMsg lists the models that can be opened. quiet is for a list that nobody looks at yet.
 type modelsMsg struct {
-	list  []ModelEntry
+	list  []library.Entry
 	err   error
 	quiet bool
 }
 
 // listModels asks which models there are.
 func (m *Model) listModels(quiet bool) tea.Cmd {
-	lib, ok := m.opt.Generator.(Library)
+	lib, ok := m.opt.Generator.(library.Library)
 	if !ok {
 		return nil
 	}
@@ -64,7 +42,7 @@ func (msg modelsMsg) handle(m *Model) tea.Cmd {
 }
 
 // describedMsg is an entry with all that is known of it.
-type describedMsg struct{ entry ModelEntry }
+type describedMsg struct{ entry library.Entry }
 
 func (msg describedMsg) handle(m *Model) tea.Cmd {
 	p, ok := m.overlay.(*modelPicker)
@@ -89,7 +67,7 @@ func (m *Model) modelKey(tea.KeyPressMsg) tea.Cmd { return m.modelCommand("") }
 
 // modelCommand loads a model by its name in the list or its path; without an argument it shows the list.
 func (m *Model) modelCommand(argument string) tea.Cmd {
-	_, ok := m.opt.Generator.(Library)
+	_, ok := m.opt.Generator.(library.Library)
 	switch {
 	case argument == "" && ok:
 		m.overlay = &modelPicker{}
@@ -101,15 +79,12 @@ func (m *Model) modelCommand(argument string) tea.Cmd {
 		m.tell(levelWarn, "the model cannot be changed here; start again with peregrine MODEL")
 		return nil
 	}
-	if i := slices.IndexFunc(m.models, func(e ModelEntry) bool { return e.Name == argument }); i >= 0 {
-		return m.useModel(m.models[i].Path)
-	}
-	return m.useModel(expandHome(argument))
+	return m.useModel(expandHome(library.Path(m.models, argument)))
 }
 
 // useModel loads another model while the conversation stays. What is sent meanwhile waits for it.
 func (m *Model) useModel(path string) tea.Cmd {
-	lib, ok := m.opt.Generator.(Library)
+	lib, ok := m.opt.Generator.(library.Library)
 	switch {
 	case !ok:
 		return nil
@@ -152,7 +127,7 @@ func (msg openedModelMsg) handle(m *Model) tea.Cmd {
 
 // goBack loads the model before the one that could not be loaded.
 func (m *Model) goBack() tea.Cmd {
-	lib, ok := m.opt.Generator.(Library)
+	lib, ok := m.opt.Generator.(library.Library)
 	path := m.back
 	m.back = ""
 	if !ok || path == "" {

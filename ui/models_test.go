@@ -7,18 +7,19 @@ import (
 	"testing"
 
 	"peregrine/model/generate"
+	"peregrine/ui/library"
 )
 
 // shelf is a script with more than one model. A model loads when the test says so.
 type shelf struct {
 	*script
-	list []ModelEntry
+	list []library.Entry
 	used []string
 	err  error // of UseModel
 }
 
 func newShelf() *shelf {
-	return &shelf{script: newScript("hello there"), list: []ModelEntry{
+	return &shelf{script: newScript("hello there"), list: []library.Entry{
 		{Name: "tiny-falcon", Path: "/models/tiny-falcon", Open: true},
 		{Name: "large-llama", Path: "/models/large-llama"},
 		{Name: "huge-falcon", Path: "/models/huge-falcon"},
@@ -26,9 +27,9 @@ func newShelf() *shelf {
 	}}
 }
 
-func (s *shelf) Models() ([]ModelEntry, error) { return slices.Clone(s.list), nil }
+func (s *shelf) Models() ([]library.Entry, error) { return slices.Clone(s.list), nil }
 
-func (s *shelf) Describe(e ModelEntry) ModelEntry {
+func (s *shelf) Describe(e library.Entry) library.Entry {
 	switch e.Name {
 	case "broken":
 		e.Problem = "gguf: broken.gguf: cut short"

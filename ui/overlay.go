@@ -8,6 +8,7 @@ import (
 
 	"peregrine/ui/cells"
 	"peregrine/ui/escape"
+	"peregrine/ui/library"
 )
 
 // overlay is what stands in front of the chat and has the keys.
@@ -202,7 +203,7 @@ func (m *Model) modelLines(width int) []string {
 	lines := columns(shown, width, m.theme.cells, m.theme.accent)
 	lines = append(lines, "")
 	note := "To chat with another model, quit and start: peregrine MODEL"
-	if _, ok := m.opt.Generator.(Library); ok {
+	if _, ok := m.opt.Generator.(library.Library); ok {
 		note = "/model opens another model; the conversation stays."
 	}
 	for _, l := range strings.Split(m.theme.cells.Wrap(note, width), "\n") {

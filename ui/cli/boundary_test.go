@@ -31,13 +31,14 @@ func TestRoomsKnowOnlyWhatTheyMay(t *testing.T) {
 		pkg string
 		may []string // rooms, without the module's name
 	}{
-		{"ui", []string{"ui/markdown", "ui/escape", "ui/cells", "ui/clipboard", "ui/preset", "ui/trade", "history", "history/words", "model/generate"}},
+		{"ui", []string{"ui/markdown", "ui/escape", "ui/cells", "ui/clipboard", "ui/library", "ui/preset", "ui/trade", "history", "history/words", "model/generate"}},
 		{"ui/markdown", []string{"ui/escape", "ui/cells"}},
 		{"ui/cells", nil},
 		{"ui/clipboard", nil},
+		{"ui/library", nil},
 		{"ui/preset", []string{"model/generate"}},
 		{"ui/trade", []string{"history", "history/words", "model/generate"}},
-		{"ui/plain", []string{"ui/escape", "ui/preset", "ui/trade", "history", "history/words", "model/generate"}},
+		{"ui/plain", []string{"ui/escape", "ui/library", "ui/preset", "ui/trade", "history", "history/words", "model/generate"}},
 		{"history", []string{"history/words", "model/generate"}},
 		{"history/words", nil},
 		{"history/exchange", []string{"history", "history/words", "model/generate"}},

@@ -12,16 +12,17 @@ import (
 	"peregrine/model/engine"
 	"peregrine/model/generate"
 	"peregrine/ui"
+	"peregrine/ui/library"
 )
 
 // Models lists the models that lie where this program looks: the model that is open and its neighbours, the program's own
 // cache, and the hub's.
-func (x *session) Models() ([]ui.ModelEntry, error) {
+func (x *session) Models() ([]library.Entry, error) {
 	here := x.where()
 	found, err := place().Models(filepath.Dir(here))
-	var list []ui.ModelEntry
+	var list []library.Entry
 	for _, f := range found {
-		list = append(list, ui.ModelEntry{Name: f.Name, Path: f.Path, Open: same(f.Path, here)})
+		list = append(list, library.Entry{Name: f.Name, Path: f.Path, Open: same(f.Path, here)})
 	}
 	return list, err
 }
@@ -34,7 +35,7 @@ func same(a, b string) bool {
 }
 
 // Describe reads a model's headers and says what it is and whether it fits in the place of the one that is open.
-func (x *session) Describe(e ui.ModelEntry) ui.ModelEntry {
+func (x *session) Describe(e library.Entry) library.Entry {
 	c, err := openModel(e.Path)
 	if err != nil {
 		e.Problem = err.Error()
@@ -169,7 +170,7 @@ func (x *session) choices() *settings {
 }
 
 var _ interface {
-	ui.Library
+	library.Library
 	ui.Switcher
 	Info() generate.Info
 } = (*session)(nil)

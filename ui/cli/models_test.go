@@ -13,7 +13,7 @@ import (
 	"peregrine/model/backendtest"
 	"peregrine/model/engine"
 	"peregrine/model/generate"
-	"peregrine/ui"
+	"peregrine/ui/library"
 )
 
 // chatOn returns a session on the CPU and waits for its model.
@@ -61,8 +61,8 @@ func TestModelsListsTheOpenOneItsNeighboursAndTheHubs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	find := func(name string) ui.ModelEntry {
-		i := slices.IndexFunc(list, func(e ui.ModelEntry) bool { return e.Name == name })
+	find := func(name string) library.Entry {
+		i := slices.IndexFunc(list, func(e library.Entry) bool { return e.Name == name })
 		if i < 0 {
 			t.Fatalf("%s is not in %v", name, list)
 		}

@@ -76,31 +76,3 @@ func (c *chat) template(ctx context.Context, name string) (bool, error) {
 	c.note("template %s", name)
 	return false, nil
 }
-
-// model says who answers.
-func (c *chat) model(string) error {
-	i := c.opt.Generator.Info()
-	for _, fact := range [][2]string{
-		{"model", i.Model},
-		{"path", i.Path},
-		{"architecture", i.Architecture},
-		{"weights", i.Quantization},
-		{"backend", i.Backend},
-		{"because", i.BackendWhy},
-		{"template", i.Template},
-	} {
-		if fact[1] != "" {
-			c.note("%s: %s", fact[0], fact[1])
-		}
-	}
-	if i.Context > 0 {
-		c.note("context: %d tokens", i.Context)
-	}
-	switch {
-	case i.Err != nil:
-		c.note("error: %v", i.Err)
-	case !i.Ready:
-		c.note("loading: %.0f %%", 100*i.Progress)
-	}
-	return nil
-}

@@ -1,0 +1,118 @@
+package plain
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"peregrine/history"
+	"peregrine/model/generate"
+	"peregrine/ui/library"
+)
+
+// model opens another model while the conversation stays, or lists those there are.
+func (c *chat) model(ctx context.Context, what string) (bool, error) {
+	lib, ok := c.opt.Generator.(library.Library)
+	switch {
+	case !ok && what == "":
+		return false, c.about("")
+	case !ok:
+		return false, errors.New("the model cannot be changed here; start again with peregrine MODEL")
+	}
+	list, err := lib.Models()
+	if what == "" {
+		for _, e := range list {
+			c.noteModel(lib.Describe(e))
+		}
+		c.note("/model NAME opens another, /about tells more of the open one")
+		return false, err
+	}
+	return false, c.openModel(ctx, lib, history.ExpandHome(library.Path(list, what), c.opt.Home))
+}
+
+// noteModel says what a model is.
+func (c *chat) noteModel(e library.Entry) {
+	name := e.Name
+	if e.Open {
+		name += " (open)"
+	}
+	about := slices.DeleteFunc([]string{e.Size, e.About, e.Fit, e.Problem, e.Path}, func(s string) bool { return s == "" })
+	c.note("%s: %s", name, strings.Join(about, ", "))
+}
+
+// openModel loads another model and waits for it. When it cannot be loaded the one before comes back.
+func (c *chat) openModel(ctx context.Context, lib library.Library, path string) error {
+	before := c.opt.Generator.Info()
+	if before.Ready && before.Path == path {
+		c.note("%s is open already", before.Model)
+		return nil
+	}
+	if err := lib.UseModel(path); err != nil {
+		return err
+	}
+	c.note("opening %s", path)
+	info, err := c.ready(ctx)
+	if info.Err != nil && before.Ready {
+		c.note("error: %v", info.Err)
+		c.note("going back to %s", before.Path)
+		if err := lib.UseModel(before.Path); err != nil {
+			return err
+		}
+		info, err = c.ready(ctx)
+	}
+	if info.Err != nil {
+		return info.Err // there may be another one to open
+	}
+	if err != nil {
+		return err
+	}
+	c.adopt(before, info)
+	c.note("%s answers from now on", info.Model)
+	return nil
+}
+
+// adopt takes over what another model brings along: its name for the file, and its own sampling values where the user has
+// chosen no others.
+func (c *chat) adopt(before, now generate.Info) {
+	if c.sampling != nil && before.Ready {
+		s := *c.sampling
+		for _, v := range named {
+			if v.text(&s) == v.text(&before.Defaults) {
+				v.take(&s, &now.Defaults)
+			}
+		}
+		c.sampling = &s
+	}
+	if c.file.writable() {
+		c.file.begin(c.header(now))
+	}
+}
+
+// about says who answers.
+func (c *chat) about(string) error {
+	i := c.opt.Generator.Info()
+	for _, fact := range [][2]string{
+		{"model", i.Model},
+		{"path", i.Path},
+		{"architecture", i.Architecture},
+		{"weights", i.Quantization},
+		{"backend", i.Backend},
+		{"because", i.BackendWhy},
+		{"template", i.Template},
+	} {
+		if fact[1] != "" {
+			c.note("%s: %s", fact[0], fact[1])
+		}
+	}
+	if i.Context > 0 {
+		c.note("context: %d tokens", i.Context)
+	}
+	switch {
+	case i.Err != nil:
+		c.note("error: %v", i.Err)
+	case !i.Ready:
+		c.note("loading: %.0f %%", 100*i.Progress)
+	}
+	return nil
+}
