@@ -13,7 +13,7 @@ import (
 	"peregrine/ui/measure"
 )
 
-// replyShapes are replies that stay in one kind of block.
+// replyShapes are replies that stay in one kind of block. In the last three but one no part is finished before the end.
 var replyShapes = []struct {
 	name string
 	line func(i int) string
@@ -37,6 +37,15 @@ var replyShapes = []struct {
 			return "| name | value | note |\n|---|--:|---|\n"
 		}
 		return fmt.Sprintf("| row %d | %d | some `code` and text |\n", i, i*17)
+	}},
+	{"paragraph", func(i int) string { return fmt.Sprintf("sentence %d of *one* paragraph with `code` in it, ", i) }},
+	{"quote", func(i int) string { return fmt.Sprintf("> line %d of a *quotation* with `code` in it\n", i) }},
+	{"nested", func(i int) string {
+		if i == 0 {
+			return "1. All below is one item\n"
+		}
+		depth := 1 + i%8
+		return strings.Repeat("   ", depth) + fmt.Sprintf("- item %d with **bold** text\n", i)
 	}},
 	{"mixed", func(i int) string {
 		switch i % 12 {

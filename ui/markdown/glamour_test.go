@@ -58,6 +58,13 @@ func TestLineBreaksOfTheTextAreKept(t *testing.T) {
 	}
 }
 
+func TestAParagraphOfWhiteSpaceIsNone(t *testing.T) {
+	got := strings.Join(Render("one\n\n&nbsp;\n\n&#32;\n\ntwo", 40, testStyle), "|")
+	if want := "one||two"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestHTMLIsShown(t *testing.T) {
 	got := stripped(strings.Join(Render("a List<String> and <br> in it\n\n<div>x</div>", 60, testStyle), "|"))
 	if want := "a List<String> and <br> in it||<div>x</div>"; got != want {

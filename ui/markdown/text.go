@@ -1,7 +1,6 @@
 package markdown
 
 import (
-	"bytes"
 	"html"
 	"strings"
 
@@ -18,9 +17,11 @@ import (
 
 // typesetter turns running text into styled lines: goldmark parses, Glamour styles, lipgloss wraps.
 type typesetter struct {
-	parse  parser.Parser
-	style  Style
-	render renderer.Renderer
+	parse   parser.Parser
+	style   Style
+	glamour *ansi.ANSIRenderer // knows how each kind of running text is styled
+	ctx     ansi.RenderContext // of text outside of any block
+	render  renderer.Renderer  // of whole blocks, with glamour
 }
 
 func newTypesetter(style Style) *typesetter {
@@ -31,8 +32,9 @@ func newTypesetter(style Style) *typesetter {
 
 // reset makes a new Glamour renderer: one that failed half-way keeps its stack.
 func (t *typesetter) reset() {
-	glamour := ansi.NewRenderer(ansi.Options{PreserveNewLines: true, Styles: t.style.glamour()})
-	t.render = renderer.NewRenderer(renderer.WithNodeRenderers(util.Prioritized(glamour, 1000)))
+	options := ansi.Options{PreserveNewLines: true, Styles: t.style.glamour()}
+	t.glamour, t.ctx = ansi.NewRenderer(options), ansi.NewRenderContext(options)
+	t.render = renderer.NewRenderer(renderer.WithNodeRenderers(util.Prioritized(t.glamour, 1000)))
 }
 
 // source is the text of a document, to which literal pieces may be added for nodes to refer to.
@@ -59,22 +61,47 @@ func (t *typesetter) inline(n ast.Node, src *source) string {
 	if n.FirstChild() == nil {
 		return ""
 	}
-	var block ast.Node = ast.NewParagraph()
+	var block ast.Node = ast.NewTextBlock()
+	write := t.text
 	if h, ok := n.(*ast.Heading); ok {
-		block = ast.NewHeading(h.Level)
+		block, write = ast.NewHeading(h.Level), t.heading
 	}
 	for c := n.FirstChild(); c != nil; c = n.FirstChild() {
 		block.AppendChild(block, c)
 	}
-	doc := ast.NewDocument()
-	doc.AppendChild(doc, block)
 	literally(block, src)
-	var b bytes.Buffer
-	if err := t.render.Render(&b, src.text, doc); err != nil {
+	var b strings.Builder
+	if err := write(&b, block, src); err != nil {
 		t.reset()
 		return ""
 	}
 	return plainLinks(strings.Trim(b.String(), "\n"))
+}
+
+// heading writes a heading as Glamour does.
+func (t *typesetter) heading(b *strings.Builder, block ast.Node, src *source) error {
+	doc := ast.NewDocument()
+	doc.AppendChild(doc, block)
+	return t.render.Render(b, src.text, doc)
+}
+
+// text writes running text. Glamour styles it piece by piece; as a paragraph of a document it would pass five writers more, one
+// byte after the other, for margins that it has not.
+func (t *typesetter) text(b *strings.Builder, block ast.Node, src *source) error {
+	for c := block.FirstChild(); c != nil; c = c.NextSibling() {
+		e := t.glamour.NewElement(c, src.text)
+		b.WriteString(e.Entering)
+		if e.Renderer != nil {
+			if err := e.Renderer.Render(b, t.ctx); err != nil {
+				return err
+			}
+		}
+		b.WriteString(e.Exiting)
+	}
+	if strings.TrimSpace(b.String()) == "" {
+		b.Reset() // nothing to be seen
+	}
+	return nil
 }
 
 // literally prepares a block for Glamour, which decodes character references when it writes: a reference to a control
