@@ -125,6 +125,35 @@ func streamReply(b *testing.B, text string) (tokens []time.Duration, finish time
 	return tokens, finish
 }
 
+// BenchmarkResize measures from a new width of the terminal to the screen with a table of 10,000 rows, while it is written and when
+// it is complete.
+func BenchmarkResize(b *testing.B) {
+	var text strings.Builder
+	text.WriteString("| name | value | note |\n|---|--:|---|\n")
+	for i := range 10_000 {
+		fmt.Fprintf(&text, "| row %d | %d | some `code` and text |\n", i, i*17)
+	}
+	for _, c := range []struct {
+		name   string
+		finish generate.FinishReason
+	}{{"open", ""}, {"complete", generate.FinishStop}} {
+		b.Run(c.name, func(b *testing.B) {
+			m := New(Options{Generator: newScript("")})
+			m.Update(tea.WindowSizeMsg{Width: 100, Height: 40})
+			m.transcript.add(newMessage(history.Message{ID: "r", Role: generate.Assistant, Content: text.String(), Finish: c.finish}))
+			m.View()
+			width := 100
+			measure.Medians(b, []measure.Quantity{{Name: "resize/10000-rows/" + c.name, Unit: "ms"}}, func() []float64 {
+				width = 160 - width // 60 and 100
+				start := time.Now()
+				m.Update(tea.WindowSizeMsg{Width: width, Height: 40})
+				m.View()
+				return []float64{measure.Milliseconds(time.Since(start))}
+			})
+		})
+	}
+}
+
 // BenchmarkFirstFrame measures from nothing to the first screen.
 func BenchmarkFirstFrame(b *testing.B) {
 	gen := newScript("")

@@ -36,6 +36,9 @@ type Doc struct {
 	blocks  int      // how many code blocks they have
 	stale   bool     // the open piece has changed since it was rendered
 	closed  bool     // Finish was called
+
+	grids map[int]*grid // of the tables, by the byte at which their pieces start
+	known map[int]*grid // those of the same text at another width: their cells are rendered already
 }
 
 // piece is a part of the document that is rendered by itself.
@@ -115,14 +118,14 @@ func (d *Doc) Lines() []string {
 func (d *Doc) SetWidth(width int) {
 	if width = max(width, 1); width != d.painter.width {
 		d.painter.width = width
-		d.again()
+		d.again(d.grids)
 	}
 }
 
 // SetStyle renders everything in other colours.
 func (d *Doc) SetStyle(style Style) {
 	d.painter = painter{typesetter: newTypesetter(style), width: d.painter.width}
-	d.again()
+	d.again(nil)
 }
 
 // Position says where a line is, in terms that a change of width does not touch.
@@ -228,15 +231,17 @@ func (d *Doc) reopen() {
 	d.take(text)
 }
 
-// again renders all of the document.
-func (d *Doc) again() {
+// again renders all of the document. Of what does not depend on the width only the cells of tables are worth keeping: parsing them
+// line by line is what a large table costs.
+func (d *Doc) again(known map[int]*grid) {
 	text, closed, carry := d.src.String(), d.closed, d.carry
-	*d = Doc{painter: d.painter}
+	*d = Doc{painter: d.painter, known: known}
 	d.take(text)
 	d.carry = carry
 	if closed {
 		d.Finish()
 	}
+	d.known = nil
 }
 
 // advance reads the lines that are complete, and looks at the one that is not.

@@ -27,7 +27,7 @@ func whole(text string, width int) []string {
 	return lines
 }
 
-// streamed renders a text that arrives in random pieces, looking at the lines now and then.
+// streamed renders a text that arrives in random pieces, looking at the lines now and then, on a screen that is resized.
 func streamed(text string, width int, rng *rand.Rand) []string {
 	d := New(width, testStyle)
 	for text != "" {
@@ -37,8 +37,15 @@ func streamed(text string, width int, rng *rand.Rand) []string {
 		if rng.IntN(3) == 0 {
 			d.Lines()
 		}
+		if rng.IntN(30) == 0 {
+			d.SetWidth(1 + rng.IntN(2*width))
+		}
+	}
+	if rng.IntN(2) == 0 {
+		d.SetWidth(width)
 	}
 	d.Finish()
+	d.SetWidth(width)
 	return d.Lines()
 }
 

@@ -10,8 +10,9 @@ import (
 type liveTable struct {
 	head string // the lines of the head and of the rule below it
 	grid *grid
-	ok   bool // every line so far was a row
-	over bool // a blank line has ended it
+	rows [][]string // the cells that were rendered for another width; the head is the first
+	ok   bool       // every line so far was a row
+	over bool       // a blank line has ended it
 }
 
 // startTable returns the table that the open piece is, if its second line, which ends at end, makes it one.
@@ -29,6 +30,13 @@ func (d *Doc) startTable(end int) *liveTable {
 	}
 	live := &liveTable{head: head, grid: newGrid(t.Alignments, d.painter.style, d.painter.width), ok: true}
 	live.grid.add(d.painter.cells(t.FirstChild(), src))
+	if known := d.known[d.open.start]; known != nil {
+		live.rows = known.rows
+	}
+	if d.grids == nil {
+		d.grids = map[int]*grid{}
+	}
+	d.grids[d.open.start] = live.grid
 	return live
 }
 
@@ -58,6 +66,10 @@ func (t *liveTable) add(d *Doc, line string) {
 		return
 	}
 	if t.ok = t.ok && !t.over; !t.ok {
+		return
+	}
+	if n := len(t.grid.rows); n < len(t.rows) {
+		t.grid.add(t.rows[n])
 		return
 	}
 	cells := t.cells(d, line)
