@@ -8,8 +8,14 @@ import (
 	"peregrine/ui/clipboard"
 )
 
-// screen opens the full-screen chat. Without a place for conversations it still chats, and says what is missing.
+// screen opens the full-screen chat.
 func (s *settings) screen(ctx context.Context, e *session) error {
+	return ui.Run(ctx, s.screenOptions(e))
+}
+
+// screenOptions returns what the full screen shows and where it keeps things. Without a place for conversations it still chats,
+// and says what is missing.
+func (s *settings) screenOptions(e *session) ui.Options {
 	opt := ui.Options{
 		Generator: e, Template: s.file.Template, System: s.file.System, MaxTokens: s.file.MaxNewTokens,
 		Open: s.open, Resume: s.resumeSet, Keys: s.file.Keys, Theme: s.file.Theme, Mouse: s.file.Mouse,
@@ -31,5 +37,5 @@ func (s *settings) screen(ctx context.Context, e *session) error {
 		s.log.Info("presets are not kept", "error", err)
 	}
 	opt.Exchange = exchanger{store}
-	return ui.Run(ctx, opt)
+	return opt
 }
