@@ -3,6 +3,7 @@ package ui
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -56,6 +57,16 @@ var scenes = map[string]func(b *bench){
 		}
 		b.say("A question")
 		b.keys("/frobnicate", "enter")
+	},
+	"failure": func(b *bench) {
+		b.gen.says("```diff\n-old line\n+new line\n```\n\n```python\nprint(\"a text\")\n```")
+		b.say("Show a change")
+		b.gen.reply = func(_ context.Context, r generate.Request, w *generate.Writer) {
+			res := result(generate.FinishError, "Cut in", []int32{1, 2}, r.Sampling)
+			res.Err = errors.New("cuda: device 0 was lost")
+			w.Update(generate.Update{Text: "Cut in", Result: res})
+		}
+		b.say("And another")
 	},
 	"palette": func(b *bench) {
 		b.say("hi")
@@ -127,7 +138,7 @@ var scenes = map[string]func(b *bench){
 }
 
 // lightScenes are those that are looked at in light colours, too: together they have all of them.
-var lightScenes = []string{"chat", "notices", "palette", "picker", "sampling"}
+var lightScenes = []string{"chat", "notices", "failure", "palette", "picker", "sampling"}
 
 func TestGoldenScreens(t *testing.T) {
 	for name, scene := range scenes {

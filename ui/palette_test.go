@@ -28,7 +28,7 @@ func TestThePaletteHasEverythingWithItsKey(t *testing.T) {
 		}
 	}
 	for _, name := range []string{
-		"model", "about", "template", "system", "preset", "sampling", "open", "save", "rename", "theme", "help", "backend", "details",
+		"model", "about", "template", "system", "preset", "sampling", "open", "save", "export", "import", "rename", "search", "theme", "help", "backend", "details",
 		"new", "conversations", "regenerate", "continue", "page_up", "temperature_up",
 	} {
 		if _, ok := shown[name]; !ok {
