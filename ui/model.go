@@ -22,16 +22,31 @@ type Model struct {
 	chat       session
 	turn       *turn // nil: no reply is being made
 	sampling   sampling
-	presets    []preset.Preset // built in, and the user's as they were read last
-	models     []library.Entry // that can be opened, as they were listed last
-	back       string          // path of the model before the one that loads, to go back to
-	meters     meters
 	palette    palette
 	overlay    overlay // nil: the chat has the keys
-	info       generate.Info
-	notice     notice
-	armed      bool // another ctrl+c quits
 	stops      stops
+	offers
+	gauges
+	echo
+}
+
+// offers is what the user may choose from.
+type offers struct {
+	presets []preset.Preset // built in, and the user's as they were read last
+	models  []library.Entry // that can be opened, as they were listed last
+	back    string          // path of the model before the one that loads, to go back to
+}
+
+// gauges is what is known of the model, and measured of what it does.
+type gauges struct {
+	info   generate.Info
+	meters meters
+}
+
+// echo is what the last key led to. It stands until the next one.
+type echo struct {
+	notice notice
+	armed  bool // another ctrl+c quits
 }
 
 // size is that of the terminal.

@@ -57,7 +57,7 @@ func (m *Model) route(msg tea.Msg) tea.Cmd {
 // press finds out what a key means here.
 func (m *Model) press(key tea.KeyPressMsg) tea.Cmd {
 	armed := m.armed
-	m.notice, m.armed = notice{}, false
+	m.echo = echo{}
 	if m.keys.find(key, inChat) != actInterrupt {
 		m.composer.given = nil
 	}
@@ -106,7 +106,7 @@ func (m *Model) edit(key tea.KeyPressMsg) tea.Cmd {
 
 // paste puts pasted text where text goes.
 func (m *Model) paste(text string) {
-	m.notice, m.armed, m.composer.given = notice{}, false, nil
+	m.echo, m.composer.given = echo{}, nil
 	if m.overlay != nil {
 		m.overlay.paste(text)
 		return
