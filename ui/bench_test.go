@@ -24,6 +24,7 @@ type bench struct {
 	gen     *script
 	msgs    chan tea.Msg
 	quit    bool
+	blind   bool         // nobody looks at the screen between messages
 	raw     []string     // what the terminal was told besides the screen
 	busy    atomic.Int64 // commands that run
 	waiting atomic.Int64 // those of them that wait
@@ -117,7 +118,9 @@ func (b *bench) send(msg tea.Msg) {
 		return
 	}
 	_, cmd := b.m.Update(msg)
-	b.m.View()
+	if !b.blind {
+		b.m.View()
+	}
 	b.run(cmd)
 }
 

@@ -30,44 +30,60 @@ type inline interface {
 type pager struct {
 	title  string
 	text   func(m *Model, width int) []string
-	offset int
-	rows   int // of the last view
-	total  int
+	offset int // the line at the top, were the screen not longer than what follows it
 }
 
+// extent returns how many lines are in sight, and of how many.
+func (p *pager) extent(m *Model) (rows, total int) {
+	return pagerRows(m.room()), len(p.text(m, pagerWidth(m.size.width)))
+}
+
+// pagerRows returns how many lines of text stand in height lines; where these are few, there is no title.
+func pagerRows(height int) int {
+	if height < 5 {
+		return max(height, 1)
+	}
+	return height - 2
+}
+
+func pagerWidth(width int) int { return max(width-2*len(indent), 1) }
+
 func (p *pager) press(m *Model, key tea.KeyPressMsg) tea.Cmd {
+	rows, total := p.extent(m)
 	switch a := m.keys.find(key, inList, inChat); {
 	case a == actUp:
 		p.wheel(m, -1)
 	case a == actDown:
 		p.wheel(m, 1)
 	case a == actPageUp:
-		p.wheel(m, -p.rows+1)
+		p.wheel(m, -rows+1)
 	case a == actPageDown:
-		p.wheel(m, p.rows-1)
+		p.wheel(m, rows-1)
 	case a == actTop, key.Keystroke() == homeKey:
 		p.offset = 0
 	case a == actBottom, key.Keystroke() == endKey:
-		p.wheel(m, p.total)
+		p.wheel(m, total)
 	default:
 		m.overlay = nil // any other key goes back
 	}
 	return nil
 }
 
-func (p *pager) wheel(_ *Model, lines int) {
-	p.offset = min(max(p.offset+lines, 0), max(p.total-p.rows, 0))
+func (p *pager) wheel(m *Model, lines int) {
+	rows, total := p.extent(m)
+	last := max(total-rows, 0)
+	p.offset = min(max(min(p.offset, last)+lines, 0), last)
 }
 
 func (p *pager) paste(string) {}
 
 func (p *pager) view(m *Model, width, height int) ([]string, *tea.Cursor) {
-	text := p.text(m, max(width-2*len(indent), 1))
-	p.rows, p.total = max(height-2, 1), len(text)
-	p.offset = min(p.offset, max(p.total-p.rows, 0))
+	text, rows := p.text(m, pagerWidth(width)), pagerRows(height)
+	top := min(p.offset, max(len(text)-rows, 0))
+	end := min(top+rows, len(text))
 	title := margin(width) + strong(m.theme.colours.accent, p.title)
 	back := "any key goes back"
-	if p.offset+p.rows < p.total {
+	if end < len(text) {
 		back = "↓ more · " + back
 	}
 	if room := width - m.theme.cells.StringWidth(title) - m.theme.cells.StringWidth(back) - len(indent); room > 1 {
@@ -75,9 +91,9 @@ func (p *pager) view(m *Model, width, height int) ([]string, *tea.Cursor) {
 	}
 	lines := []string{title, ""}
 	if height < 5 {
-		lines, p.rows = nil, max(height, 1)
+		lines = nil
 	}
-	for _, l := range text[p.offset:min(p.offset+p.rows, len(text))] {
+	for _, l := range text[top:end] {
 		lines = append(lines, margin(width)+l)
 	}
 	return lines, nil

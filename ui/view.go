@@ -78,16 +78,21 @@ func (m *Model) View() tea.View {
 	return v
 }
 
+// room returns how many lines there are for what covers all but the status line.
+func (m *Model) room() int {
+	if m.size.height > 1 {
+		return m.size.height - 1
+	}
+	return m.size.height
+}
+
 // screen returns the lines of the screen and where the cursor is.
 func (m *Model) screen(w, h int) ([]string, *tea.Cursor) {
 	var lines []string
 	p, asking := m.overlay.(inline)
 	values, inlaid := m.overlay.(*panel)
 	if m.covers() {
-		room := h
-		if h > 1 {
-			room--
-		}
+		room := m.room()
 		lines, cursor := m.overlay.view(m, w, room)
 		lines = m.theme.cells.Clip(lines[:min(len(lines), room)], w)
 		for len(lines) < room {
