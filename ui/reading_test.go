@@ -30,6 +30,13 @@ var shapes = map[string]func(i int) (part string){
 		}
 		return every(i-1, 20, "| ") + every(i-11, 20, "| ") + fmt.Sprintf("w%d ", i) + every(i, 20, "|\n")
 	},
+	"quotes": func(i int) string { return every(i, 4500, "\n") + every(i, 9, "\n> ") + fmt.Sprintf("w%d ", i) },
+	"nested lists": func(i int) string {
+		if i%9 == 0 {
+			return "\n" + strings.Repeat("  ", i/9%6) + fmt.Sprintf("- w%d ", i)
+		}
+		return fmt.Sprintf("w%d ", i)
+	},
 	"mixed": func(i int) string {
 		switch i % 120 {
 		case 0:

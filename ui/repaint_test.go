@@ -17,6 +17,7 @@ var repaints = regexp.MustCompile(`\x1b\[[23]J|\x1b\[(?:1;1)?H\x1b\[0?J|\x1b\[\?
 func TestATokenIsFewBytes(t *testing.T) {
 	for _, shape := range replyShapes {
 		t.Run(shape.name, func(t *testing.T) {
+			t.Parallel() // it waits most of the time
 			sent, said, screen := bytesOfTokens(t, replyOf(shape.line, 560), 4*500)
 			if again := repaints.FindString(said); again != "" {
 				t.Errorf("the screen was drawn anew: %q", again)
