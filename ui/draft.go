@@ -1,6 +1,8 @@
 package ui
 
 import (
+	"slices"
+
 	tea "charm.land/bubbletea/v2"
 
 	"peregrine/history"
@@ -148,13 +150,23 @@ func (m *Model) restoreDraft(place *history.Draft, text history.Text, err error)
 	if err != nil {
 		m.transcript.add(newNotice(levelWarn, err.Error()))
 	}
-	if m.chat.draft.place = place; text.Empty() {
-		return
+	if m.chat.draft.place = place; !text.Empty() {
+		m.putBefore(m.composer.editing(text))
 	}
-	if e := m.composer.editing(text); m.palette.open && m.palette.stash == nil {
-		m.palette.stash = e
-	} else {
+}
+
+// putBefore puts a draft before what is in the field, or behind the palette before the draft that was put aside for it.
+func (m *Model) putBefore(e *editor) {
+	p := &m.palette
+	switch {
+	case !p.open:
 		m.composer.putBefore(e)
+	case p.stash == nil:
+		p.stash = e
+	default:
+		e.text = slices.Concat(e.text, []unit{{text: "\n"}}, p.stash.text)
+		e.cursor = len(e.text)
+		p.stash = e
 	}
 }
 

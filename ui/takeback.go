@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"strings"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -16,7 +17,7 @@ func (m *Model) takeBack(t *turn) tea.Cmd {
 	refused := m.chat.path[n].ID
 	m.transcript.removeMessage(refused)
 	m.chat.path = m.chat.path[:n:n]
-	m.composer.putBefore(t.draft)
+	m.putBefore(t.draft)
 	m.transcript.add(newNotice(levelBad, tooLong(m.meters, m.chat.system != "")))
 	m.transcript.toEnd()
 	m.meters.used = 0
@@ -24,7 +25,7 @@ func (m *Model) takeBack(t *turn) tea.Cmd {
 		m.show(t.oldPath)
 		m.chat.revising = revision{id: t.revised}
 	}
-	return tea.Batch(m.unsend(refused), m.measure())
+	return tea.Batch(m.unsend(refused, textOf(t.draft.text)), m.measure())
 }
 
 // unsentMsg says whether a message that was taken back has left the file.
@@ -33,9 +34,9 @@ type unsentMsg struct {
 	err  error
 }
 
-// unsend takes a message out of the file once its text is on disk as a draft. Without that it stays there as a branch that
-// nobody is on, so that a crash loses nothing.
-func (m *Model) unsend(id string) tea.Cmd {
+// unsend takes a message out of the file once its text is on disk as a draft, or a part of one. Without that it stays there as a
+// branch that nobody is on, so that a crash loses nothing.
+func (m *Model) unsend(id, text string) tea.Cmd {
 	if m.chat.readOnly != "" {
 		return nil
 	}
@@ -45,9 +46,10 @@ func (m *Model) unsend(id string) tea.Cmd {
 	}
 	m.chat.busy = true
 	keep, place := m.chat.keep, m.chat.draft.place
+	drafted := place != nil && strings.Contains(textOf(m.unsent().text), text) // it is noted when Update ends
 	return func() tea.Msg {
 		return unsentMsg{keep, keep.do(func(f *history.File) error {
-			if err := f.SetLeaf(tip); err != nil || place == nil || place.Flush() != nil {
+			if err := f.SetLeaf(tip); err != nil || !drafted || place.Flush() != nil {
 				return err
 			}
 			if _, there := f.Conversation().Message(id); !there { // the disk refused it

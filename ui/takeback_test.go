@@ -123,6 +123,32 @@ func TestWhatIsTypedMeanwhileStays(t *testing.T) {
 	}
 }
 
+func TestAMessageThatDoesNotFitComesBackBehindThePalette(t *testing.T) {
+	for name, c := range map[string]struct{ keys, want string }{
+		"a draft was put aside": {"the next", "too long\nthe next"},
+		"none was":              {"", "too long"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, Options{Store: openStore(t)})
+			b.gen.refuse(2100)
+			loaded := make(chan struct{})
+			b.gen.loaded = loaded
+			b.keys("too long", "enter", c.keys, "f2", "te")
+			close(loaded)
+			b.until("the end", func() bool { return b.m.turn == nil && !b.m.chat.busy })
+			b.wantScreen("❯ /te")
+			if got := textOf(b.m.unsent().text); got != c.want {
+				t.Errorf("got %q noted as the draft, want %q", got, c.want)
+			}
+			if got := len(b.m.chat.file.Conversation().Messages); got != 0 {
+				t.Errorf("got %d messages in the file, want none", got)
+			}
+			b.keys("esc")
+			b.wantDraft(c.want)
+		})
+	}
+}
+
 func TestRegenerateOfAMessageThatDoesNotFitLeavesTheBranch(t *testing.T) {
 	b := newBench(t, Options{Store: openStore(t)})
 	b.say("hi")
