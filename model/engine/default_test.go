@@ -34,7 +34,7 @@ func openDefault(t *testing.T, p model.Precision) *engine.Engine {
 		}
 		return &engine.Model{
 			Decoder: model.NewDecoder(c.Config, exec, limit), Tokenizer: tok,
-			Detokenizer: func() engine.Detokenizer { return tok.Stream(true) },
+			Detokenizer: func(bool) engine.Detokenizer { return tok.Stream(true) },
 			Templates: prompt.Source{
 				ChatTemplate: c.Tokenizer.ChatTemplate, BOSToken: c.Tokenizer.BOSToken, EOSToken: c.Tokenizer.EOSToken,
 				Specials: tok.Specials(),

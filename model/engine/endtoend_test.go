@@ -63,7 +63,7 @@ func open(ctx context.Context, progress func(float64)) (*engine.Model, error) {
 	}
 	return &engine.Model{
 		Decoder: model.NewDecoder(c.Config, exec, 1024), Tokenizer: tok,
-		Detokenizer: func() engine.Detokenizer { return tok.Stream(true) },
+		Detokenizer: func(bool) engine.Detokenizer { return tok.Stream(true) },
 		Templates: prompt.Source{
 			ChatTemplate: c.Tokenizer.ChatTemplate, Named: c.Tokenizer.NamedTemplates,
 			BOSToken: c.Tokenizer.BOSToken, EOSToken: c.Tokenizer.EOSToken, Specials: tok.Specials(),

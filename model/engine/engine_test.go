@@ -328,7 +328,7 @@ func (brokenDetokenizer) Flush() string     { panic("broken before") }
 
 func TestPanicOfTheDetokenizerIsNotAskedAgain(t *testing.T) {
 	f := says(" hello")
-	f.model.Detokenizer = func() Detokenizer { return brokenDetokenizer{} }
+	f.model.Detokenizer = func(bool) Detokenizer { return brokenDetokenizer{} }
 	f.start(t, Options{})
 	got := f.ask(t, user("hi"))
 	if !errors.Is(got.Err, ErrBroken) || !strings.Contains(got.Err.Error(), "no such id") {

@@ -101,7 +101,7 @@ func (w *worker) explain(ctx context.Context, q generate.Inquiry) (x generate.Ex
 	for _, v := range sampler.Explain(out.Logits, q.Candidates, x.IDs[q.At]) {
 		x.Choices = append(x.Choices, generate.Choice{
 			Candidate: generate.Candidate{ID: v.ID, Text: tokenText(w.model.Tokenizer, v.ID), Prob: v.Prob, Kept: v.Kept},
-			Chance:    v.Chance, Cut: v.Cut, Rank: v.Rank, Ends: ends[v.ID], Piece: w.piece(x.IDs[:q.At], v.ID),
+			Chance:    v.Chance, Cut: v.Cut, Rank: v.Rank, Ends: ends[v.ID], Piece: w.piece(q.Request, x.IDs[:q.At], v.ID),
 		})
 	}
 	if len(x.Choices) == 0 {
@@ -115,7 +115,7 @@ func (w *worker) spell(q generate.Inquiry) (generate.Explanation, error) {
 	x := generate.Explanation{At: q.At, IDs: slices.Clone(q.Request.Continue)}
 	vocab := w.model.Decoder.Vocab()
 	if !slices.ContainsFunc(x.IDs, func(id int32) bool { return id < 0 || int(id) >= vocab }) {
-		x.Pieces = w.pieces(x.IDs)
+		x.Pieces = w.pieces(q.Request, x.IDs)
 		if len(x.IDs) > 0 && strings.HasPrefix(strings.Join(x.Pieces, ""), q.Text) {
 			return x, nil
 		}
@@ -130,13 +130,13 @@ func (w *worker) spell(q generate.Inquiry) (generate.Explanation, error) {
 			countTokens(encoded.size), w.model.Decoder.Context())
 	}
 	x.IDs, x.Encoded = encoded.ids, true
-	x.Pieces = w.pieces(x.IDs)
+	x.Pieces = w.pieces(q.Request, x.IDs)
 	return x, nil
 }
 
-// pieces returns what each token adds to the text; the last one also completes it.
-func (w *worker) pieces(ids []int32) []string {
-	d := w.model.Detokenizer()
+// pieces returns what each token adds to the text of a reply to r; the last one also completes it.
+func (w *worker) pieces(r generate.Request, ids []int32) []string {
+	d := w.model.Detokenizer(w.prompts.continues(r))
 	pieces := make([]string, len(ids))
 	for i, id := range ids {
 		pieces[i] = d.Push(id)
@@ -148,8 +148,8 @@ func (w *worker) pieces(ids []int32) []string {
 }
 
 // piece returns what id adds to the text of the tokens before it.
-func (w *worker) piece(before []int32, id int32) string {
-	d := w.model.Detokenizer()
+func (w *worker) piece(r generate.Request, before []int32, id int32) string {
+	d := w.model.Detokenizer(w.prompts.continues(r))
 	for _, b := range before {
 		d.Push(b)
 	}

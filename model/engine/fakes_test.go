@@ -196,7 +196,7 @@ func says(text string) *fixture {
 	}
 	return &fixture{decoder: decoder, tokens: tokens, model: &Model{
 		Decoder: decoder, Tokenizer: tokens, EOS: []int32{endID},
-		Detokenizer: func() Detokenizer { return &fakeDetokenizer{tokens: tokens} },
+		Detokenizer: func(bool) Detokenizer { return &fakeDetokenizer{tokens: tokens} },
 	}}
 }
 

@@ -45,8 +45,9 @@ type Detokenizer interface {
 type Model struct {
 	Decoder   Decoder
 	Tokenizer Tokenizer
-	// Detokenizer starts the text of a reply, without control tokens: func() Detokenizer { return tokenizer.Stream(true) }.
-	Detokenizer func() Detokenizer
+	// Detokenizer starts the text of a reply, without control tokens: tokenizer.Stream(true), or tokenizer.Continue(true) for one
+	// that goes on with the text of the request.
+	Detokenizer func(continues bool) Detokenizer
 	Templates   prompt.Source
 	EOS         []int32  // ids that end a reply
 	Stops       []string // strings that end a reply, beside those of the template and the request

@@ -170,6 +170,15 @@ func (p *prompts) template(name string) (prompt.Template, error) {
 	return t, nil
 }
 
+// continues says whether the reply to r is more of the request's own text, not a text that begins after it.
+func (p *prompts) continues(r generate.Request) bool {
+	name := r.Template
+	if name == "" {
+		name = p.standard
+	}
+	return r.Raw || name == prompt.None
+}
+
 // plan says what prepare would do. A prompt that is too long is no error here.
 func (p *prompts) plan(ctx context.Context, r generate.Request) (generate.Plan, error) {
 	done, err := p.prepare(ctx, r)

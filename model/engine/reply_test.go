@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"peregrine/model/generate"
+	"peregrine/model/prompt"
 	"peregrine/model/sample"
 )
 
@@ -396,5 +397,33 @@ func TestTimingsAreHonest(t *testing.T) {
 	}
 	if rate := float64(m.PromptTokens) / m.Prefill.Seconds(); m.PrefillPerSecond != rate {
 		t.Errorf("got %v tokens/s in prefill, want %v", m.PrefillPerSecond, rate)
+	}
+}
+
+// The detokenizer is told whether a reply is a text of its own, whose first space a SentencePiece vocabulary leaves out.
+func TestTheDetokenizerKnowsWhetherTheTextGoesOn(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		request generate.Request
+		want    bool
+	}{
+		{"raw", generate.Request{Raw: true}, true},
+		{"no template", generate.Request{Template: prompt.None}, true},
+		{"a template", generate.Request{Template: prompt.Falcon}, false},
+		{"the model's template", generate.Request{}, false},
+	} {
+		f := says("x")
+		var asked []bool
+		f.model.Detokenizer = func(continues bool) Detokenizer {
+			asked = append(asked, continues)
+			return &fakeDetokenizer{tokens: f.tokens}
+		}
+		f.start(t, Options{})
+		c.request.Messages = []generate.Message{{Role: generate.User, Content: "Response:"}}
+		f.ask(t, c.request)
+		f.explain(t, generate.Inquiry{Request: c.request, Text: "x", Candidates: 1})
+		if len(asked) < 3 || slices.Contains(asked, !c.want) {
+			t.Errorf("%s: asked %v, want %v each time", c.name, asked, c.want)
+		}
 	}
 }

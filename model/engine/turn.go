@@ -147,7 +147,7 @@ func (t *turn) prepare(ctx context.Context) error {
 	}
 	t.prompt = p.ids
 	ends, stops := t.splitStops(p.stops)
-	t.ends, t.text = ends, newReplyText(t.model.Detokenizer(), t.request.Continue, stops)
+	t.ends, t.text = ends, newReplyText(t.model.Detokenizer(t.prompts.continues(t.request)), t.request.Continue, stops)
 	t.reseed()
 	if t.speculate != nil {
 		t.speculate.begin()

@@ -45,11 +45,12 @@ func appendBytes(dst []byte, token string) (_ []byte, ok bool) {
 
 // table maps ids to bytes.
 type table struct {
-	data    []byte   // of all ids, one behind the other
-	ends    []uint32 // by id, where its bytes end in data
-	literal bits     // ids whose text is the bytes themselves, not byte symbols
-	special bits     // control tokens
-	muted   map[int32]string
+	data    []byte           // of all ids, one behind the other
+	ends    []uint32         // by id, where its bytes end in data
+	literal bits             // ids whose text is the bytes themselves, not byte symbols, nor with ▁ for a space
+	special bits             // control tokens
+	named   map[int32]string // ids whose text does not follow from their bytes: those without any, tokens of bytes
+	pieces  *pieces          // nil: byte symbols
 }
 
 // bits is a set of ids.
@@ -66,12 +67,12 @@ func newTable(s *spec) (*table, error) {
 		size = max(size, int(a.id)+1)
 		added[a.id] = a.content
 	}
-	muted := make(map[int32]string, len(s.mute))
+	named := make(map[int32]string, len(s.mute))
 	for _, id := range s.mute {
-		muted[id] = strings.Clone(s.tokens[id])
+		named[id] = strings.Clone(s.tokens[id])
 	}
 	words := (size + 63) / 64
-	t := &table{ends: make([]uint32, size), literal: make(bits, words), special: make(bits, words), muted: muted}
+	t := &table{ends: make([]uint32, size), literal: make(bits, words), special: make(bits, words), named: named, pieces: s.pieces}
 	for _, a := range s.added {
 		if a.special {
 			t.special.add(a.id)
@@ -84,14 +85,11 @@ func newTable(s *spec) (*table, error) {
 	t.data = make([]byte, 0, total)
 	for i := range size {
 		id := int32(i)
-		if content, ok := added[id]; ok {
-			t.addLiteral(id, content)
-		} else if _, silent := muted[id]; i < len(s.tokens) && !silent {
-			var ok bool
-			if t.data, ok = appendBytes(t.data, s.tokens[i]); !ok {
-				t.addLiteral(id, s.tokens[i])
-			}
+		content, isAdded := added[id]
+		if _, silent := named[id]; !isAdded && !silent && i < len(s.tokens) {
+			content = s.tokens[i]
 		}
+		t.add(id, content, isAdded)
 		if uint64(len(t.data)) > 1<<32-1 {
 			return nil, fmt.Errorf("token %d: the vocabulary holds more than 4 GiB of text", id)
 		}
@@ -101,9 +99,39 @@ func newTable(s *spec) (*table, error) {
 	return t, nil
 }
 
-func (t *table) addLiteral(id int32, text string) {
+// add appends the bytes of the next id. An added token is never byte symbols.
+func (t *table) add(id int32, text string, added bool) {
+	switch {
+	case text == "":
+		return
+	case t.pieces != nil:
+		t.addPiece(id, text)
+		return
+	case !added:
+		var ok bool
+		if t.data, ok = appendBytes(t.data, text); ok {
+			return
+		}
+	}
 	t.data = append(t.data, text...)
 	t.literal.add(id)
+}
+
+// addPiece appends the bytes of a SentencePiece token.
+func (t *table) addPiece(id int32, text string) {
+	spaces, blanks := strings.IndexByte(text, ' ') >= 0, strings.Contains(text, blank)
+	if b, ok := byteToken(text); ok && t.pieces.fallback {
+		t.data = append(t.data, b)
+		t.named[id] = strings.Clone(text)
+		return
+	}
+	switch {
+	case spaces && blanks:
+		t.named[id] = strings.Clone(text)
+	case spaces:
+		t.literal.add(id)
+	}
+	t.data = append(t.data, strings.ReplaceAll(text, blank, " ")...)
 }
 
 // bytes returns what id stands for, nothing for an unknown id.
@@ -118,9 +146,18 @@ func (t *table) bytes(id int32) []byte {
 	return t.data[start:t.ends[id]:t.ends[id]]
 }
 
+// withoutBlanks returns the bytes of a SentencePiece token without those that its ▁ stand for.
+func (t *table) withoutBlanks(id int32) []byte {
+	name, _ := t.token(id)
+	if !strings.Contains(name, blank) {
+		return t.bytes(id)
+	}
+	return []byte(strings.ReplaceAll(name, blank, ""))
+}
+
 // token returns the text of id in the vocabulary.
 func (t *table) token(id int32) (string, bool) {
-	if name, ok := t.muted[id]; ok {
+	if name, ok := t.named[id]; ok {
 		return name, true
 	}
 	b := t.bytes(id)
@@ -129,6 +166,8 @@ func (t *table) token(id int32) (string, bool) {
 		return "", false
 	case t.literal.has(id):
 		return string(b), true
+	case t.pieces != nil:
+		return strings.ReplaceAll(string(b), " ", blank), true
 	}
 	return symbolText(b), true
 }
@@ -144,12 +183,15 @@ func symbolText(b []byte) string {
 
 // find returns the id of a token's text by looking at all of them.
 func (t *table) find(text string) (int32, bool) {
-	for id, name := range t.muted {
+	for id, name := range t.named {
 		if name == text {
 			return id, true
 		}
 	}
 	symbolic, ok := appendBytes(nil, text)
+	if t.pieces != nil {
+		symbolic, ok = []byte(strings.ReplaceAll(text, blank, " ")), strings.IndexByte(text, ' ') < 0
+	}
 	for i := range t.ends {
 		id := int32(i)
 		b := t.bytes(id)
@@ -157,7 +199,9 @@ func (t *table) find(text string) (int32, bool) {
 			continue
 		}
 		if t.literal.has(id) && string(b) == text || ok && !t.literal.has(id) && string(b) == string(symbolic) {
-			return id, true
+			if _, other := t.named[id]; !other {
+				return id, true
+			}
 		}
 	}
 	return 0, false

@@ -24,9 +24,10 @@ const (
 // back, so what follows is split as if the text began there; and the pre-tokenizers beside them look at single characters.
 // Normalization does not join the characters on either side.
 type cutter struct {
-	size   int  // how much to take at once
-	limit  int  // how much at most, where no place to cut is found
-	spaces bool // cut before a space only: something is put before a text that does not begin with one
+	size   int    // how much to take at once
+	limit  int    // how much at most, where no place to cut is found
+	spaces bool   // cut before a space only: something is put before a text that does not begin with one
+	seams  *seams // where a SentencePiece vocabulary can be cut instead; nil: byte level
 }
 
 // wordPatterns are those for which that is proven by test.
@@ -48,6 +49,21 @@ func newCutter(s *spec) cutter {
 	}
 	for _, one := range s.stages {
 		c.spaces = c.spaces || one.prefix
+	}
+	return c
+}
+
+// newPieceCutter returns the cutter of a SentencePiece vocabulary, whose tokens themselves say where a cut is safe.
+func newPieceCutter(s *spec, where *seams) cutter {
+	c := cutter{size: maxWord, limit: maxWord, seams: where}
+	single := func(one stage) bool {
+		return one == wordStage || one.kind == kindDigits || one.kind == kindPunctuation ||
+			one.kind == kindSplit && one.literal && utf8.RuneCountInString(one.pattern) == 1
+	}
+	if !slices.ContainsFunc(s.stages, func(one stage) bool { return !single(one) }) {
+		c.size = chunkSize
+	} else if slow(s.stages) {
+		c.size, c.limit = maxSlow, maxSlow
 	}
 	return c
 }
@@ -110,6 +126,9 @@ func (c cutter) next(text string, from int) int {
 
 // safe says whether text can be cut before its byte i > 0.
 func (c cutter) safe(text string, i int) bool {
+	if c.seams != nil {
+		return c.seams.at(text, i)
+	}
 	digit := false
 	switch b := text[i]; {
 	case b == ' ':

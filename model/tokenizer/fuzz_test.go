@@ -57,6 +57,14 @@ func FuzzFromJSON(f *testing.F) {
 	for _, pattern := range []string{llama3Pattern, `a*`, `[^a-c]?`, `(?=a)`, `\w|(?i:ſ|k)`} {
 		f.Add(strings.Replace(small, `"\\p{N}{1,3}|\\s+(?!\\S)"`, string(appendJSONString(nil, pattern)), 1))
 	}
+	pieces := `{"added_tokens":[` + addedJSON(0, "<s>", "special normalized") + `],"normalizer":{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},` +
+		`{"type":"Replace","pattern":{"String":" "},"content":"▁"}]},"pre_tokenizer":null,"decoder":{"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"▁"},` +
+		`"content":" "},{"type":"ByteFallback"},{"type":"Fuse"},{"type":"Strip","content":" ","start":1,"stop":0}]},"model":{"type":"BPE","unk_token":"<s>","fuse_unk":true,` +
+		`"byte_fallback":true,"vocab":{"<s>":0,"<0x00>":1,"<0xE6>":2,"<0x97>":3,"a":4,"b":5,"▁":6,"▁a":7,"▁▁":8,"a▁":9},"merges":["▁ a","▁ ▁"]}}`
+	f.Add(pieces)
+	f.Add(strings.Replace(pieces, `"pre_tokenizer":null`, `"pre_tokenizer":{"type":"Metaspace","replacement":"▁","prepend_scheme":"first","split":false}`, 1))
+	f.Add(strings.NewReplacer(`"Prepend","prepend":"▁"`, `"NFKC"`, `"pre_tokenizer":null`, `"pre_tokenizer":{"type":"Metaspace","replacement":"▁","add_prefix_space":false}`,
+		`"type":"Sequence","decoders"`, `"type":"Metaspace","replacement":"▁","x"`).Replace(pieces))
 	f.Fuzz(func(t *testing.T, text string) {
 		s, err := parseJSON(text)
 		if err != nil || len(s.tokens) > maxFuzzVocabulary {
@@ -70,7 +78,8 @@ func FuzzFromJSON(f *testing.F) {
 	})
 }
 
-// fuzzVocabulary reads a vocabulary from lines: model, pre-tokenizer, then "type token" up to an empty line, then merges.
+// fuzzVocabulary reads a vocabulary from lines: model, pre-tokenizer, then "type token" up to an empty line, then merges. A
+// token's score is the sum of its bytes, so that equal ones occur.
 func fuzzVocabulary(text string) Vocabulary {
 	v := Vocabulary{Source: "fuzz.gguf", BOS: -1, EOS: -1, UNK: -1, PAD: -1}
 	lines := strings.Split(text, "\n")
@@ -88,6 +97,11 @@ func fuzzVocabulary(text string) Vocabulary {
 			n = typeNormal
 		}
 		v.Types, v.Tokens = append(v.Types, int32(n)), append(v.Tokens, token)
+		score := 0
+		for _, c := range []byte(token) {
+			score -= int(c)
+		}
+		v.Scores = append(v.Scores, float32(score))
 	}
 	if i < len(lines) {
 		v.Merges = lines[i+1:]
@@ -103,6 +117,7 @@ func FuzzFromGGUF(f *testing.F) {
 		f.Add("gpt2\n" + pre + "\n1 a\n1 b\n1 ab\n3 <|a|>\n4 <tool>\n5 [PAD]\n1 Ġ\n1 Ā\n1 ĀĀ\n\na b\nĀ Ā")
 	}
 	f.Add("llama\n\n6 <0x00>\n\n")
+	f.Add("llama\n\n2 <unk>\n3 <s>\n4 a tool\n5 [PAD]\n6 <0x00>\n6 <0xE6>\n1 ▁\n1 a\n1 b\n1 ab\n1 aba\n1 ▁ab\n1 ▁▁\n1 a▁")
 	f.Fuzz(func(t *testing.T, text string) {
 		if tok, err := FromGGUF(fuzzVocabulary(text)); err == nil {
 			tryOut(t, tok)

@@ -3,23 +3,26 @@ package tokenizer
 import (
 	"errors"
 	"fmt"
-	"strings"
 )
 
 // Vocabulary is a vocabulary as GGUF metadata holds it (keys tokenizer.ggml.*), filled in by whoever reads the file.
 type Vocabulary struct {
 	// Source names the file, for messages.
 	Source string
-	// Model is tokenizer.ggml.model; only "gpt2", byte-level BPE, can be read.
+	// Model is tokenizer.ggml.model: "gpt2", byte-level BPE, or "llama", SentencePiece BPE.
 	Model string
-	// Pre is tokenizer.ggml.pre: falcon, falcon3, gpt-2, llama-bpe, qwen2 or smollm.
+	// Pre is tokenizer.ggml.pre: falcon, falcon3, gpt-2, llama-bpe, qwen2 or smollm. It says nothing about SentencePiece.
 	Pre string
-	// Tokens by id: ordinary ones in byte symbols, control and user-defined ones as they stand in a text.
+	// Tokens by id: ordinary ones in byte symbols, or with ▁ for a space, control and user-defined ones as they stand in a text.
 	Tokens []string
-	// Types by id (tokenizer.ggml.token_type); nil means that all tokens are ordinary.
+	// Types by id (tokenizer.ggml.token_type); nil means that all tokens are ordinary, which SentencePiece's never are.
 	Types []int32
-	// Merges by rank, "left right".
+	// Scores by id (tokenizer.ggml.scores), for SentencePiece.
+	Scores []float32
+	// Merges by rank, "left right", for byte level.
 	Merges []string
+	// AddSpacePrefix is tokenizer.ggml.add_space_prefix, for SentencePiece; nil means that a text gets a space in front.
+	AddSpacePrefix *bool
 	// AddBOS, AddEOS and the ids below are carried for the caller, nil or negative where the file does not say: nothing is
 	// ever added here. Ids must be below len(Tokens).
 	AddBOS, AddEOS     *bool
@@ -34,22 +37,13 @@ const (
 	typeControl     = 3
 	typeUserDefined = 4
 	typeUnused      = 5
+	typeByte        = 6
 )
 
 // spec turns the vocabulary into the form that tokenizer.json has.
 func (v *Vocabulary) spec() (*spec, error) {
 	if v.Model == "" && len(v.Tokens) == 0 {
 		return nil, errors.New("the file holds no vocabulary; use a copy that has its tokenizer.ggml.* metadata")
-	}
-	if v.Model != "gpt2" {
-		return nil, fmt.Errorf("tokenizer model %q is not supported (supported: gpt2, byte-level BPE)", v.Model)
-	}
-	p, err := presetFor(v.Pre)
-	if err != nil {
-		return nil, err
-	}
-	if len(v.Types) != 0 && len(v.Types) != len(v.Tokens) {
-		return nil, fmt.Errorf("%d token types for %d tokens", len(v.Types), len(v.Tokens))
 	}
 	for _, id := range []struct {
 		name string
@@ -59,13 +53,31 @@ func (v *Vocabulary) spec() (*spec, error) {
 			return nil, fmt.Errorf("%s token id %d, but there are only %d tokens", id.name, id.id, len(v.Tokens))
 		}
 	}
+	switch v.Model {
+	case "gpt2":
+		return v.byteLevel()
+	case "llama":
+		return v.sentencePiece()
+	}
+	return nil, fmt.Errorf("tokenizer model %.80q is not supported (supported: gpt2, byte-level BPE, and llama, SentencePiece BPE)", v.Model)
+}
+
+// byteLevel turns a vocabulary of byte symbols with merges into the form that tokenizer.json has.
+func (v *Vocabulary) byteLevel() (*spec, error) {
+	p, err := presetFor(v.Pre)
+	if err != nil {
+		return nil, err
+	}
+	if len(v.Types) != 0 && len(v.Types) != len(v.Tokens) {
+		return nil, fmt.Errorf("%d token types for %d tokens", len(v.Types), len(v.Tokens))
+	}
 	out := &spec{tokens: v.Tokens, ignoreMerges: p.ignoreMerges, normalizers: p.normalizers, stages: p.stages}
 	for i, kind := range v.Types {
 		id := int32(i)
 		switch kind {
 		case typeUndefined, typeNormal:
 		case typeUnknown, typeControl, typeUserDefined:
-			out.added = append(out.added, addedToken{id: id, content: strings.Clone(v.Tokens[i]), special: kind != typeUserDefined})
+			out.addToken(id, kind != typeUserDefined)
 		case typeUnused: // reserved, or padding up to the size of the embedding: no text
 			out.mute = append(out.mute, id)
 		default:

@@ -46,7 +46,8 @@ func parseJSON(text string) (*spec, error) {
 	s := &scanner{text: text}
 	out := &spec{}
 	model := modelReader{spec: out}
-	decoders := []string(nil)
+	normalizers := []normalizer(nil)
+	decoder := decoderSteps(nil)
 	seen := keys{}
 	err := s.object(func(key string) (err error) {
 		if err := seen.add(s, key); err != nil {
@@ -61,11 +62,11 @@ func parseJSON(text string) (*spec, error) {
 		case "added_tokens":
 			err = readAdded(s, out)
 		case "normalizer":
-			out.normalizers, err = readNormalizers(s, nil)
+			normalizers, err = readNormalizers(s, nil)
 		case "pre_tokenizer":
 			out.stages, err = readStages(s, nil)
 		case "decoder":
-			decoders, err = readDecoders(s, nil)
+			decoder, err = readDecoders(s, nil)
 		case "model":
 			err = model.read(s)
 		default:
@@ -80,48 +81,12 @@ func parseJSON(text string) (*spec, error) {
 		err = model.check(seen["model"])
 	}
 	if err == nil {
-		err = checkDecoders(decoders)
+		err = out.resolve(normalizers, model.fallback, decoder)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return out, checkIDs(out)
-}
-
-// readDecoders reads the names in the value of "decoder".
-func readDecoders(s *scanner, kinds []string) ([]string, error) {
-	if s.word("null") {
-		return kinds, nil
-	}
-	kind := ""
-	err := s.object(func(key string) (err error) {
-		switch key {
-		case "type":
-			kind, err = s.str()
-		case "decoders":
-			err = s.array(func(int) (err error) {
-				kinds, err = readDecoders(s, kinds)
-				return err
-			})
-		default:
-			err = s.skip()
-		}
-		return err
-	})
-	if err == nil && kind != kindSequence {
-		kinds = append(kinds, kind)
-	}
-	return kinds, err
-}
-
-// checkDecoders refuses all but byte level: the way back to text is an own table of byte symbols.
-func checkDecoders(kinds []string) error {
-	for _, kind := range kinds {
-		if kind != kindByteLevel && kind != "Fuse" {
-			return fmt.Errorf("decoder %q is not supported: only byte-level vocabularies can be read (SentencePiece ones cannot yet)", kind)
-		}
-	}
-	return nil
 }
 
 // readAdded reads "added_tokens".
@@ -227,15 +192,13 @@ func (m *modelReader) read(s *scanner) error {
 	})
 }
 
-// check refuses other models than byte-level BPE.
+// check refuses other models than BPE.
 func (m *modelReader) check(present bool) error {
 	switch {
 	case !present:
 		return errors.New(`no "model": not a tokenizer.json`)
 	case m.kind != "BPE" && (m.kind != "" || !m.merges):
-		return fmt.Errorf("model type %q is not supported (supported: BPE, byte level)", m.kind)
-	case m.fallback:
-		return errors.New("byte_fallback is set: a SentencePiece vocabulary, which cannot be read yet (supported: BPE, byte level)")
+		return fmt.Errorf("model type %q is not supported (supported: BPE, byte level or SentencePiece)", m.kind)
 	case !m.vocab:
 		return errors.New("the vocabulary is missing or not an object of tokens and ids")
 	case !m.merges:

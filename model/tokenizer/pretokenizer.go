@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// The kinds of pre-tokenizer that byte-level vocabularies use, by their names in tokenizer.json.
+// The kinds of pre-tokenizer by their names in tokenizer.json; Metaspace stands beside them in pieces.go.
 const (
 	kindByteLevel   = "ByteLevel"
 	kindDigits      = "Digits"
@@ -45,6 +45,10 @@ type stage struct {
 	pattern    string // Split
 	literal    bool   // Split: the pattern is plain text
 	invert     bool   // Split: the pattern is what stands between the pieces
+
+	replacement string // Metaspace: what stands for a space
+	scheme      prefix // Metaspace
+	split       bool   // Metaspace: split before every replacement
 }
 
 // patterns of published tokenizer.json files.
@@ -139,8 +143,8 @@ func (s stage) appendJSON(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-// checkStages refuses what is not byte level, and patterns that could make the library stop the process.
-func checkStages(stages []stage) error {
+// checkStages refuses patterns that could make the library stop the process, and other than the given number of ByteLevels.
+func checkStages(stages []stage, wanted int) error {
 	levels := 0
 	for _, s := range stages {
 		switch s.kind {
@@ -157,13 +161,13 @@ func checkStages(stages []stage) error {
 				}
 			}
 		default:
-			return fmt.Errorf("pre-tokenizer %q is not supported (supported: %s, %s, %s, %s in a %s): only byte-level vocabularies can be read",
-				s.kind, kindByteLevel, kindDigits, kindPunctuation, kindSplit, kindSequence)
+			return fmt.Errorf("pre-tokenizer %.80q is not supported (supported: %s, or %s as the first; %s, %s, %s; in a %s)",
+				s.kind, kindByteLevel, kindMetaspace, kindDigits, kindPunctuation, kindSplit, kindSequence)
 		}
 	}
-	if levels != 1 {
-		return fmt.Errorf("%d %s pre-tokenizers, want 1: only byte-level vocabularies can be read (SentencePiece ones cannot yet)",
-			levels, kindByteLevel)
+	if levels != wanted {
+		return fmt.Errorf("%d %s pre-tokenizers, want %d: a vocabulary must be byte level or SentencePiece (byte_fallback, or Metaspace)",
+			levels, kindByteLevel, wanted)
 	}
 	return nil
 }
@@ -188,7 +192,7 @@ func readStages(s *scanner, stages []stage) ([]stage, error) {
 	if s.word("null") {
 		return stages, nil
 	}
-	one := stage{useRegex: true, behavior: isolated}
+	one := stage{useRegex: true, behavior: isolated, scheme: prefixMissing, split: true}
 	nested := []stage(nil)
 	seen := keys{}
 	err := s.object(func(key string) (err error) {
@@ -198,8 +202,18 @@ func readStages(s *scanner, stages []stage) ([]stage, error) {
 		switch key {
 		case "type":
 			one.kind, err = s.str()
-		case "add_prefix_space":
-			one.prefix, err = s.boolean()
+		case "add_prefix_space": // of a ByteLevel or a Metaspace
+			at := s.pos
+			if one.prefix, err = s.boolean(); err == nil {
+				s.pos = at
+				err = readScheme(s, key, &one.scheme)
+			}
+		case "prepend_scheme":
+			err = readScheme(s, key, &one.scheme)
+		case "replacement":
+			one.replacement, err = s.str()
+		case "split":
+			one.split, err = s.boolean()
 		case "use_regex":
 			one.useRegex, err = s.boolean()
 		case "individual_digits":
@@ -209,7 +223,9 @@ func readStages(s *scanner, stages []stage) ([]stage, error) {
 		case "invert":
 			one.invert, err = s.boolean()
 		case "pattern":
-			err = readPattern(s, &one)
+			var p pattern
+			p, err = readPattern(s)
+			one.pattern, one.literal = p.text, p.literal
 		case "pretokenizers":
 			err = s.array(func(int) (err error) {
 				if len(nested) >= maxStages {
@@ -232,27 +248,34 @@ func readStages(s *scanner, stages []stage) ([]stage, error) {
 	return append(stages, one), nil
 }
 
+// pattern is a regular expression, or a text as it stands.
+type pattern struct {
+	text    string
+	literal bool
+}
+
 // readPattern reads {"Regex": "…"} or {"String": "…"}.
-func readPattern(s *scanner, one *stage) error {
-	return s.object(func(key string) (err error) {
+func readPattern(s *scanner) (p pattern, err error) {
+	err = s.object(func(key string) (err error) {
 		switch key {
 		case "Regex", "String":
-			one.literal = key == "String"
-			one.pattern, err = s.str()
+			p.literal = key == "String"
+			p.text, err = s.str()
 			return err
 		default:
 			return s.failf("pattern of kind %q, want Regex or String", key)
 		}
 	})
+	return p, err
 }
 
-// readNormalizers reads the names in the value of "normalizer" and flattens nested sequences.
-func readNormalizers(s *scanner, forms []string) ([]string, error) {
+// readNormalizers reads the value of "normalizer" and flattens nested sequences.
+func readNormalizers(s *scanner, all []normalizer) ([]normalizer, error) {
 	if s.word("null") {
-		return forms, nil
+		return all, nil
 	}
-	kind := ""
-	nested := []string(nil)
+	one := normalizer{}
+	nested := []normalizer(nil)
 	seen := keys{}
 	err := s.object(func(key string) (err error) {
 		if err := seen.add(s, key); err != nil {
@@ -260,7 +283,13 @@ func readNormalizers(s *scanner, forms []string) ([]string, error) {
 		}
 		switch key {
 		case "type":
-			kind, err = s.str()
+			one.kind, err = s.str()
+		case "prepend", "content":
+			one.to, err = s.str()
+		case "pattern":
+			var p pattern
+			p, err = readPattern(s)
+			one.from, one.regex = p.text, !p.literal
 		case "normalizers":
 			err = s.array(func(int) (err error) {
 				if len(nested) >= maxStages {
@@ -277,10 +306,10 @@ func readNormalizers(s *scanner, forms []string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if kind == kindSequence {
-		return append(forms, nested...), nil
+	if one.kind == kindSequence {
+		return append(all, nested...), nil
 	}
-	return append(forms, kind), nil
+	return append(all, one), nil
 }
 
 // keys finds a member that stands twice in an object: readers disagree on which one counts.

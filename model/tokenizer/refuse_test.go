@@ -50,8 +50,8 @@ func TestBadTokenizerJSON(t *testing.T) {
 		{"NUL in a token", replace(`"hello"`, `"hel\u0000lo"`), `NUL byte`},
 		{"unigram", replace(`"type":"BPE"`, `"type":"Unigram"`), `model type "Unigram" is not supported (supported: BPE`},
 		{"unigram list", replace(`"vocab":{`, `"vocab":[["a",0.5]],"x":{`), "vocabulary is missing or not an object"},
-		{"SentencePiece", replace(`"type":"BPE"`, `"type":"BPE","byte_fallback":true`), "SentencePiece vocabulary, which cannot be read yet"},
-		{"Metaspace", replace(plainByteLevel, `{"type":"Metaspace","replacement":"▁"}`), `pre-tokenizer "Metaspace" is not supported`},
+		{"SentencePiece", replace(`"type":"BPE"`, `"type":"BPE","byte_fallback":true`), "neither a byte-level vocabulary nor a SentencePiece one"},
+		{"Metaspace", strings.Replace(good, `"pre_tokenizer":`+plainByteLevel, `"pre_tokenizer":{"type":"Metaspace","replacement":"▁"}`, 1), `decoder "ByteLevel" is not supported`},
 		{"no pre-tokenizer", replace(plainByteLevel, `null`), "0 ByteLevel pre-tokenizers, want 1"},
 		{"two byte levels", replace(plainByteLevel, `{"type":"Sequence","pretokenizers":[`+plainByteLevel+`,`+plainByteLevel+`]}`), "2 ByteLevel pre-tokenizers"},
 		{"many pre-tokenizers", replace(plainByteLevel, `{"type":"Sequence","pretokenizers":[`+strings.Repeat(plainByteLevel+",", 40)+plainByteLevel+`]}`), "more than 32 pre-tokenizers"},
@@ -142,7 +142,7 @@ func TestBadGGUFVocabulary(t *testing.T) {
 		change func(v *Vocabulary)
 		want   string
 	}{
-		{"SentencePiece", func(v *Vocabulary) { v.Model = "llama" }, `tokenizer model "llama" is not supported (supported: gpt2`},
+		{"Unigram", func(v *Vocabulary) { v.Model = "t5" }, `tokenizer model "t5" is not supported (supported: gpt2`},
 		{"no model", func(v *Vocabulary) { v.Model = "" }, `tokenizer model ""`},
 		{"pre-tokenizer", func(v *Vocabulary) { v.Pre = "viking" }, `pre-tokenizer "viking" is not supported (supported: falcon, falcon3, gpt-2, llama-bpe, qwen2, smollm)`},
 		{"no pre-tokenizer", func(v *Vocabulary) { v.Pre = "" }, `pre-tokenizer ""`},

@@ -37,25 +37,30 @@ type addedToken struct {
 
 // spec is everything that defines a tokenizer, as read from a file and not yet checked.
 type spec struct {
-	tokens       []string // by id, byte symbols; "" is a hole
+	tokens       []string // by id, byte symbols or pieces; "" is a hole
 	merges       []pair
 	added        []addedToken
 	mute         []int32 // ids that decode to nothing
 	unk          string  // stands for a symbol that is not in the vocabulary; "" drops it
 	fuseUnk      bool
 	ignoreMerges bool
-	normalizers  []string
+	normalizers  []string // Unicode forms, and Replace
 	stages       []stage
+	pieces       *pieces // nil: a byte-level vocabulary
 }
 
 // check verifies all that the library relies on and returns the tokens that merging can reach, by id. The others (control
 // tokens, reserved ones) need not be known to the library, and so cannot come out of plain text.
 func (s *spec) check() (reachable []bool, err error) {
-	if err := checkStages(s.stages); err != nil {
+	levels := 1
+	if s.pieces != nil {
+		levels = 0
+	}
+	if err := checkStages(s.stages, levels); err != nil {
 		return nil, err
 	}
 	for _, form := range s.normalizers {
-		if !slices.Contains(unicodeForms, form) {
+		if !slices.Contains(unicodeForms, form) && (s.pieces == nil || form != kindReplace) {
 			return nil, fmt.Errorf("normalizer %q is not supported (supported: none, %s)", form, strings.Join(unicodeForms, ", "))
 		}
 	}
@@ -130,7 +135,7 @@ func (s *spec) checkAdded(ids *index) error {
 		if int(a.id) < len(s.tokens) && s.tokens[a.id] != "" && s.tokens[a.id] != a.content {
 			return fmt.Errorf("added token %q: id %d belongs to %q", a.content, a.id, s.tokens[a.id])
 		}
-		if a.normalized && len(s.normalizers) > 0 && !isASCII(a.content) {
+		if a.normalized && s.pieces == nil && len(s.normalizers) > 0 && !isASCII(a.content) {
 			return fmt.Errorf("added token %q: matching it after %s is not supported", a.content, strings.Join(s.normalizers, ", "))
 		}
 		seen[a.content], owner[a.id] = a.id, a.content
@@ -141,20 +146,13 @@ func (s *spec) checkAdded(ids *index) error {
 // checkMerges verifies that every merge joins known tokens into a known one, and marks which tokens plain text can become.
 func (s *spec) checkMerges(ids *index) (reachable []bool, err error) {
 	reachable = make([]bool, len(s.tokens))
-	missing := ""
-	for _, symbol := range symbols {
-		if id, ok := ids.find(symbol); ok {
-			reachable[id] = true
-		} else {
-			missing = symbol
-		}
-	}
+	missing := s.markCharacters(ids, reachable)
 	if id, ok := ids.find(s.unk); ok {
 		reachable[id] = true
 	} else if s.unk != "" && missing != "" {
-		return nil, fmt.Errorf("unk_token %q is not in the vocabulary, nor is the byte symbol %q that would need it", s.unk, missing)
+		return nil, fmt.Errorf("unk_token %q is not in the vocabulary, nor is %q that would need it", s.unk, missing)
 	} else {
-		s.unk = "" // every byte has a symbol: nothing is unknown
+		s.unk = "" // every byte has a token: nothing is unknown
 	}
 	var joined []byte
 	for rank, m := range s.merges {
@@ -172,6 +170,39 @@ func (s *spec) checkMerges(ids *index) (reachable []bool, err error) {
 		s.reachWhole(reachable)
 	}
 	return reachable, nil
+}
+
+// markCharacters marks the tokens that single characters, and bytes, become before any merge. It returns a byte's token
+// that is not in the vocabulary, if there is one.
+func (s *spec) markCharacters(ids *index, reachable []bool) (missing string) {
+	bytes := symbols[:]
+	if s.pieces != nil {
+		for id, token := range s.tokens {
+			if _, size := utf8.DecodeRuneInString(token); token != "" && size == len(token) {
+				reachable[id] = true
+			}
+		}
+		for _, a := range s.added {
+			if a.special && int(a.id) < len(reachable) {
+				reachable[a.id] = false // a character that is also a control token does not become it
+			}
+		}
+		for _, id := range s.mute {
+			reachable[id] = false
+		}
+		if !s.pieces.fallback {
+			return "any character"
+		}
+		bytes = byteTokens[:]
+	}
+	for _, token := range bytes {
+		if id, ok := ids.find(token); ok {
+			reachable[id] = true
+		} else {
+			missing = token
+		}
+	}
+	return missing
 }
 
 // reachWhole marks the tokens that a piece can become as a whole where merges are ignored: all but the added ones.
@@ -206,7 +237,11 @@ func (s *spec) appendJSON(dst []byte, reachable []bool) []byte {
 	dst = append(dst, `{"version":"1.0","added_tokens":[],"normalizer":{"type":"Sequence","normalizers":[`...)
 	dst = append(dst, `{"type":"Replace","pattern":{"String":"`+nulStandIn+`"},"content":"\u0000"}`...)
 	for _, form := range s.normalizers {
-		dst = append(dst, `,{"type":"`+form+`"}`...)
+		dst = append(dst, `,{"type":"`+form+`"`...)
+		if form == kindReplace {
+			dst = append(dst, `,"pattern":{"String":" "},"content":"`+blank+`"`...)
+		}
+		dst = append(dst, '}')
 	}
 	dst = append(dst, `]},"pre_tokenizer":{"type":"Sequence","pretokenizers":[`...)
 	for i, one := range s.stages {
@@ -217,6 +252,8 @@ func (s *spec) appendJSON(dst []byte, reachable []bool) []byte {
 	dst = strconv.AppendBool(dst, s.fuseUnk)
 	dst = append(dst, `,"ignore_merges":`...)
 	dst = strconv.AppendBool(dst, s.ignoreMerges)
+	dst = append(dst, `,"byte_fallback":`...)
+	dst = strconv.AppendBool(dst, s.pieces != nil && s.pieces.fallback)
 	if s.unk != "" {
 		dst = append(dst, `,"unk_token":`...)
 		dst = appendJSONString(dst, s.unk)

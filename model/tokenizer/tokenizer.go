@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 	"sync"
 	"unicode/utf8"
 )
@@ -23,12 +24,13 @@ type Tokenizer struct {
 	later    *matcher // those that are matched in what the first left
 	specials []string
 	cuts     cutter
+	prefix   prefix
 
 	mu      sync.RWMutex // held for reading while the library works, for writing by Close
 	library *library     // nil when closed
 }
 
-// FromFile reads a tokenizer.json. It must be byte-level BPE; see package doc for what is refused.
+// FromFile reads a tokenizer.json: byte-level BPE, or BPE as SentencePiece makes it.
 func FromFile(tokenizerJSON string) (*Tokenizer, error) {
 	text, err := readFile(tokenizerJSON)
 	if err != nil {
@@ -68,14 +70,22 @@ func build(source string, s *spec) (*Tokenizer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %s: %w", source, err)
 	}
-	t := &Tokenizer{table: table, cuts: newCutter(s)}
+	t := &Tokenizer{table: table}
+	if s.pieces != nil {
+		t.prefix = s.pieces.prefix
+		where := newSeams(s)
+		s.byWords(where)
+		t.cuts = newPieceCutter(s, where)
+	} else {
+		t.cuts = newCutter(s)
+	}
 	var raw, later []addedToken
 	slices.SortFunc(s.added, func(a, b addedToken) int { return int(a.id) - int(b.id) })
 	for _, a := range s.added {
 		if a.special {
 			t.specials = append(t.specials, a.content)
 		}
-		if a.normalized {
+		if a.normalized && s.pieces == nil { // SentencePiece finds all of them in the text as it is
 			later = append(later, a)
 		} else {
 			raw = append(raw, a)
@@ -123,17 +133,20 @@ func (t *Tokenizer) encode(text string, special bool, guards []int) ([]int32, er
 			if part.token != nil {
 				ids = append(ids, part.token.id)
 			} else {
-				ids = t.appendPlain(ids, text[part.start:part.end])
+				ids = t.appendPlain(ids, text[part.start:part.end], part.start)
 			}
 		}
 	}
 	return ids, nil
 }
 
-// appendPlain appends the ids of text without added tokens.
-func (t *Tokenizer) appendPlain(ids []int32, text string) []int32 {
+// appendPlain appends the ids of text without added tokens, which begins at byte start of the whole.
+func (t *Tokenizer) appendPlain(ids []int32, text string, start int) []int32 {
 	if !utf8.ValidString(text) {
 		text = lossy([]byte(text))
+	}
+	if before := t.prefix.of(text, start); before != "" {
+		text = before + text
 	}
 	withoutNUL(text, func(part string) { ids = t.appendChunks(ids, part) })
 	return ids
@@ -150,7 +163,8 @@ func (t *Tokenizer) appendChunks(ids []int32, text string) []int32 {
 }
 
 // Decode returns the text of ids; bytes that form no character are U+FFFD. With skipSpecial control tokens have no text.
-// Ids that the vocabulary does not know have none either, because a model may have more rows than its vocabulary.
+// Ids that the vocabulary does not know have none either, because a model may have more rows than its vocabulary. The space
+// that encoding puts in front of a text in a SentencePiece vocabulary is not part of the text.
 func (t *Tokenizer) Decode(ids []int32, skipSpecial bool) (string, error) {
 	t.mu.RLock()
 	closed := t.library == nil
@@ -158,17 +172,16 @@ func (t *Tokenizer) Decode(ids []int32, skipSpecial bool) (string, error) {
 	if closed {
 		return "", ErrClosed
 	}
-	var text []byte
+	var text strings.Builder
+	s := t.Stream(skipSpecial)
 	for _, id := range ids {
-		if skipSpecial && t.table.isSpecial(id) {
-			continue
-		}
-		text = append(text, t.table.bytes(id)...)
+		s.push(&text, id)
 	}
-	return lossy(text), nil
+	s.flush(&text)
+	return text.String(), nil
 }
 
-// Token returns the text of id as the vocabulary has it: byte symbols such as Ġ for ordinary tokens.
+// Token returns the text of id as the vocabulary has it: byte symbols such as Ġ, or ▁ for a space, in ordinary tokens.
 func (t *Tokenizer) Token(id int32) (string, bool) { return t.table.token(id) }
 
 // Bytes returns what id stands for in a text, which may be part of a character. The caller must not change it.

@@ -53,9 +53,9 @@ func nextCharacter(b []byte) (n int, valid bool) {
 	return n, false
 }
 
-// appendText appends the characters in b, U+FFFD for what can never become one, and returns how many bytes it used: all but
-// a last character that may still be completed.
-func appendText(dst *strings.Builder, b []byte) (used int) {
+// appendText appends the characters in b, U+FFFD for what can never become one (with each for each of its bytes), and returns
+// how many bytes it used: all but a last character that may still be completed.
+func appendText(dst *strings.Builder, b []byte, each bool) (used int) {
 	for used < len(b) {
 		n, valid := nextCharacter(b[used:])
 		switch {
@@ -63,6 +63,8 @@ func appendText(dst *strings.Builder, b []byte) (used int) {
 			return used
 		case valid:
 			dst.Write(b[used : used+n])
+		case each:
+			dst.WriteString(strings.Repeat(replacement, n))
 		default:
 			dst.WriteString(replacement)
 		}
@@ -78,7 +80,7 @@ func lossy(b []byte) string {
 	}
 	var out strings.Builder
 	out.Grow(len(b) + len(b)/8)
-	if appendText(&out, b) < len(b) {
+	if appendText(&out, b, false) < len(b) {
 		out.WriteString(replacement) // an unfinished character counts as one
 	}
 	return out.String()

@@ -36,7 +36,7 @@ func readVectors(t *testing.T, path string) []vector {
 	return file.Vectors
 }
 
-func readJSON(t *testing.T, path string, into any) {
+func readJSON(t testing.TB, path string, into any) {
 	t.Helper()
 	data, err := os.ReadFile(path)
 	if err != nil {

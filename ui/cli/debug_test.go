@@ -36,6 +36,34 @@ func TestDebugTokenizeReadsWhatOpenDoes(t *testing.T) {
 	}
 }
 
+func TestDebugTokenizesASentencePieceVocabulary(t *testing.T) {
+	home(t)
+	file := filepath.Join(t.TempDir(), "pieces.gguf")
+	keys := map[string]any{
+		"general.architecture": "llama", "tokenizer.ggml.model": "llama", "tokenizer.ggml.pre": "default",
+		"tokenizer.ggml.tokens":     []string{"<unk>", "<s>", "<0xC3>", "<0xA9>", "▁", "a", "b", "ab", "▁ab"},
+		"tokenizer.ggml.scores":     []float32{0, 0, 0, 0, -3, -4, -5, -1, -2},
+		"tokenizer.ggml.token_type": []int32{2, 3, 6, 6, 1, 1, 1, 1, 1},
+	}
+	const text = `["ab abé"]`
+	for _, want := range []string{"[[8,8,2,3]]", "[[7,8,2,3]]"} {
+		backendtest.WriteGGUF(t, file, keys, nil)
+		got := strings.TrimSpace(succeed(t, text, "debug", "tokenize", file))
+		if got != want {
+			t.Errorf("add_space_prefix %v: got %s, want %s", keys["tokenizer.ggml.add_space_prefix"], got, want)
+		}
+		if back := strings.TrimSpace(succeed(t, got, "debug", "detokenize", file)); back != text {
+			t.Errorf("add_space_prefix %v: got %s, want %s", keys["tokenizer.ggml.add_space_prefix"], back, text)
+		}
+		keys["tokenizer.ggml.add_space_prefix"] = false
+	}
+	delete(keys, "tokenizer.ggml.scores")
+	backendtest.WriteGGUF(t, file, keys, nil)
+	if code, _, errs := program(t, `["ab"]`, "debug", "tokenize", file); code == 0 || !strings.Contains(errs, file) || !strings.Contains(errs, "tokenizer.ggml.scores") {
+		t.Errorf("without scores: exit code %d, %s", code, errs)
+	}
+}
+
 func TestDebugDoesNotReplaceTheModel(t *testing.T) {
 	home(t)
 	dir := filepath.Join(t.TempDir(), "model")

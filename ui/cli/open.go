@@ -143,8 +143,13 @@ func (s *settings) assemble(c *model.Checkpoint, d *sequence, t *tokenizer.Token
 	}
 	return &engine.Model{
 		Decoder: d, Tokenizer: t, Templates: src,
-		Detokenizer: func() engine.Detokenizer { return t.Stream(true) },
-		EOS:         c.StopIDs(t.ID, t.IsSpecial), Stops: c.Generation.StopStrings,
+		Detokenizer: func(continues bool) engine.Detokenizer {
+			if continues {
+				return t.Continue(true)
+			}
+			return t.Stream(true)
+		},
+		EOS: c.StopIDs(t.ID, t.IsSpecial), Stops: c.Generation.StopStrings,
 		Info: generate.Info{
 			Model: c.Name, Path: c.Path, Architecture: c.Config.Architecture, Quantization: c.Quantization,
 			Backend: backend, BackendWhy: why, Templates: prompt.Names(src), Template: prompt.Default(src),
@@ -202,6 +207,15 @@ func vocabulary(f *gguf.File) tokenizer.Vocabulary {
 		for i, t := range types {
 			v.Types[i] = int32(t)
 		}
+	}
+	if scores, ok := f.Floats("tokenizer.ggml.scores"); ok {
+		v.Scores = make([]float32, len(scores))
+		for i, s := range scores {
+			v.Scores[i] = float32(s)
+		}
+	}
+	if add, ok := f.Bool("tokenizer.ggml.add_space_prefix"); ok {
+		v.AddSpacePrefix = &add
 	}
 	return v
 }

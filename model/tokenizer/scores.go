@@ -1,0 +1,126 @@
+package tokenizer
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	// maxPiece bounds the characters of a token that merges are derived for; SentencePiece makes 16 unless told otherwise.
+	maxPiece = 256
+	// maxMerges bounds what is derived; Gemma's 256,000 tokens give 580,000.
+	maxMerges = 1 << 23
+)
+
+// sentencePiece turns a vocabulary of tokens with scores into the form that tokenizer.json has. SentencePiece joins the
+// neighbours whose token has the highest score, the leftmost of several; a list of merges says nearly the same, as scores
+// are hardly ever equal.
+// Source: google/sentencepiece src/bpe_model.cc; ggml-org/llama.cpp src/llama-vocab.cpp, llm_tokenizer_spm @ c392e50.
+func (v *Vocabulary) sentencePiece() (*spec, error) {
+	switch {
+	case len(v.Scores) != len(v.Tokens):
+		return nil, fmt.Errorf("%d token scores for %d tokens; without tokenizer.ggml.scores for each it cannot be told what is merged first", len(v.Scores), len(v.Tokens))
+	case len(v.Types) != len(v.Tokens):
+		return nil, fmt.Errorf("%d token types for %d tokens; without tokenizer.ggml.token_type for each, control tokens cannot be told from text", len(v.Types), len(v.Tokens))
+	case len(v.Merges) != 0:
+		return nil, fmt.Errorf("%d merges beside the scores of a SentencePiece vocabulary, want one of both", len(v.Merges))
+	}
+	out := &spec{tokens: v.Tokens, fuseUnk: true, normalizers: []string{kindReplace}, pieces: &pieces{}}
+	if v.AddSpacePrefix == nil || *v.AddSpacePrefix {
+		out.pieces.prefix, out.pieces.strip = prefixAlways, 1
+	}
+	plain := make([]bool, len(v.Tokens)) // tokens that merges may use
+	for i, kind := range v.Types {
+		id, token := int32(i), v.Tokens[i]
+		switch kind {
+		case typeUndefined, typeNormal:
+			plain[i] = true
+		case typeUnknown:
+			out.unk = token
+			out.addToken(id, true)
+		case typeControl:
+			out.addToken(id, true)
+		case typeUserDefined:
+			out.addToken(id, false)
+		case typeUnused:
+			out.mute = append(out.mute, id)
+		case typeByte:
+			if _, ok := byteToken(token); !ok {
+				return nil, fmt.Errorf("token %d (%.80q): its type %d is that of a byte, which is written like <0x0A>", i, token, kind)
+			}
+			out.pieces.fallback = true
+		default:
+			return nil, fmt.Errorf("token %d (%.80q): type %d is not known", i, token, kind)
+		}
+		if plain[i] && math.IsNaN(float64(v.Scores[i])) {
+			return nil, fmt.Errorf("token %d (%.80q): its score is not a number", i, token)
+		}
+	}
+	var err error
+	out.merges, err = v.deriveMerges(plain)
+	return out, err
+}
+
+// addToken makes a token of the vocabulary one that is matched in the text.
+func (s *spec) addToken(id int32, special bool) {
+	s.added = append(s.added, addedToken{id: id, content: strings.Clone(s.tokens[id]), special: special})
+}
+
+// split is one way to cut a token in two.
+type split struct {
+	score float32
+	whole int32
+	at    int32 // bytes of its left part
+}
+
+// deriveMerges returns every pair of plain tokens that together are one, by falling score of that one, then by its id, then
+// the longer left part first, which is also the converters' order.
+func (v *Vocabulary) deriveMerges(plain []bool) ([]pair, error) {
+	if len(v.Tokens) > maxTokens {
+		return nil, fmt.Errorf("%d tokens, want at most %d", len(v.Tokens), maxTokens)
+	}
+	ids := newIndex(v.Tokens)
+	for id, token := range v.Tokens {
+		if plain[id] && token != "" && !ids.add(int32(id)) {
+			return nil, fmt.Errorf("token %d: %q stands twice", id, token)
+		}
+	}
+	var splits []split
+	for id, token := range v.Tokens {
+		if !plain[id] || token == "" {
+			continue
+		}
+		if n := utf8.RuneCountInString(token); n > maxPiece {
+			return nil, fmt.Errorf("token %d (%.80q): %d characters, want at most %d in a SentencePiece vocabulary", id, token, n, maxPiece)
+		}
+		for at := range token {
+			if at == 0 {
+				continue
+			}
+			_, left := ids.find(token[:at])
+			if _, right := ids.find(token[at:]); left && right {
+				splits = append(splits, split{v.Scores[id], int32(id), int32(at)})
+			}
+		}
+		if len(splits) > maxMerges {
+			return nil, fmt.Errorf("token %d: more than %d merges follow from the tokens", id, maxMerges)
+		}
+	}
+	if len(splits) == 0 {
+		return nil, errors.New("no token is made of two others: not a SentencePiece vocabulary that merges")
+	}
+	slices.SortFunc(splits, func(a, b split) int {
+		return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.whole, b.whole), cmp.Compare(b.at, a.at))
+	})
+	merges := make([]pair, len(splits))
+	for i, s := range splits {
+		token := v.Tokens[s.whole]
+		merges[i] = pair{token[:s.at], token[s.at:]}
+	}
+	return merges, nil
+}
