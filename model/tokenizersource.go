@@ -23,6 +23,19 @@ type TokenizerSource struct {
 	NamedTemplates map[string]string // further templates by name, such as "tool_use"
 	BOSToken       string            // "" when there is none
 	EOSToken       string
+	AddBOS         *bool // whether every text begins with BOSToken; nil where only tokenizer.json may say so
+}
+
+// BOS returns the id that every text begins with, ok = false if there is none. id looks a token's text up, begins is what
+// tokenizer.json's own post-processor says, which an add_bos_token beside it overrules.
+func (t TokenizerSource) BOS(id func(token string) (int32, bool), begins func() (int32, bool)) (bos int32, ok bool) {
+	switch {
+	case t.AddBOS == nil:
+		return begins()
+	case !*t.AddBOS || t.BOSToken == "":
+		return 0, false
+	}
+	return id(t.BOSToken)
 }
 
 // OpenTemplate reads the chat templates and special tokens of the checkpoint at path, a folder, a file in one or a GGUF file,
@@ -99,6 +112,10 @@ func folderTokenizer(dir string) (TokenizerSource, error) {
 		if name == "tokenizer_config.json" {
 			t.ConfigPath = path
 			t.readTemplates(f)
+			if v, _ := f.get("add_bos_token"); v != nil {
+				add := f.boolean(false, "add_bos_token")
+				t.AddBOS = &add
+			}
 		}
 		if t.BOSToken == "" {
 			t.BOSToken = f.token("bos_token")
@@ -197,7 +214,20 @@ func ggufTokenizer(f *gguf.File) TokenizerSource {
 		return strings.Clone(tokens[id])
 	}
 	t.BOSToken, t.EOSToken = text("tokenizer.ggml.bos_token_id"), text("tokenizer.ggml.eos_token_id")
+	add, ok := f.Bool("tokenizer.ggml.add_bos_token")
+	if !ok {
+		add = addsBOS(f)
+	}
+	t.AddBOS = &add
 	return t
+}
+
+// addsBOS is what counts where a GGUF file does not say: SentencePiece's and Llama 3's vocabularies begin with BOS.
+// Source: ggml-org/llama.cpp src/llama-vocab.cpp, llama_vocab::impl::load @ c392e50.
+func addsBOS(f *gguf.File) bool {
+	kind, _ := f.String("tokenizer.ggml.model")
+	pre, _ := f.String("tokenizer.ggml.pre")
+	return kind == "llama" || kind == "gpt2" && slices.Contains([]string{"llama-bpe", "llama3", "llama-v3"}, pre)
 }
 
 // StopIDs returns the ids that end a reply, given the tokenizer: id looks a token's text up, special says whether an id is a

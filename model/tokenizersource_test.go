@@ -152,3 +152,55 @@ func TestStopIDs(t *testing.T) {
 		})
 	}
 }
+
+func TestBOS(t *testing.T) {
+	id := func(token string) (int32, bool) { return 1, token == "<s>" }
+	for _, c := range []struct {
+		name, config string
+		begins, want bool
+	}{
+		{"nothing is said", `{"bos_token": "<s>"}`, false, false},
+		{"tokenizer.json says so", `{"bos_token": "<s>"}`, true, true},
+		{"said", `{"bos_token": "<s>", "add_bos_token": true}`, false, true},
+		{"denied", `{"bos_token": "<s>", "add_bos_token": false}`, true, false},
+		{"null", `{"bos_token": "<s>", "add_bos_token": null}`, true, true},
+		{"no token", `{"add_bos_token": true}`, true, false},
+		{"an unknown token", `{"bos_token": "<none>", "add_bos_token": true}`, true, false},
+	} {
+		s, err := model.OpenTemplate(folder(t, map[string]string{"tokenizer_config.json": c.config}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, ok := s.BOS(id, func() (int32, bool) { return 1, c.begins })
+		if ok != c.want || ok && got != 1 {
+			t.Errorf("%s: got %d, %v, want %v", c.name, got, ok, c.want)
+		}
+	}
+	if _, err := model.OpenTemplate(folder(t, map[string]string{"tokenizer_config.json": `{"add_bos_token": "yes"}`})); err == nil || !strings.Contains(err.Error(), "add_bos_token") {
+		t.Errorf("a string: got %v, want an error that names add_bos_token", err)
+	}
+}
+
+func TestBOSOfAGGUFFile(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		values map[string]any
+		want   bool
+	}{
+		{"SentencePiece", map[string]any{"tokenizer.ggml.model": "llama"}, true},
+		{"SentencePiece that denies it", map[string]any{"tokenizer.ggml.model": "llama", "tokenizer.ggml.add_bos_token": false}, false},
+		{"byte level", map[string]any{"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "smollm"}, false},
+		{"byte level that says so", map[string]any{"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.add_bos_token": true}, true},
+		{"Llama 3", map[string]any{"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "llama-bpe"}, true},
+	} {
+		c.values["tokenizer.ggml.tokens"] = []string{"<unk>", "<s>", "</s>"}
+		s, err := model.OpenTemplate(convert(t, "llama-falcon3", c.values))
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := func(token string) (int32, bool) { return 1, token == "<s>" }
+		if _, ok := s.BOS(id, func() (int32, bool) { return 0, false }); ok != c.want {
+			t.Errorf("%s: got %v, want %v", c.name, ok, c.want)
+		}
+	}
+}

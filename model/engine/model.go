@@ -49,6 +49,7 @@ type Model struct {
 	// that goes on with the text of the request.
 	Detokenizer func(continues bool) Detokenizer
 	Templates   prompt.Source
+	BOS         *int32   // the id that every prompt begins with, once, also where the template writes it; nil: none
 	EOS         []int32  // ids that end a reply
 	Stops       []string // strings that end a reply, beside those of the template and the request
 	// Info is what does not change: Model, Path, Quantization, Backend, Defaults … The engine fills in Ready, Progress,

@@ -21,6 +21,7 @@ const (
 type prompts struct {
 	source   prompt.Source
 	tokens   Tokenizer
+	bos      *int32
 	stops    []string // of the model
 	names    []string // of the templates
 	standard string   // the template that "" means
@@ -33,7 +34,7 @@ type prompts struct {
 
 func newPrompts(m *Model) *prompts {
 	p := &prompts{
-		source: m.Templates, tokens: m.Tokenizer, stops: m.Stops, context: m.Decoder.Context(),
+		source: m.Templates, tokens: m.Tokenizer, bos: m.BOS, stops: m.Stops, context: m.Decoder.Context(),
 		names: prompt.Names(m.Templates), standard: prompt.Default(m.Templates), longest: 1,
 		templates: map[string]prompt.Template{},
 	}
@@ -75,7 +76,7 @@ func (p *prompts) prepare(ctx context.Context, r generate.Request) (prepared, er
 		if err != nil {
 			return prepared{}, err
 		}
-		done, err := p.encode(text, r.Continue)
+		done, err := p.prompt(text, r.Continue)
 		done.dropped = cut - system
 		return done, err
 	}
@@ -121,12 +122,23 @@ func (p *prompts) newest(cuts []int, r generate.Request, encode func(cut int) (p
 // raw encodes the last message's text alone. It has no turns to leave out and no template to stop.
 func (p *prompts) raw(r generate.Request) (prepared, error) {
 	text := r.Messages[len(r.Messages)-1].Content
-	done, err := p.encode(prompt.Raw(text, p.source.Specials), r.Continue)
+	done, err := p.prompt(prompt.Raw(text, p.source.Specials), r.Continue)
 	if err != nil {
 		return prepared{}, err
 	}
 	done.stops = slices.Concat(p.stops, r.Stop)
 	return done, p.check(done)
+}
+
+// prompt returns the ids of a prompt, which begins with BOS where the model wants that, and of what follows it.
+func (p *prompts) prompt(text prompt.Text, following []int32) (prepared, error) {
+	done, err := p.encode(text, following)
+	if err != nil || p.bos == nil || done.ids == nil || len(done.ids) > len(following) && done.ids[0] == *p.bos {
+		return done, err
+	}
+	done.ids = slices.Insert(done.ids, 0, *p.bos)
+	done.size++
+	return done, nil
 }
 
 // encode returns the ids of text and of what follows it. A text that cannot fit is not encoded: a file pasted by mistake

@@ -427,3 +427,42 @@ func TestTheDetokenizerKnowsWhetherTheTextGoesOn(t *testing.T) {
 		}
 	}
 }
+
+// A prompt begins with BOS once, whoever writes it.
+func TestOneBOS(t *testing.T) {
+	const body = "Say {{ messages[0]['content'] }}"
+	id := int32(endID)
+	for _, c := range []struct {
+		name     string
+		template string
+		bos      *int32
+		request  generate.Request
+		want     string // the ids as text, BOS as ^
+	}{
+		{"the template writes none", body, &id, generate.Request{}, "^Say Response:"},
+		{"the template writes it", "{{ bos_token }}" + body, &id, generate.Request{}, "^Say Response:"},
+		{"the template writes it, the model wants none", "{{ bos_token }}" + body, nil, generate.Request{}, "^Say Response:"},
+		{"nobody wants it", body, nil, generate.Request{}, "Say Response:"},
+		{"raw", body, &id, generate.Request{Raw: true}, "^Response:"},
+		{"a reply that goes on", body, &id, generate.Request{Continue: []int32{'x'}}, "^Say Response:x"},
+		{"another template", body, &id, generate.Request{Template: prompt.None}, "^Response:"},
+	} {
+		f := says("x")
+		f.model.BOS = c.bos
+		f.model.Templates = prompt.Source{ChatTemplate: c.template, BOSToken: "<|end|>", Specials: []string{"<|end|>", "<|start|>"}}
+		f.start(t, Options{})
+		c.request.Messages, c.request.MaxTokens = []generate.Message{{Role: generate.User, Content: "Response:"}}, 1
+		got := f.ask(t, c.request)
+		sent := f.decoded()
+		if f.decoder.seq[0] == endID {
+			sent = "^" + sent
+		}
+		if sent != c.want || got.Timings.PromptTokens != len(c.want) {
+			t.Errorf("%s: %d tokens %q, want %q", c.name, got.Timings.PromptTokens, sent, c.want)
+		}
+		plan, err := f.Plan(t.Context(), c.request)
+		if err != nil || plan.Tokens != len(c.want) {
+			t.Errorf("%s: planned %d tokens, %v, want %d", c.name, plan.Tokens, err, len(c.want))
+		}
+	}
+}

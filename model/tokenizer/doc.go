@@ -18,4 +18,5 @@
 // return [ErrUnavailable].
 //
 // Which ids begin or end a text (BOS, EOS), chat templates and stop strings are left to others: nothing is ever added here.
+// [Tokenizer.Begin] says what a tokenizer.json would add.
 package tokenizer

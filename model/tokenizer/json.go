@@ -37,8 +37,7 @@ func readFile(path string) (string, error) {
 	return text.String(), nil
 }
 
-// parseJSON reads a tokenizer.json. What has no part in encoding plain text (truncation, padding, the post-processor that
-// adds BOS) is left out on purpose.
+// parseJSON reads a tokenizer.json. What has no part in encoding plain text (truncation, padding) is left out on purpose.
 func parseJSON(text string) (*spec, error) {
 	if !utf8.ValidString(text) {
 		return nil, errors.New("the text is not valid UTF-8")
@@ -67,6 +66,8 @@ func parseJSON(text string) (*spec, error) {
 			out.stages, err = readStages(s, nil)
 		case "decoder":
 			decoder, err = readDecoders(s, nil)
+		case "post_processor":
+			out.begin, err = readPostProcessor(s, "")
 		case "model":
 			err = model.read(s)
 		default:

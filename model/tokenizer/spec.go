@@ -41,6 +41,7 @@ type spec struct {
 	merges       []pair
 	added        []addedToken
 	mute         []int32 // ids that decode to nothing
+	begin        string  // the token that the file puts in front of a text; "": none
 	unk          string  // stands for a symbol that is not in the vocabulary; "" drops it
 	fuseUnk      bool
 	ignoreMerges bool

@@ -25,6 +25,7 @@ type Tokenizer struct {
 	specials []string
 	cuts     cutter
 	prefix   prefix
+	begin    string
 
 	mu      sync.RWMutex // held for reading while the library works, for writing by Close
 	library *library     // nil when closed
@@ -70,7 +71,7 @@ func build(source string, s *spec) (*Tokenizer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %s: %w", source, err)
 	}
-	t := &Tokenizer{table: table}
+	t := &Tokenizer{table: table, begin: strings.Clone(s.begin)}
 	if s.pieces != nil {
 		t.prefix = s.pieces.prefix
 		where := newSeams(s)
@@ -189,6 +190,15 @@ func (t *Tokenizer) Bytes(id int32) []byte { return t.table.bytes(id) }
 
 // ID returns the id of a token by its text in the vocabulary. It looks through the whole vocabulary.
 func (t *Tokenizer) ID(token string) (int32, bool) { return t.table.find(token) }
+
+// Begin returns the token that the file's post-processor puts in front of a text, which Encode does not do; ok is false where
+// there is none, or the vocabulary does not know it.
+func (t *Tokenizer) Begin() (id int32, ok bool) {
+	if t.begin == "" {
+		return 0, false
+	}
+	return t.ID(t.begin)
+}
 
 // IsSpecial says whether id is a control token.
 func (t *Tokenizer) IsSpecial(id int32) bool { return t.table.isSpecial(id) }

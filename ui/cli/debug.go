@@ -46,32 +46,38 @@ func newDebug(s *settings, io streams, out *output) *cobra.Command {
 }
 
 // tokenizerOf opens the tokenizer of a model without its weights: tokenizer.json, a folder that holds one, or the
-// vocabulary of a GGUF file.
-func (s *settings) tokenizerOf(cmd *cobra.Command, args []string, io streams) (*tokenizer.Tokenizer, error) {
+// vocabulary of a GGUF file. bos is the id that every text begins with, nil if there is none.
+func (s *settings) tokenizerOf(cmd *cobra.Command, args []string, io streams) (t *tokenizer.Tokenizer, bos *int32, err error) {
 	path, err := s.resolve(cmd.Context(), args, io)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if filepath.Base(path) == "tokenizer.json" {
-		return tokenizer.FromFile(path)
+		if t, err = tokenizer.FromFile(path); err != nil {
+			return nil, nil, err
+		}
+		return t, bosOf(model.TokenizerSource{}, t), nil
 	}
 	file, err := model.GGUFPath(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	source, err := model.OpenTemplate(path)
+	if err != nil {
+		return nil, nil, err
 	}
 	if file != "" {
 		f, err := gguf.Open(file)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		t, err := tokenizer.FromGGUF(vocabulary(f))
-		return t, errors.Join(err, f.Close())
+		defer func() { _ = f.Close() }() // only read
+		source.GGUF = f
 	}
-	source, err := model.OpenTemplate(path)
-	if err != nil {
-		return nil, err
+	if t, err = openTokenizer(path, source); err != nil {
+		return nil, nil, err
 	}
-	return openTokenizer(path, source)
+	return t, bosOf(source, t), nil
 }
 
 func newDebugTokenize(s *settings, io streams) *cobra.Command {
@@ -89,7 +95,7 @@ func newDebugTokenize(s *settings, io streams) *cobra.Command {
 			if texts == nil {
 				return fmt.Errorf("standard input: it is null; want %s", form)
 			}
-			t, err := s.tokenizerOf(cmd, args, io)
+			t, _, err := s.tokenizerOf(cmd, args, io)
 			if err != nil {
 				return err
 			}
@@ -124,7 +130,7 @@ func newDebugDetokenize(s *settings, io streams) *cobra.Command {
 			if lists == nil {
 				return fmt.Errorf("standard input: it is null; want %s", form)
 			}
-			t, err := s.tokenizerOf(cmd, args, io)
+			t, _, err := s.tokenizerOf(cmd, args, io)
 			if err != nil {
 				return err
 			}

@@ -112,7 +112,7 @@ func (s *settings) evaluate(cmd *cobra.Command, args []string, o evalOptions, io
 	return e, nil
 }
 
-// encodeFile reads a text file as the ids of the model that args name.
+// encodeFile reads a text file as the ids of the model that args name, BOS included.
 func (s *settings) encodeFile(cmd *cobra.Command, args []string, path string, in streams) (_ []int32, err error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -121,12 +121,16 @@ func (s *settings) encodeFile(cmd *cobra.Command, args []string, path string, in
 	if !utf8.Valid(text) {
 		return nil, fmt.Errorf("eval: %s is not UTF-8 text", path)
 	}
-	t, err := s.tokenizerOf(cmd, args, in)
+	t, bos, err := s.tokenizerOf(cmd, args, in)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, t.Close()) }()
-	return t.Encode(string(text), false)
+	ids, err := t.Encode(string(text), false)
+	if err == nil && bos != nil {
+		ids = slices.Insert(ids, 0, *bos)
+	}
+	return ids, err
 }
 
 // loaded is an open model and all that must be closed with it.

@@ -64,3 +64,27 @@ func TestEvalRefuses(t *testing.T) {
 		}
 	}
 }
+
+func TestEvalBeginsWithBOS(t *testing.T) {
+	home(t)
+	text := textFile(t, "The falcon saw the river.")
+	judged := func(config string) int {
+		dir := t.TempDir()
+		if err := os.CopyFS(dir, os.DirFS(backendtest.Path(t, "llama-smollm2"))); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "tokenizer_config.json"), []byte(config), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var e evaluation
+		out := succeed(t, "", "eval", dir, "--text", text, "--backend", "cpu", "--json")
+		if err := json.Unmarshal([]byte(out), &e); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		return e.Tokens
+	}
+	without := judged(`{"bos_token":"<|im_start|>","add_bos_token":false}`)
+	if with := judged(`{"bos_token":"<|im_start|>","add_bos_token":true}`); with != without+1 {
+		t.Errorf("%d tokens are judged with BOS, %d without, want one more", with, without)
+	}
+}

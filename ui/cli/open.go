@@ -142,7 +142,7 @@ func (s *settings) assemble(c *model.Checkpoint, d *sequence, t *tokenizer.Token
 		limit = *c.Generation.MaxNewTokens
 	}
 	return &engine.Model{
-		Decoder: d, Tokenizer: t, Templates: src,
+		Decoder: d, Tokenizer: t, Templates: src, BOS: bosOf(c.Tokenizer, t),
 		Detokenizer: func(continues bool) engine.Detokenizer {
 			if continues {
 				return t.Continue(true)
@@ -164,6 +164,14 @@ func templateSource(t model.TokenizerSource) prompt.Source {
 	return prompt.Source{
 		ChatTemplate: t.ChatTemplate, Named: t.NamedTemplates, BOSToken: t.BOSToken, EOSToken: t.EOSToken, Now: time.Now,
 	}
+}
+
+// bosOf returns the id that every text begins with, nil if there is none.
+func bosOf(src model.TokenizerSource, t *tokenizer.Tokenizer) *int32 {
+	if id, ok := src.BOS(t.ID, t.Begin); ok {
+		return &id
+	}
+	return nil
 }
 
 // matchVocabulary refuses a tokenizer whose ids the embedding does not have. The reverse, padding rows, is usual.
