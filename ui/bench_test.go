@@ -43,6 +43,8 @@ func newBench(t testing.TB, opt Options) *bench {
 		gen = g.script
 	case *shelf:
 		gen = g.script
+	case *hubShelf:
+		gen = g.script
 	default:
 		gen = newScript("hello there")
 		opt.Generator = gen
@@ -161,7 +163,7 @@ func (b *bench) idle() {
 
 // waiters are the functions whose commands wait.
 var waiters = []string{
-	".(*feed).wait.", "/v2.Tick.", ".(*Model).begin.", ".plannedMsg.handle.", ".(*inspector).ask.", ".(*Model).measure.", ".(*Model).foresee.",
+	".(*feed).wait.", "/v2.Tick.", ".(*Model).begin.", ".plannedMsg.handle.", ".(*inspector).ask.", ".(*Model).measure.", ".(*Model).foresee.", ".(*download).",
 }
 
 // waits reports whether a command is one that waits: for what a reply says next, until a time, or for a generator that a test

@@ -36,7 +36,7 @@ func (m *Model) newlineKey(tea.KeyPressMsg) tea.Cmd {
 }
 
 func (m *Model) stopKey(tea.KeyPressMsg) tea.Cmd {
-	if !m.stop() && m.leaveRevision() {
+	if !m.stop() && !m.stopDownload() && m.leaveRevision() {
 		m.tell(levelInfo, "not edited")
 	}
 	return nil

@@ -35,6 +35,8 @@ type offers struct {
 	presets []preset.Preset // built in, and the user's as they were read last
 	models  []library.Entry // that can be opened, as they were listed last
 	back    string          // path of the model before the one that loads, to go back to
+	// download is a model that is being brought from a hub, to be offered then; nil: none is.
+	download *download
 }
 
 // gauges is what is known of the model, and measured of what it does.

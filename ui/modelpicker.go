@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -12,15 +13,35 @@ import (
 	"peregrine/ui/library"
 )
 
-// modelPicker is the list of models that can be opened: filter by typing, or type a path.
+// modelPicker is the list of models that can be opened: filter by typing, or type a path, or a repository's name to download. The
+// last stands behind those that fit.
 type modelPicker struct {
 	filter   field
 	entries  []library.Entry
 	known    int // of entries, how many were described, from the front
 	read     bool
 	err      error
-	shown    []int // places in entries that fit the filter
-	selected int   // in shown
+	shown    []int  // places in entries that fit the filter
+	selected int    // in shown, or behind it: what can be downloaded
+	failure  string // why the last download failed, until the next key
+}
+
+// offer returns the name of what can be downloaded; "" if what was typed is none, or is here under that name.
+func (p *modelPicker) offer(m *Model) string {
+	typed := strings.TrimSpace(p.filter.value())
+	lib, ok := m.opt.Generator.(library.Puller)
+	if !ok || !lib.Pullable(typed) || slices.ContainsFunc(p.entries, func(e library.Entry) bool { return e.Name == typed }) {
+		return ""
+	}
+	return typed
+}
+
+// lines returns how many lines the list has.
+func (p *modelPicker) lines(m *Model) int {
+	if p.offer(m) != "" {
+		return len(p.shown) + 1
+	}
+	return len(p.shown)
 }
 
 // listed shows what there is, the open model selected.
@@ -72,9 +93,14 @@ func (p *modelPicker) find() {
 }
 
 func (p *modelPicker) press(m *Model, key tea.KeyPressMsg) tea.Cmd {
-	switch a := m.keys.find(key, inList, inChat); a {
+	p.failure = ""
+	a := m.keys.find(key, inList, inChat)
+	if a == actClose && m.stopDownload() {
+		return nil
+	}
+	switch a {
 	case actUp, actDown, actPageUp, actPageDown:
-		p.selected = moved(p.selected, max(len(p.shown), 1), a)
+		p.selected = moved(p.selected, max(p.lines(m), 1), a)
 	case actComplete:
 		m.showModel()
 	case actClose, actModel:
@@ -106,6 +132,8 @@ func (p *modelPicker) choose(m *Model) tea.Cmd {
 		}
 		m.overlay = nil
 		return m.useModel(e.Path)
+	case p.offer(m) != "":
+		return m.pull(typed)
 	case history.IsPath(typed):
 		m.overlay = nil
 		return m.useModel(expandHome(typed))
@@ -113,11 +141,12 @@ func (p *modelPicker) choose(m *Model) tea.Cmd {
 	return nil
 }
 
-func (p *modelPicker) wheel(_ *Model, lines int) {
-	p.selected = min(max(p.selected+lines, 0), max(len(p.shown)-1, 0))
+func (p *modelPicker) wheel(m *Model, lines int) {
+	p.selected = min(max(p.selected+lines, 0), max(p.lines(m)-1, 0))
 }
 
 func (p *modelPicker) paste(text string) {
+	p.failure = ""
 	p.filter.insert(text)
 	p.find()
 }
@@ -126,12 +155,19 @@ func (p *modelPicker) view(m *Model, width, height int) ([]string, *tea.Cursor) 
 	t := &m.theme
 	pad := margin(width)
 	room := max(width-2*len(pad), 1)
-	lines, cursor := filterHead(t, width, height, "Models", &p.filter, "type to filter, or a path")
+	lines, cursor := filterHead(t, width, height, "Models", &p.filter, p.hint(m))
 	foot := p.foot(m, room, height)
 	list := max(height-len(lines)-len(foot), 1)
-	first := min(max(p.selected-list/2, 0), max(len(p.shown)-list, 0))
-	for i := first; i < len(p.shown) && i < first+list; i++ {
-		lines = append(lines, pad+p.row(t, i, room))
+	all := p.lines(m)
+	first := min(max(p.selected-list/2, 0), max(all-list, 0))
+	for i := first; i < all && i < first+list; i++ {
+		row := ""
+		if i < len(p.shown) {
+			row = p.row(t, i, room)
+		} else {
+			row = p.offerRow(m, room)
+		}
+		lines = append(lines, pad+row)
 	}
 	for len(lines) < height-len(foot) {
 		lines = append(lines, "")
@@ -161,19 +197,45 @@ func (p *modelPicker) row(t *theme, i, width int) string {
 	if e.Open {
 		right = "open  " + right
 	}
-	if width < 40 {
+	if warns {
+		return mark + p.sides(t, e.Name, right, t.colours.warn, i == p.selected, width-2)
+	}
+	return mark + p.sides(t, e.Name, right, t.colours.muted, i == p.selected, width-2)
+}
+
+// offerRow returns the line of what can be downloaded.
+func (p *modelPicker) offerRow(m *Model, width int) string {
+	t, name, right := &m.theme, p.offer(m), "from the hub"
+	mark := "  "
+	if p.selected == len(p.shown) {
+		mark = t.accent("❯ ")
+	}
+	if d := m.download; d != nil && d.name == name {
+		right = bar(d.now.Part, 8) + fmt.Sprintf(" %.0f %%", 100*d.now.Part)
+	}
+	return mark + p.sides(t, "download "+name, right, t.colours.muted, p.selected == len(p.shown), width-2)
+}
+
+// sides writes a name on the left and what is said of it on the right, where there is room for that.
+func (p *modelPicker) sides(t *theme, name, right, colour string, selected bool, width int) string {
+	if width < 38 {
 		right = ""
 	}
-	left := max(width-2-t.cells.StringWidth(right)-2, 1)
-	name := t.cells.Truncate(escape.Line(e.Name), left, "…")
-	gap := strings.Repeat(" ", max(width-2-t.cells.StringWidth(name)-t.cells.StringWidth(right), 0))
-	if i == p.selected {
+	left := max(width-t.cells.StringWidth(right)-2, 1)
+	name = t.cells.Truncate(escape.Line(name), left, "…")
+	gap := strings.Repeat(" ", max(width-t.cells.StringWidth(name)-t.cells.StringWidth(right), 0))
+	if selected {
 		name = strong(t.colours.accent, name)
 	}
-	if warns {
-		return mark + name + gap + paint(t.colours.warn, right)
+	return name + gap + paint(colour, right)
+}
+
+// hint says what may be typed.
+func (p *modelPicker) hint(m *Model) string {
+	if _, ok := m.opt.Generator.(library.Puller); ok {
+		return "type to filter, a path, or OWNER/NAME to download"
 	}
-	return mark + name + gap + t.muted(right)
+	return "type to filter, or a path"
 }
 
 // foot returns what stands below the list: what the selected model is, and the keys.
@@ -181,10 +243,13 @@ func (p *modelPicker) foot(m *Model, width, height int) []string {
 	t := &m.theme
 	var lines []string
 	if height >= 12 {
-		about := p.about()
+		about, rows := p.about(m), 3
 		wrapped := strings.Split(t.cells.Wrap(escape.Line(about), width), "\n")
-		lines = append(lines, "")
-		for i := range 3 {
+		if p.failure != "" {
+			rows = min(max(len(wrapped), rows), height-8)
+		}
+		lines = append(lines, p.downloading(m, width))
+		for i := range rows {
 			l := ""
 			if i < len(wrapped) {
 				l = wrapped[i]
@@ -196,14 +261,28 @@ func (p *modelPicker) foot(m *Model, width, height int) []string {
 	if height >= 5 {
 		k := m.keys.label
 		keys := k(actChoose) + " opens" + separator + k(actComplete) + " about the open model" + separator + k(actClose) + " goes back"
+		if m.download != nil {
+			keys = k(actClose) + " stops the download" + separator + k(actModel) + " goes back to the chat, and the download goes on"
+		}
 		lines = append(lines, t.muted(t.cells.Truncate(keys, width, "…")))
 	}
 	return lines
 }
 
+// downloading says how far a download is.
+func (p *modelPicker) downloading(m *Model, width int) string {
+	if m.download == nil {
+		return ""
+	}
+	text := escape.Line(m.download.name) + "  " + escape.Line(m.download.now.Text)
+	return m.theme.accent(m.theme.cells.Truncate(text, width, "…"))
+}
+
 // about describes the selected model.
-func (p *modelPicker) about() string {
+func (p *modelPicker) about(m *Model) string {
 	switch {
+	case p.failure != "":
+		return p.failure
 	case !p.read:
 		return "looking …"
 	case p.selected < len(p.shown):
@@ -215,6 +294,8 @@ func (p *modelPicker) about() string {
 		return strings.Join(parts, separator)
 	case p.err != nil:
 		return p.err.Error()
+	case p.offer(m) != "":
+		return m.keys.label(actChoose) + " downloads it into the hub's cache, goes on from what an earlier download left, and opens it"
 	case history.IsPath(strings.TrimSpace(p.filter.value())):
 		return "opens this path"
 	}

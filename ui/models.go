@@ -92,6 +92,9 @@ func (m *Model) useModel(path string) tea.Cmd {
 		m.tell(levelWarn, "still answering; "+m.keys.label(actStop)+" stops it")
 		return nil
 	}
+	if m.download != nil {
+		m.download.aside = true
+	}
 	back := ""
 	if m.info.Ready && m.info.Path != path {
 		back = m.info.Path

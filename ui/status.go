@@ -85,9 +85,10 @@ func (m *Model) status(width int) string {
 	temperature, topK, others := m.valueSegments()
 	rate, context := m.rateSegment(), m.contextSegment()
 	left := []*segment{model, load, quant, backend, why, template}
-	right := slices.Concat(m.marks(), []*segment{temperature, topK, others, rate, context})
+	pull := m.downloadSegment()
+	right := slices.Concat(m.marks(), []*segment{pull, temperature, topK, others, rate, context})
 	steps := []*segment{
-		why, template, why, why, rate, backend, context, load, rate, quant, backend, others, temperature, topK, rate, context,
+		why, template, why, why, pull, rate, pull, backend, context, load, rate, quant, backend, others, temperature, topK, rate, context,
 		model, load, others, context, others, topK, temperature, context,
 	}
 	return statusLine(left, right, steps, width, m.theme.cells)
@@ -270,7 +271,7 @@ func (m *Model) marks() []*segment {
 	return marks
 }
 
-// progress returns how far the model is loaded or the prompt read, in percent, and whether either is going on.
+// progress returns how far the model is loaded, the prompt read or a model brought, in percent, and whether any is going on.
 func (m *Model) progress() (int, bool) {
 	switch {
 	case m.info.Err != nil:
@@ -279,6 +280,8 @@ func (m *Model) progress() (int, bool) {
 		return int(100 * m.info.Progress), true
 	case m.turn != nil && m.turn.phase == generate.Prefill && m.turn.toRead > 0:
 		return 100 * m.turn.read / m.turn.toRead, true
+	case m.download != nil:
+		return int(100 * m.download.now.Part), true
 	}
 	return 0, false
 }

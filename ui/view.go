@@ -170,6 +170,8 @@ func (m *Model) rule(w int) string {
 		left = t.accent(" editing: " + m.keys.label(actSend) + " sends another version" + separator + m.keys.label(actStop) + " leaves it ")
 	case m.turn != nil && !m.turn.stopped && m.keys.label(actStop) != "":
 		left = t.muted(" " + m.keys.label(actStop) + " stops ")
+	case m.turn == nil && m.download != nil && m.keys.label(actStop) != "":
+		left = t.muted(" " + m.keys.label(actStop) + " stops the download ")
 	}
 	if m.transcript.more(t) {
 		right = t.accent(" ↓ more below · End ")

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"peregrine/model"
 	"peregrine/model/engine"
 	"peregrine/model/generate"
+	"peregrine/model/hub"
 	"peregrine/ui"
 	"peregrine/ui/library"
 )
@@ -108,6 +110,30 @@ func (x *session) held() int64 {
 	return c.WeightBytes() + c.KVBytes(x.Info().Context, x.choices().precision())
 }
 
+// Pullable says whether a name is OWNER/NAME[/FILE][@REVISION].
+func (x *session) Pullable(name string) bool {
+	n, err := hub.ParseName(name)
+	return err == nil && strings.Contains(n.Repo, "/") && (n.File != "" || !strings.HasSuffix(n.Repo, ".gguf"))
+}
+
+// Pull brings a model to the hub's cache.
+func (x *session) Pull(ctx context.Context, name string, observe func(library.PullProgress)) (library.Pulled, error) {
+	if path, _, err := resolve(name); err == nil {
+		return library.Pulled{Path: path}, nil
+	}
+	n, err := hub.ParseName(name)
+	if err != nil {
+		return library.Pulled{}, err
+	}
+	pulled, err := pullNamed(ctx, n, nil, func(p hub.Progress) {
+		observe(library.PullProgress{Part: float64(p.Done) / float64(max(p.Total, 1)), Text: describeProgress(p)})
+	})
+	if err != nil {
+		return library.Pulled{}, err
+	}
+	return library.Pulled{Path: pulled.Path, Note: pulled.Note}, nil
+}
+
 // UseModel loads another model in the place of the open one. What can be known from its files is checked first, and an error
 // then leaves all as it was. The old model ends, a reply that runs included, and its memory is given back before the new one
 // takes any; the new one loads in the background.
@@ -171,6 +197,7 @@ func (x *session) choices() *settings {
 
 var _ interface {
 	library.Library
+	library.Puller
 	ui.Switcher
 	Info() generate.Info
 } = (*session)(nil)

@@ -59,17 +59,9 @@ func pull(ctx context.Context, name string, include []string, io streams) (strin
 	if err != nil {
 		return "", usage("%v", err)
 	}
-	client, err := newHub()
-	if err != nil {
-		return "", err
-	}
-	where := place()
-	if where.Shared.Dir == "" {
-		return "", errors.New("no home folder for the hub's cache; set HF_HUB_CACHE")
-	}
 	start := time.Now()
 	p := &pullProgress{out: io.err, person: isTerminal(io.err)}
-	pulled, err := client.Pull(ctx, where.Shared, n, include, p.show)
+	pulled, err := pullNamed(ctx, n, include, p.show)
 	p.end()
 	if err != nil {
 		if ctx.Err() != nil {
@@ -83,4 +75,17 @@ func pull(ctx context.Context, name string, include []string, io streams) (strin
 		fmt.Fprintf(io.err, "%s: %s in %v, every file checked\n", n, size(pulled.Bytes), time.Since(start).Round(time.Second))
 	}
 	return pulled.Path, nil
+}
+
+// pullNamed brings a model to the hub's cache, as the environment wants it.
+func pullNamed(ctx context.Context, n hub.Name, include []string, observe func(hub.Progress)) (*hub.Pulled, error) {
+	client, err := newHub()
+	if err != nil {
+		return nil, err
+	}
+	where := place()
+	if where.Shared.Dir == "" {
+		return nil, errors.New("no home folder for the hub's cache; set HF_HUB_CACHE")
+	}
+	return client.Pull(ctx, where.Shared, n, include, observe)
 }

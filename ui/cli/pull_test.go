@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"errors"
 	"maps"
 	"net/http"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"peregrine/model/backendtest"
 	"peregrine/model/hub"
 	"peregrine/model/hub/hubtest"
+	"peregrine/ui/library"
 )
 
 // hubWith serves a fixture model as o/n and lets the environment of the test say so.
@@ -208,5 +210,48 @@ func TestProgressForPeople(t *testing.T) {
 	got := describeProgress(hub.Progress{Done: 9e9, Total: 20e9, Rate: 50e6, Left: 220e9})
 	if want := " 45 %  9.00 GB of 20.00 GB  50.0 MB/s  3 min 40 s left"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestTheChatPullsByName(t *testing.T) {
+	s := hubWith(t, "llama-smollm2")
+	var x session
+	for name, want := range map[string]bool{
+		"o/n": true, "o/n@v1": true, "o/n/file.gguf": true, "n": false, "": false, "./o/n": false, "/o/n": false, "~/n": false, "models/x.gguf": false, "o/n@": false,
+	} {
+		if got := x.Pullable(name); got != want {
+			t.Errorf("Pullable(%q): got %v, want %v", name, got, want)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	s.SetFault(func(_ http.ResponseWriter, r *http.Request, path string, _ int) bool {
+		if path != "model.safetensors" {
+			return false
+		}
+		cancel() // in the middle, with the small files there
+		<-r.Context().Done()
+		return true
+	})
+	if _, err := x.Pull(ctx, "o/n", func(library.PullProgress) {}); !errors.Is(err, context.Canceled) {
+		t.Fatalf("got %v, want that it was cancelled", err)
+	}
+	s.SetFault(nil)
+	var last library.PullProgress
+	pulled, err := x.Pull(t.Context(), "o/n", func(p library.PullProgress) { last = p })
+	if err != nil || last.Part != 1 || !strings.HasPrefix(last.Text, "100 %") {
+		t.Fatalf("got %+v, %v, last %+v", pulled, err, last)
+	}
+	if c, err := openModel(pulled.Path); err != nil {
+		t.Error(err)
+	} else if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	sent := s.Served.Load()
+	again, err := x.Pull(t.Context(), "o/n", func(library.PullProgress) {})
+	if err != nil || again.Path != pulled.Path || s.Served.Load() != sent {
+		t.Errorf("again: got %+v, %v, %d more bytes", again, err, s.Served.Load()-sent)
+	}
+	if _, err := x.Pull(t.Context(), "o/other", func(library.PullProgress) {}); err == nil || !strings.Contains(err.Error(), "no such repository") {
+		t.Errorf("another: got %v", err)
 	}
 }
