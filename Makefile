@@ -102,6 +102,19 @@ $(GOLANGCI): Makefile
 	GOBIN="$(CURDIR)/$(BUILD)/bin" $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	touch $@
 
+# The oldest and the newest kind of cache that is in use; another version: make check-hub HUB_VERSIONS=…
+HUB_VERSIONS ?= 0.36.2 2.4.0
+
+.PHONY: check-hub
+check-hub: ## check that huggingface_hub and we read each other's caches
+	@command -v python3 >/dev/null || { echo "make: python3 is missing; huggingface_hub runs in it" >&2; exit 1; }
+	@set -e; for version in $(HUB_VERSIONS); do \
+		venv="$(CURDIR)/$(BUILD)/hub-$$version"; \
+		python3 -m venv "$$venv"; \
+		"$$venv/bin/pip" install --quiet --disable-pip-version-check "huggingface_hub==$$version"; \
+		echo "huggingface_hub $$version"; \
+		PEREGRINE_HUB_PYTHON="$$venv/bin/python" $(GO) test ./model/hub -run '^TestTheCacheIsSharedWithPython$$' -count 1; done
+
 .PHONY: fuzz
 fuzz: $(LIBRARY) ## fuzz each parser for FUZZTIME (60s)
 	@set -e; for file in $$(grep -rlE '^func Fuzz' --include='*_test.go' .); do \

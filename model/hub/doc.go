@@ -9,6 +9,8 @@
 //	models--OWNER--NAME/snapshots/COMMIT/PATH   symbolic links to the blobs
 //	.locks/models--OWNER--NAME/HASH.lock        held while a blob is downloaded
 //
+// `make check-hub` proves it with the package itself, in both directions, against package hubtest's hub.
+//
 // Nothing unverified is ever put where a model is looked for: a file is written beside its final place, hashed, and renamed. A
 // download that breaks off keeps its bytes, and a journal of which they are ([journal]), for the next one. A revision is
 // written last, so that it never leads to half a model.

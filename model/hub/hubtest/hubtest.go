@@ -134,12 +134,16 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case strings.HasPrefix(path, "/api/models/o/n/revision/"):
 		revision := strings.TrimPrefix(path, "/api/models/o/n/revision/")
-		if revision != "main" && revision != "v1" && revision != s.Commit && revision != "refs%2Fpr%2F1" {
+		if !s.known(revision) {
 			w.Header().Set("X-Error-Code", "RevisionNotFound")
 			w.WriteHeader(http.StatusNotFound)
 			return
 		}
-		_ = json.NewEncoder(w).Encode(map[string]any{"sha": s.Commit, "id": "o/n"})
+		siblings := []map[string]any{}
+		for _, entry := range s.Tree {
+			siblings = append(siblings, map[string]any{"rfilename": entry["path"]})
+		}
+		_ = json.NewEncoder(w).Encode(map[string]any{"sha": s.Commit, "id": "o/n", "siblings": siblings})
 	case path == "/api/models/o/n/tree/"+s.Commit:
 		// two entries a page
 		at, _ := strconv.Atoi(r.URL.Query().Get("cursor"))
@@ -148,8 +152,14 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Link", fmt.Sprintf(`<%s%s?recursive=true&cursor=%d>; rel="next"`, s.Hub.URL, path, end))
 		}
 		_ = json.NewEncoder(w).Encode(s.Tree[at:end])
-	case strings.HasPrefix(path, "/o/n/resolve/"+s.Commit+"/"):
-		name := strings.TrimPrefix(path, "/o/n/resolve/"+s.Commit+"/")
+	case strings.HasPrefix(path, "/o/n/resolve/"):
+		revision, name, _ := strings.Cut(strings.TrimPrefix(path, "/o/n/resolve/"), "/")
+		if !s.known(revision) {
+			w.Header().Set("X-Error-Code", "RevisionNotFound")
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		s.describe(w.Header(), name)
 		if large(name) {
 			http.Redirect(w, r, s.Files.URL+"/signed/"+name+"?signature=secret", http.StatusFound)
 			return
@@ -159,6 +169,26 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Error-Code", "RepoNotFound")
 		w.WriteHeader(http.StatusUnauthorized)
 	}
+}
+
+// known reports whether a revision, escaped, leads to the commit.
+func (s *Server) known(revision string) bool {
+	return slices.Contains([]string{"main", "v1", "refs%2Fpr%2F1", s.Commit}, revision)
+}
+
+// describe says of a file what the hub says in the headers of every answer about it.
+func (s *Server) describe(h http.Header, name string) {
+	body, ok := s.Body[name]
+	if !ok {
+		return
+	}
+	h.Set("X-Repo-Commit", s.Commit)
+	if !large(name) {
+		h.Set("ETag", `"`+gitSHA(body)+`"`)
+		return
+	}
+	h.Set("X-Linked-ETag", `"`+SHA256(body)+`"`)
+	h.Set("X-Linked-Size", strconv.Itoa(len(body)))
 }
 
 // other is the host that has the large files.
