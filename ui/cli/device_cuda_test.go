@@ -10,7 +10,6 @@ import (
 	"peregrine/cuda/driver/fake"
 	"peregrine/model"
 	"peregrine/model/backendtest"
-	"peregrine/model/quant"
 )
 
 var oldGPU = fake.Device{Name: "Fake GTX", Major: 6, Minor: 1, Multiprocessors: 10, BlockShared: 49152, Memory: 8e9}
@@ -58,7 +57,7 @@ func TestBackendFallsBackOnlyWhenItMay(t *testing.T) {
 }
 
 // Weights that only the CPU multiplies: auto takes it and says why, cuda fails with the remedy.
-func TestBackendFallsBackForWeightsThatTheGPUCannotMultiply(t *testing.T) {
+func TestBackendFallsBackForModelsThatTheGPUCannotRun(t *testing.T) {
 	home(t)
 	fake.Install(t, fake.Driver{Devices: []fake.Device{fake.H100}})
 	c, err := model.Open(backendtest.Path(t, "llama-smollm2"))
@@ -67,16 +66,15 @@ func TestBackendFallsBackForWeightsThatTheGPUCannotMultiply(t *testing.T) {
 	}
 	defer c.Close()
 	s := &settings{log: slog.New(slog.DiscardHandler)}
-	for _, format := range []quant.Format{c.Params.Head.Format, quant.Q4_K} {
+	for _, headDim := range []int{c.Params.Config.HeadDim, 512} {
 		p := *c.Params
-		head := *p.Head
-		head.Format, p.Head = format, &head
+		p.Config.HeadDim = headDim
 		backend, why, err := s.device(&p)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := format == quant.Q4_K; strings.HasPrefix(backend.Name(), "cpu") != want || strings.Contains(why, "no kernels for weights of type Q4_K") != want {
-			t.Errorf("%v: got %v, because %q", format, backend.Name(), why)
+		if want := headDim == 512; strings.HasPrefix(backend.Name(), "cpu") != want || strings.Contains(why, "heads of 512 features") != want {
+			t.Errorf("heads of %d: got %v, because %q", headDim, backend.Name(), why)
 		}
 		if err := backend.Close(); err != nil {
 			t.Error(err)
