@@ -124,12 +124,13 @@ func TestPullOutlivesFaults(t *testing.T) {
 			})
 		},
 		"an API that fails twice": func(s *server) {
-			n := 0
+			var n atomic.Int32
 			s.Gate = func(w http.ResponseWriter, _ *http.Request) bool {
-				if n++; n <= 2 {
+				fails := n.Add(1) <= 2
+				if fails {
 					w.WriteHeader(http.StatusBadGateway)
 				}
-				return n <= 2
+				return fails
 			}
 		},
 		"a repository that was renamed": func(s *server) {

@@ -220,6 +220,7 @@ func TestOptionsThatCannotBeAreRefused(t *testing.T) {
 		"layers":    {Layers: 33},
 		"negative":  {Layers: -1},
 		"embedding": {Embedding: quant.GPTQFormat},
+		"rows":      {Format: quant.Q4_K},
 	} {
 		if c, err := Open(s, o); err == nil {
 			_ = c.Close()
@@ -229,7 +230,7 @@ func TestOptionsThatCannotBeAreRefused(t *testing.T) {
 	if _, err := Find("falcon-1t"); err == nil {
 		t.Error("found a shape that does not exist")
 	}
-	if _, err := ParseFormat("q5_k"); err == nil {
+	if _, err := ParseFormat("q7_k"); err == nil {
 		t.Error("found a format that does not exist")
 	}
 }
