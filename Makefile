@@ -113,7 +113,8 @@ check-hub: ## check that huggingface_hub and we read each other's caches
 		python3 -m venv "$$venv"; \
 		"$$venv/bin/pip" install --quiet --disable-pip-version-check "huggingface_hub==$$version"; \
 		echo "huggingface_hub $$version"; \
-		PEREGRINE_HUB_PYTHON="$$venv/bin/python" $(GO) test ./model/hub -run '^TestTheCacheIsSharedWithPython$$' -count 1; done
+		PEREGRINE_HUB_PYTHON="$$venv/bin/python" $(GO) test ./model/hub -v -run '^TestTheCacheIsSharedWithPython$$' -count 1 | \
+			awk '{ print } /^--- PASS: TestTheCacheIsSharedWithPython /{ ran = 1 } END { exit !ran }'; done
 
 .PHONY: fuzz
 fuzz: $(LIBRARY) ## fuzz each parser for FUZZTIME (60s)

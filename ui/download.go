@@ -87,7 +87,9 @@ func (d *download) wait() tea.Cmd {
 
 // handle shows how far the download is and waits for more.
 func (msg pullingMsg) handle(m *Model) tea.Cmd {
-	msg.download.now = msg.now
+	if !msg.download.stopped {
+		msg.download.now = msg.now
+	}
 	if m.download != msg.download {
 		return nil
 	}
@@ -104,8 +106,7 @@ func (msg pulledMsg) handle(m *Model) tea.Cmd {
 		m.tell(levelInfo, "stopped downloading "+name+"; what came stays, and another download goes on from there")
 		return nil
 	case msg.err != nil:
-		m.transcript.add(newNotice(levelBad, msg.err.Error()))
-		m.transcript.toEnd()
+		m.transcript.add(newNotice(levelBad, msg.err.Error())) // the reader stays where they are
 		if picking {
 			p.failure = msg.err.Error()
 			return nil
@@ -126,10 +127,10 @@ func (msg pulledMsg) handle(m *Model) tea.Cmd {
 	return m.useModel(msg.pulled.Path)
 }
 
-// stopDownload ends the download, and reports whether there was one.
+// stopDownload ends the download, and reports whether there was one to end.
 func (m *Model) stopDownload() bool {
 	d := m.download
-	if d == nil {
+	if d == nil || d.stopped {
 		return false
 	}
 	d.stopped = true
@@ -138,14 +139,18 @@ func (m *Model) stopDownload() bool {
 	return true
 }
 
-// endDownload ends the download with the program, which waits for it a little: what has come is noted then.
-func (m *Model) endDownload() {
-	if !m.stopDownload() {
-		return
+// downloadEnds ends the download with the program. What it returns waits a little: what has come is noted then.
+func (m *Model) downloadEnds() (wait func()) {
+	d := m.download
+	if d == nil {
+		return func() {}
 	}
-	select {
-	case <-m.download.ended:
-	case <-time.After(settleWithin):
+	m.stopDownload()
+	return func() {
+		select {
+		case <-d.ended:
+		case <-time.After(settleWithin):
+		}
 	}
 }
 

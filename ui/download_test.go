@@ -20,7 +20,8 @@ type hubShelf struct {
 	news chan library.PullProgress // sent on: progress
 	ends chan error                // sent on: the download ends
 	note string
-	went []string // names that were asked for
+	went []string      // names that were asked for
+	last time.Duration // that a download still takes once it is to end
 }
 
 func (s *hubShelf) Pullable(name string) bool {
@@ -34,6 +35,7 @@ func (s *hubShelf) Pull(ctx context.Context, name string, observe func(library.P
 	for {
 		select {
 		case <-ctx.Done():
+			time.Sleep(s.last)
 			return library.Pulled{}, ctx.Err()
 		case now := <-s.news:
 			observe(now)
@@ -193,6 +195,7 @@ func TestADownloadDoesNotEndAReply(t *testing.T) {
 // The program's end ends the download and waits until what came is noted.
 func TestTheEndOfTheProgramEndsADownload(t *testing.T) {
 	b, s := besideHub(t)
+	s.last = 100 * time.Millisecond
 	s.begin(b, "o/name")
 	d := b.m.download
 	if err := b.m.close(); err != nil {
@@ -200,9 +203,28 @@ func TestTheEndOfTheProgramEndsADownload(t *testing.T) {
 	}
 	select {
 	case <-d.ended:
-	case <-time.After(time.Second):
-		t.Error("the download goes on")
+	default:
+		t.Error("the program ended before the download")
 	}
+}
+
+func TestEscLeavesAnEditBeforeItStopsADownload(t *testing.T) {
+	b, s := besideHub(t)
+	s.begin(b, "o/name")
+	b.m.overlay = nil
+	b.m.chat.revising.id = "m1"
+	b.keys("esc")
+	if b.m.chat.revising.id != "" || b.m.download.stopped {
+		t.Fatalf("editing %q, the download stopped: %v; want the edit left alone", b.m.chat.revising.id, b.m.download.stopped)
+	}
+	b.keys("esc")
+	if !b.m.download.stopped {
+		t.Error("the download was not stopped")
+	}
+	if b.m.stopDownload() {
+		t.Error("a download that is ending was stopped once more")
+	}
+	b.until("the end", func() bool { return b.m.download == nil })
 }
 
 func TestNothingIsDownloadedWhereThereIsNoHub(t *testing.T) {

@@ -36,8 +36,12 @@ func (m *Model) newlineKey(tea.KeyPressMsg) tea.Cmd {
 }
 
 func (m *Model) stopKey(tea.KeyPressMsg) tea.Cmd {
-	if !m.stop() && !m.stopDownload() && m.leaveRevision() {
+	switch {
+	case m.stop():
+	case m.leaveRevision(): // the line above the draft says so
 		m.tell(levelInfo, "not edited")
+	default:
+		m.stopDownload()
 	}
 	return nil
 }

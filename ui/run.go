@@ -35,7 +35,7 @@ func Run(ctx context.Context, opt Options, more ...tea.ProgramOption) error {
 
 // close ends the reply that is being written, saves it and closes the conversation.
 func (m *Model) close() error {
-	m.endDownload()
+	defer m.downloadEnds()() // behind what would be lost
 	saveDraft, keep, err := m.partDraft(m.unsent()), m.chat.keep, m.parting()()
 	draftErr := saveDraft(err == nil)
 	if err := m.composer.log.flush(); err != nil {

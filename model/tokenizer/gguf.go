@@ -23,9 +23,7 @@ type Vocabulary struct {
 	Merges []string
 	// AddSpacePrefix is tokenizer.ggml.add_space_prefix, for SentencePiece; nil means that a text gets a space in front.
 	AddSpacePrefix *bool
-	// AddBOS, AddEOS and the ids below are carried for the caller, nil or negative where the file does not say: nothing is
-	// ever added here. Ids must be below len(Tokens).
-	AddBOS, AddEOS     *bool
+	// Ids of special tokens, negative where the file does not say; below len(Tokens). Nothing is ever added here.
 	BOS, EOS, UNK, PAD int32
 }
 
