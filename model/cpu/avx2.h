@@ -1,5 +1,5 @@
-// What the AVX2 files share. Each begins with PG_AVX2_BEGIN and ends with PG_AVX2_END: these files alone may use AVX2, FMA and
-// F16C, and run only where isa.c has found them.
+// What the x86 files share. Each begins with PG_AVX2_BEGIN, or PG_TARGET_BEGIN and more, and ends with its end: these files alone may
+// use such instructions, and run only where isa.c has found them.
 #ifndef PEREGRINE_AVX2_H
 #define PEREGRINE_AVX2_H
 
@@ -7,13 +7,16 @@
 
 #if defined(__x86_64__)
 
+#define PG_PRAGMA(x) _Pragma(#x)
 #if defined(__clang__)
-#define PG_AVX2_BEGIN _Pragma("clang attribute push(__attribute__((target(\"avx2,fma,f16c\"))), apply_to = function)")
-#define PG_AVX2_END _Pragma("clang attribute pop")
+#define PG_TARGET_BEGIN(names) PG_PRAGMA(clang attribute push(__attribute__((target(names))), apply_to = function))
+#define PG_TARGET_END _Pragma("clang attribute pop")
 #else
-#define PG_AVX2_BEGIN _Pragma("GCC push_options") _Pragma("GCC target(\"avx2,fma,f16c\")")
-#define PG_AVX2_END _Pragma("GCC pop_options")
+#define PG_TARGET_BEGIN(names) _Pragma("GCC push_options") PG_PRAGMA(GCC target(names))
+#define PG_TARGET_END _Pragma("GCC pop_options")
 #endif
+#define PG_AVX2_BEGIN PG_TARGET_BEGIN("avx2,fma,f16c")
+#define PG_AVX2_END PG_TARGET_END
 
 #include <immintrin.h>
 
@@ -26,8 +29,13 @@ void pg_avx2_mul_float(float *y, size_t ldy, const pg_matrix *w, size_t lo, size
 void pg_avx2_scores(float *s, const float *const q[PG_TILE], size_t n, const uint8_t *k, int type, size_t keys, size_t d);
 void pg_avx2_weigh(float *const o[PG_TILE], const float *p, size_t n, const uint8_t *v, int type, size_t keys, size_t dv);
 
+void pg_avxvnni_mul_int(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x);
+void pg_avx512vnni_mul_int(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x);
+
 // avx2_parts.c: pg_avx2_mul_int for K-quants.
 void pg_avx2_mul_parts(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x);
+void pg_avxvnni_mul_parts(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x);
+void pg_avx512vnni_mul_parts(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x);
 
 // Bytes of weights that are asked for ahead of their use: about 100 ns at one core's share of the memory.
 enum { PG_PREFETCH = 1536 };

@@ -186,20 +186,25 @@ static uint64_t read_all(const uint8_t *p, size_t n) {
 
 PG_AVX2_END
 
-const pg_isa pg_isa_avx2 = {
-    .name = "avx2",
-    .quantise = pg_avx2_quantise,
-    .mul_int = pg_avx2_mul_int,
-    .mul_float = pg_avx2_mul_float,
-    .norm = norm,
-    .add = add,
-    .gelu = gelu,
-    .silu_mul = silu_mul,
-    .to_half = to_half,
-    .max = max,
-    .sum_exp = sum_exp,
-    .scores = pg_avx2_scores,
-    .weigh = pg_avx2_weigh,
-    .read = read_all,
-};
+// Sets with AVX2 differ in their integer products alone.
+#define PG_SET(set)                     \
+  const pg_isa pg_isa_##set = {         \
+      .name = #set,                     \
+      .quantise = pg_avx2_quantise,     \
+      .mul_int = pg_##set##_mul_int,    \
+      .mul_float = pg_avx2_mul_float,   \
+      .norm = norm,                     \
+      .add = add,                       \
+      .gelu = gelu,                     \
+      .silu_mul = silu_mul,             \
+      .to_half = to_half,               \
+      .max = max,                       \
+      .sum_exp = sum_exp,               \
+      .scores = pg_avx2_scores,         \
+      .weigh = pg_avx2_weigh,           \
+      .read = read_all,                 \
+  }
+PG_SET(avx2);
+PG_SET(avxvnni);
+PG_SET(avx512vnni);
 #endif

@@ -6,27 +6,55 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 
-// AVX2, FMA and F16C, and an operating system that saves the upper halves of the registers.
-static int have_avx2(void) {
-  unsigned a, b, c, d;
-  if (!__get_cpuid(1, &a, &b, &c, &d)) return 0;
-  const unsigned fma = 1u << 12, osxsave = 1u << 27, avx = 1u << 28, f16c = 1u << 29, want = fma | osxsave | avx | f16c;
-  if ((c & want) != want) return 0;
+// What the operating system saves of the registers (XCR0): the upper halves of 256 bits, and what AVX-512 has beyond.
+enum { SAVES_AVX = 0x06, SAVES_AVX512 = 0xe6 };
+
+static int have(unsigned registers, unsigned mask) { return (registers & mask) == mask; }
+
+static unsigned saved(void) {
   unsigned lo, hi;
   __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
-  if ((lo & 6) != 6) return 0;
-  return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & (1u << 5));
+  return lo;
+}
+
+static int have_avx2(void) {
+  unsigned a, b, c, d;
+  const unsigned fma = 1u << 12, osxsave = 1u << 27, avx = 1u << 28, f16c = 1u << 29, avx2 = 1u << 5;
+  if (!__get_cpuid(1, &a, &b, &c, &d) || !have(c, fma | osxsave | avx | f16c) || !have(saved(), SAVES_AVX)) return 0;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) && have(b, avx2);
+}
+
+static int have_avxvnni(void) {
+  unsigned a, b, c, d;
+  const unsigned avxvnni = 1u << 4;
+  return have_avx2() && __get_cpuid_count(7, 1, &a, &b, &c, &d) && have(a, avxvnni);
+}
+
+static int have_avx512vnni(void) {
+  unsigned a, b, c, d;
+  const unsigned avx512f = 1u << 16, avx512vl = 1u << 31, avx512vnni = 1u << 11;
+  if (!have_avx2() || !have(saved(), SAVES_AVX512)) return 0;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) && have(b, avx512f | avx512vl) && have(c, avx512vnni);
 }
 #endif
 
-const pg_isa *pg_isa_at(size_t i) {
+// All sets, best first.
+static const struct {
+  int (*runs)(void); // NULL: everywhere
+  const pg_isa *isa;
+} sets[] = {
 #if defined(__x86_64__)
-  if (have_avx2()) {
-    if (i == 0) return &pg_isa_avx2;
-    i--;
-  }
+    {have_avx512vnni, &pg_isa_avx512vnni},
+    {have_avxvnni, &pg_isa_avxvnni},
+    {have_avx2, &pg_isa_avx2},
 #endif
-  return i == 0 ? &pg_isa_scalar : NULL;
+    {NULL, &pg_isa_scalar},
+};
+
+const pg_isa *pg_isa_at(size_t i) {
+  for (size_t s = 0; s < sizeof sets / sizeof *sets; s++)
+    if ((!sets[s].runs || sets[s].runs()) && i-- == 0) return sets[s].isa;
+  return NULL;
 }
 
 const pg_isa *pg_isa_find(const char *name) {

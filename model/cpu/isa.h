@@ -69,6 +69,8 @@ const pg_isa *pg_isa_at(size_t i);
 extern const pg_isa pg_isa_scalar;
 #if defined(__x86_64__)
 extern const pg_isa pg_isa_avx2;
+extern const pg_isa pg_isa_avxvnni;
+extern const pg_isa pg_isa_avx512vnni;
 #endif
 
 #endif
