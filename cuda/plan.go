@@ -285,16 +285,36 @@ func (b *builder) attentionBlocks() int {
 	return ceilDiv(b.tokens*b.config.Heads/b.config.KVHeads, attentionRows)
 }
 
+// headByParts reports whether the head takes a few rows at a time: a head that had to be expanded for more of them would need as
+// much memory again as all of a large model's layers do for theirs, and seldom.
+func (b *builder) headByParts() bool {
+	return b.rows > decodeTokens && b.head.w[0].expanded && !b.precise()
+}
+
+// lastRows computes the logits of the last rows, which the norm's statistics are not of, in parts where the head wants it.
+func (b *builder) lastRows(final normed) {
+	c, step := b.config, b.rows
+	if b.headByParts() {
+		step = decodeTokens
+	}
+	first := b.at(b.work.x) + driver.Ptr(4*(b.tokens-b.rows)*c.Hidden)
+	for at := 0; at < b.rows; at += step {
+		n := min(step, b.rows-at)
+		b.normalizeAt(first+driver.Ptr(4*at*c.Hidden), n, final)
+		b.multiply(n, b.stores(n, b.head, b.work.logits+slot(4*at*c.Vocab), c.Vocab)...)
+	}
+}
+
 // output computes the logits of the last rows and picks the best.
 func (b *builder) output() {
 	c, w := b.config, &b.work
 	final := normed{b.finalNorm, b.head}
-	if b.rows == b.tokens {
+	if b.rows == b.tokens && !b.headByParts() {
 		b.normalize(final)
+		b.multiply(b.rows, b.stores(b.rows, b.head, w.logits, c.Vocab)...)
 	} else {
-		b.normalizeAt(b.at(w.x)+driver.Ptr(4*(b.tokens-b.rows)*c.Hidden), b.rows, final)
+		b.lastRows(final)
 	}
-	b.multiply(b.rows, b.stores(b.rows, b.head, w.logits, c.Vocab)...)
 	chunks := ceilDiv(c.Vocab, topChunk)
 	a := topArgs{
 		logits: address(b.at(w.logits)), partial: address(b.at(w.topped)), top: address(b.at(w.results)),

@@ -375,13 +375,14 @@ func (r *resident) planWork() {
 }
 
 // expandedBytes is the most that the weights of one launch of a prompt take as f16, of the formats that are expanded: those of a
-// segment, which has two matrices where attention output and down projection are added up together.
+// segment, which has two matrices where attention output and down projection are added up together. The head goes without
+// (builder.headByParts).
 func (r *resident) expandedBytes() (most int64) {
 	if r.precise() {
 		return 0
 	}
 	for _, m := range r.matrices {
-		if m.expanded && m.input != nil {
+		if m.expanded && m.input != nil && m != r.head.w[0] {
 			most = max(most, m.expandedBytes())
 		}
 	}
