@@ -20,25 +20,42 @@ type Weights struct {
 	Scales    tensor.DType // GPTQ: F16, BF16 or F32; 0: F16
 }
 
+// Formats says how a matrix is stored: embed, head, attention output, down; qkv, or query, key and value; up, and gate.
+type Formats func(name string) Weights
+
 // Random returns a model of the given shape with seeded random weights, scaled so that every step keeps values near one.
 // bias puts biases on all four linear layers, twoNorms a norm of its own in front of a parallel block's MLP. Embedding and
 // head are stored as w says unless that is GPTQ: then they are F16, as in every GPTQ checkpoint. Query, key and value are
 // one matrix with its rows reordered in a LayerNorm model and three matrices in an RMSNorm model, as Falcon's and Llama's.
 func Random(seed uint64, c model.Config, w Weights, bias, twoNorms bool) *model.Params {
-	r := &random{rand.New(rand.NewPCG(seed, 1))}
 	outer := w
 	if w.Format == quant.GPTQFormat {
 		outer = Weights{Format: quant.F16}
 	}
-	p := &model.Params{Config: c, Embed: r.matrix("embed", c.Vocab, c.Hidden, outer, 1), FinalNorm: r.norm(c)}
+	return RandomMixed(seed, c, func(name string) Weights {
+		if name == "embed" || name == "head" {
+			return outer
+		}
+		return w
+	}, bias, twoNorms)
+}
+
+// RandomMixed is Random where each matrix is stored as formats says.
+func RandomMixed(seed uint64, c model.Config, formats Formats, bias, twoNorms bool) *model.Params {
+	r := &random{rand.New(rand.NewPCG(seed, 1))}
+	p := &model.Params{Config: c, Embed: r.matrix("embed", c.Vocab, c.Hidden, formats("embed"), 1), FinalNorm: r.norm(c)}
 	p.Head = p.Embed
 	if !c.Tied {
-		p.Head = r.matrix("head", c.Vocab, c.Hidden, outer, 1/math.Sqrt(float64(c.Hidden)))
+		p.Head = r.matrix("head", c.Vocab, c.Hidden, formats("head"), 1/math.Sqrt(float64(c.Hidden)))
 	}
-	linear := func(name string, in int, outs ...int) model.Linear {
+	type output struct {
+		name string
+		size int
+	}
+	linear := func(in int, outs ...output) model.Linear {
 		l := model.Linear{}
 		for _, out := range outs {
-			l.W = append(l.W, r.matrix(name, out, in, w, 1/math.Sqrt(float64(in))))
+			l.W = append(l.W, r.matrix(out.name, out.size, in, formats(out.name), 1/math.Sqrt(float64(in))))
 		}
 		if bias {
 			l.Bias = r.floats(l.Out(), 0, 0.2)
@@ -49,18 +66,18 @@ func Random(seed uint64, c model.Config, w Weights, bias, twoNorms bool) *model.
 		q, kv := c.Heads*c.HeadDim, c.KVHeads*c.HeadDim
 		l := model.Layer{AttnNorm: r.norm(c)}
 		if c.Norm == model.LayerNorm {
-			l.QKV = linear("qkv", c.Hidden, q+2*kv)
+			l.QKV = linear(c.Hidden, output{"qkv", q + 2*kv})
 			l.QKV.W[0] = l.QKV.W[0].Reorder(r.permutation(q + 2*kv))
 		} else {
-			l.QKV = linear("qkv", c.Hidden, q, kv, kv)
+			l.QKV = linear(c.Hidden, output{"query", q}, output{"key", kv}, output{"value", kv})
 		}
-		l.AttnOut = linear("attention output", q, c.Hidden)
+		l.AttnOut = linear(q, output{"attention output", c.Hidden})
 		if c.MLP == model.GatedSiLU {
-			l.Up = linear("up", c.Hidden, c.FFN, c.FFN)
+			l.Up = linear(c.Hidden, output{"gate", c.FFN}, output{"up", c.FFN})
 		} else {
-			l.Up = linear("up", c.Hidden, c.FFN)
+			l.Up = linear(c.Hidden, output{"up", c.FFN})
 		}
-		l.Down = linear("down", c.FFN, c.Hidden)
+		l.Down = linear(c.FFN, output{"down", c.Hidden})
 		if !c.Parallel || twoNorms {
 			l.MLPNorm = r.norm(c)
 		}

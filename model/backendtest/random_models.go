@@ -86,7 +86,7 @@ func alibi(c *model.Config) {
 
 func (s *suite) shapes(t *testing.T) {
 	for _, shape := range shapes() {
-		t.Run(shape.name, func(t *testing.T) { s.againstOracle(t, shape) })
+		t.Run(shape.name, func(t *testing.T) { s.againstOracle(t, shape.params()) })
 	}
 }
 
@@ -96,12 +96,12 @@ func (s *suite) formats(t *testing.T) {
 	oneLayer := func(c *model.Config) { c.Layers = 1 }
 	onLlama := func(name string, w Weights) {
 		t.Run(name+"/llama", func(t *testing.T) {
-			s.againstOracle(t, shape{name: name, config: with(llama(160, 5, 1, 32), oneLayer), weights: w})
+			s.againstOracle(t, shape{name: name, config: with(llama(160, 5, 1, 32), oneLayer), weights: w}.params())
 		})
 	}
 	onFalcon := func(name string, w Weights) {
 		t.Run(name+"/falcon", func(t *testing.T) {
-			s.againstOracle(t, shape{name: name, config: with(falcon(192, 6, 2), oneLayer), weights: w, bias: true, twoNorms: true})
+			s.againstOracle(t, shape{name: name, config: with(falcon(192, 6, 2), oneLayer), weights: w, bias: true, twoNorms: true}.params())
 		})
 	}
 	for _, f := range []quant.Format{
@@ -113,6 +113,7 @@ func (s *suite) formats(t *testing.T) {
 	for _, f := range []quant.Format{quant.Q2_K, quant.Q3_K, quant.Q4_K, quant.Q5_K, quant.Q6_K} {
 		s.super(t, f)
 	}
+	s.mixed(t)
 	types := []tensor.DType{tensor.F16, tensor.BF16, tensor.F32}
 	turn := 0
 	for _, bits := range []int{2, 3, 4, 8} {
@@ -140,21 +141,52 @@ func (s *suite) super(t *testing.T, f quant.Format) {
 	wide := func(c *model.Config) { c.Layers, c.FFN = 1, 512 }
 	w := Weights{Format: f}
 	t.Run(f.String()+"/llama", func(t *testing.T) {
-		s.againstOracle(t, shape{name: f.String(), config: with(llama(256, 8, 2, 32), wide), weights: w})
+		s.againstOracle(t, shape{name: f.String(), config: with(llama(256, 8, 2, 32), wide), weights: w}.params())
 	})
 	t.Run(f.String()+"/falcon", func(t *testing.T) {
-		s.againstOracle(t, shape{name: f.String(), config: with(falcon(256, 8, 2), wide), weights: w, bias: true, twoNorms: true})
+		s.againstOracle(t, shape{name: f.String(), config: with(falcon(256, 8, 2), wide), weights: w, bias: true, twoNorms: true}.params())
 	})
+}
+
+// mixed is formats for models whose matrices are stored in several, as most files of K-quants have them: Q4_K_M, for one, keeps values
+// and down projections in six bits.
+func (s *suite) mixed(t *testing.T) {
+	wide := func(c *model.Config) { c.FFN = 512 }
+	in := func(most quant.Format, others map[string]quant.Format) Formats {
+		return func(name string) Weights {
+			if f, ok := others[name]; ok {
+				return Weights{Format: f}
+			}
+			return Weights{Format: most}
+		}
+	}
+	q6 := quant.Q6_K
+	for seed, c := range []struct {
+		name    string
+		config  model.Config
+		formats Formats
+	}{
+		{"Q4_K with Q6_K, as Q4_K_M", llama(256, 8, 2, 32), in(quant.Q4_K, map[string]quant.Format{"value": q6, "down": q6, "head": q6})},
+		{
+			"three formats of one input", llama(256, 8, 2, 32),
+			in(quant.Q3_K, map[string]quant.Format{"query": quant.Q5_0, "value": quant.Q8_0, "gate": quant.Q4_1}),
+		},
+		{"parallel, down in six bits", falcon(256, 8, 2), in(quant.Q4_K, map[string]quant.Format{"down": q6, "embed": quant.Q5_0})},
+		{"parallel, half of it expanded", falcon(256, 8, 2), in(quant.Q5_K, map[string]quant.Format{"down": quant.Q8_0, "qkv": quant.Q4_0})},
+	} {
+		t.Run("mixed/"+c.name, func(t *testing.T) {
+			s.againstOracle(t, RandomMixed(uint64(seed), with(c.config, wide), c.formats, c.config.Parallel, c.config.Parallel))
+		})
+	}
 }
 
 // againstOracle compares both modes with the oracle on prompts around the sizes at which backends change their way: one
 // token, a few, and more than a batch, the last followed by single steps.
-func (s *suite) againstOracle(t *testing.T, shape shape) {
-	if s.opt.Only != nil && !s.opt.Only(shape.config) {
+func (s *suite) againstOracle(t *testing.T, p *model.Params) {
+	if s.opt.Only != nil && !s.opt.Only(p.Config) {
 		t.Skip("the backend's options leave this shape out")
 	}
 	const steps = 3
-	p := shape.params()
 	if err := p.Validate(); err != nil {
 		t.Fatal(err)
 	}
