@@ -36,6 +36,7 @@ const (
 	decodeTiles    = C.PG_DECODE_TILES
 	fewTokens      = C.PG_FEW_TOKENS
 	splitKeys      = C.PG_SPLIT_KEYS
+	valueKeys      = C.PG_VALUE_KEYS
 	decodeShared   = C.PG_DECODE_SHARED
 	decodeBlocks   = C.PG_DECODE_BLOCKS
 	prefillTiles   = C.PG_PREFILL_TILES

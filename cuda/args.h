@@ -16,6 +16,7 @@ enum {
   PG_DECODE_TOKENS = 8,
   PG_FEW_TOKENS = 2, // of linear_few
   PG_SPLIT_KEYS = 256, // of a block of attention_decode, which has a thread for each
+  PG_VALUE_KEYS = 64, // positions of which the cache has a value's element side by side
   PG_TILE_ROWS = 16,
   PG_TOKENS = 512, // of a pass at most
 };
@@ -30,9 +31,9 @@ enum pg_form {
 // One repacked matrix; see kernels/layout.cuh. A dense matrix has no scales.
 typedef struct {
   pg_ptr codes;         // [row tiles][k tiles][vectors][32] of 16 bytes
-  pg_ptr scales;        // [row tiles][groups][16] f16, or f32 if scale_f32
+  pg_ptr scales;        // [row tiles][groups][16] f16, or f32 if scale_f32; k formats: bytes, with minima (formats_gguf.cuh)
   pg_ptr offsets;       // [row tiles][groups][16]: zero points, u8; m formats: minima, f16. 0: every zero point is `zero`
-  pg_ptr supers;        // k formats: [row tiles][super-blocks][16] f16, or pairs of f16; scales are bytes then, minima too
+  pg_ptr supers;        // k formats: [row tiles][super-blocks][16] f16, or pairs of f16; else 0
   uint32_t rows;        // output features without padding
   uint32_t k_tiles;
   uint32_t groups;
@@ -134,8 +135,8 @@ typedef struct {
   uint32_t reserved[3];
 } pg_state;
 
-// Attention of one layer. The cache is [kv_heads][context][row] for keys and [kv_heads][context/64][row][64] for values; row is
-// head_dim padded with zeros, context a multiple of 64. A key is stored with its rotation.
+// Attention of one layer. The cache is [kv_heads][context][row] for keys and [kv_heads][context/PG_VALUE_KEYS][row]
+// [PG_VALUE_KEYS] for values; row is head_dim padded with zeros, context a multiple of PG_VALUE_KEYS. A key is stored with its rotation.
 typedef struct {
   pg_ptr qkv;    // f32 [tokens][(heads + 2·kv_heads)·head_dim]: queries, keys, values
   pg_ptr angles; // f32 [tokens][head_dim/2][2]: cosine, sine; 0: no rotation

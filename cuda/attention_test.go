@@ -96,7 +96,7 @@ func asHalf(v float32) float32 { return tensor.FromF16(tensor.ToF16(v)) }
 func (a *attentionRun) keyIndex(kvHead, pos, d int) int { return (kvHead*a.context+pos)*a.row + d }
 
 func (a *attentionRun) valueIndex(kvHead, pos, d int) int {
-	return ((kvHead*a.context/64+pos/64)*a.row+d)*64 + pos%64
+	return ((kvHead*a.context/valueKeys+pos/valueKeys)*a.row+d)*valueKeys + pos%valueKeys
 }
 
 func (a *attentionRun) putCache(r rig) (keys, values driver.Ptr) {

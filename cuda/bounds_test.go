@@ -9,14 +9,14 @@ type bounded struct{ value, error float64 }
 // value, as do those that multiply exact codes and scale the sums. A rounding to f16 is 2^-11: of dense weights that are not f16,
 // of scale·code + minimum, of Q6_K's scale·code, and while prefilling, or where scales multiply weights (decode_folded.cuh), of
 // scale·(code − zero), before which a scale that is not f16 is rounded too.
-func weightError(p *packing, kernel string) float64 {
+func weightError(p *packing, kernel string, folded bool) float64 {
 	const half = 0x1p-11
 	switch {
 	case kernel == "precise" || p.name == "f16":
 		return 0
 	case kernel == "decode" && p.name == "k6":
 		return half
-	case kernel == "decode" && p.groups > 0 && !p.folds():
+	case kernel == "decode" && p.groups > 0 && (p.grain > 0 || !folded):
 		return 0
 	case p.groups == 0 || p.name == "m4" || p.name == "m5" || p.expanded:
 		return half
@@ -26,11 +26,18 @@ func weightError(p *packing, kernel string) float64 {
 	return half
 }
 
-// folds reports whether linear_decode may multiply p's weights with their scales. It goes by all matrices of a launch; those of
-// a test are stored alike, but for the length of the one group that some have.
-func (p *packing) folds() bool {
-	steps := map[string]int{"g8": 4, "g4": 4, "m4": 4, "g2": 8, "g3": 8, "g5": 1 << 30, "m5": 1 << 30}[p.name]
-	return p.grain == 0 && (p.groups == 1 || p.groupSteps%steps != 0)
+// folded reports whether linear_decode multiplies weights of a format with their scales, as it goes by all matrices of a launch:
+// where groups are short, or not all multiples of what the format works in. a has been through shareItems.
+func folded(format string, a *linearArgs) bool {
+	grains := map[string]int{"g8": 2, "g4": 4, "m4": 4, "g2": 8, "g3": 8}
+	switch grain, ends := grains[format], int(a.ends); {
+	case format == "f16" || format == "bf16" || format == "f32":
+		return false
+	case grain == 0: // those of GGUF alone
+		return true
+	default:
+		return ends == 2 || ends%grain != 0 // 0: one group everywhere
+	}
 }
 
 // roundings is how many additions a kernel's longest chain has, and how much each is off, of the sum of absolute products.
@@ -63,17 +70,17 @@ func (s *testSegment) sum(x [][][]float32, kernel string, token, row int) bounde
 		for k, w := range p.want[row] {
 			v := float64(w) * float64(x[i][token][k])
 			y.value += v
-			y.error += math.Abs(v)*(weightError(&p.packing, kernel)+roundings) + raw*math.Abs(float64(x[i][token][k]))*roundings
+			y.error += math.Abs(v)*(weightError(&p.packing, kernel, s.folded)+roundings) + raw*math.Abs(float64(x[i][token][k]))*roundings
 		}
 	}
 	return y
 }
 
 // raw is how large the terms are that a kernel adds up instead of a row's weights: decode kernels sum codes and take zero points
-// off, both of which may be that much larger than their difference.
+// off, or K-quants' minima, both of which may be that much larger than their difference. Whole weights have no such terms.
 func (s *testSegment) raw(kernel string, product, row int) float64 {
 	p := &s.products[product]
-	if kernel != "decode" || p.groups == 0 {
+	if kernel != "decode" || p.groups == 0 || s.folded && p.grain == 0 {
 		return 0
 	}
 	largest := 0.0

@@ -75,9 +75,12 @@ func (e *executor) Forward(ctx context.Context, tokens []int32, pos int, out *mo
 }
 
 // next returns the tokens of the next pass when left are to come and the last rows of them want logits: no pass has more
-// rows than the logits buffer holds.
+// rows than the logits buffer holds, and few tokens go in passes of decodeTokens where that is quicker.
 func (e *executor) next(left, rows int) int {
 	n := min(left, chunkTokens)
+	if left <= e.shortPrompt {
+		n = min(left, decodeTokens)
+	}
 	if silent := left - rows; silent > 0 {
 		if n <= silent+logitsRows {
 			return n

@@ -51,6 +51,7 @@ type testSegment struct {
 	products []product
 	place    []uint32 // of outputs, for those that go into the next x
 	features int      // of the next x
+	folded   bool     // of the last launch, where it decoded: see folded
 }
 
 // newSegment makes a segment of random matrices, one for each element of ins.
@@ -127,7 +128,9 @@ func multiply(r rig, rng *rand.Rand, segments []*testSegment, kernel string, tok
 		blocks += tiles
 	}
 	runLinear(r, kernel, &segments[0].products[0].packing, blocks, expandedFor(r, kernel, segments, a))
+	shareItems(&a)
 	for i, s := range segments {
+		s.folded = kernel == "decode" && folded(s.products[0].name, &a)
 		what, to := fmt.Sprintf("%s, %d tokens, segment %d", kernel, tokens, i), &a.segment[i]
 		s.check(r, what, driver.Ptr(to.out), x[i], kernel, form, tokens)
 		if to.stats != 0 {

@@ -7,7 +7,7 @@ import (
 )
 
 // modules lists the kernel modules that the model needs, in the order in which they are needed: to load it, for a token, for a
-// prompt, for a few tokens.
+// prompt, for a few tokens with the logits of all.
 func (e *executor) modules() []string {
 	c := &collector{Device: e.d}
 	for _, m := range e.matrices {
@@ -16,7 +16,7 @@ func (e *executor) modules() []string {
 		}
 	}
 	p := plan{e.resident, c}
-	for _, s := range []pass{{1, 1}, {chunkTokens, 1}, {decodeTokens, 1}} {
+	for _, s := range []pass{{1, 1}, {chunkTokens, 1}, {decodeTokens, decodeTokens}} {
 		if _, err := p.launches(s); err != nil {
 			return nil // Forward will say it
 		}

@@ -35,17 +35,17 @@ func TestModulesAreThoseThatRun(t *testing.T) {
 		precision model.Precision
 		want      []string
 	}{
-		{small(), model.Fast, []string{"repack", "linear_f16", "norm", "linear_g4", "attention_32", "top", "prefill_g4", "attention", "decode_g4"}},
+		{small(), model.Fast, []string{"repack", "linear_f16", "norm", "linear_g4", "attention_32", "top", "prefill_g4", "attention", "decode_g4", "decode_f16"}},
 		{small(), model.Precise, []string{"repack", "linear_f16", "norm", "linear_g4", "attention", "top"}},
 		{k4, model.Fast, []string{"repack_gguf", "linear_k4", "norm", "attention_64", "top", "expand", "prefill_f16", "attention", "decode_k4"}},
 		{k4, model.Precise, []string{"repack_gguf", "linear_k4", "norm", "attention", "top"}},
 	} {
 		d := &asking{Device: emulator.Open(emulator.Options{})}
 		b := New(d)
-		x, err := b.Load(t.Context(), c.p, model.LoadOptions{Context: 32, Precision: c.precision})
+		x, err := b.Load(t.Context(), c.p, model.LoadOptions{Context: 64, Precision: c.precision})
 		must(t, err)
-		for _, n := range []int{1, 12, decodeTokens, 3} {
-			must(t, x.Forward(t.Context(), backendtest.RandomTokens(1, n, c.p.Config.Vocab), 0, &model.Output{Rows: 1}))
+		for _, s := range []pass{{1, 1}, {60, 1}, {decodeTokens, decodeTokens}, {3, 1}, {2, 2}} {
+			must(t, x.Forward(t.Context(), backendtest.RandomTokens(1, s.tokens, c.p.Config.Vocab), 0, &model.Output{Rows: s.rows}))
 		}
 		if !slices.Equal(d.modules, c.want) {
 			t.Errorf("%v, %v: asked for %v, want %v", c.p.Embed.Format, c.precision, d.modules, c.want)

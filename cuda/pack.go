@@ -75,7 +75,7 @@ type packing struct {
 	// group hold padding only.
 	groupSteps int
 	scaleF32   bool
-	// zero is every zero point, unless offsets says that there is an array of them (or of minima, in format m4).
+	// zero is every zero point, unless offsets says that there is an array of them (or of minima, in formats m4 and m5).
 	zero    uint32
 	offsets bool
 	// rowTable says what each of the 16·rowTiles rows is: part << 30 | stored row of that part, or padding. Of the row formats

@@ -94,6 +94,42 @@ func TestPlanFeatures(t *testing.T) {
 	}
 }
 
+// TestPlanBlocks checks what GGUF's formats take: K tiles, groups, and the bytes of codes, scales, offsets and super-blocks of 40
+// output features, which are three row tiles.
+func TestPlanBlocks(t *testing.T) {
+	for _, c := range []struct {
+		format                         quant.Format
+		in, kTiles, groups, groupSteps int
+		codes, scales, offsets, supers int64
+		zero                           uint32
+	}{
+		{quant.Q5_0, 96, 1, 3, 2, 3 * 1 * 1280, 3 * 3 * 16 * 2, 0, 0, 16},
+		{quant.Q5_1, 160, 2, 5, 2, 3 * 2 * 1280, 3 * 5 * 16 * 2, 3 * 5 * 16 * 2, 0, 0},
+		{quant.Q2_K, 512, 4, 32, 1, 3 * 4 * 512, 3 * 32 * 16, 0, 3 * 2 * 16 * 4, 0},
+		{quant.Q3_K, 512, 2, 32, 1, 3 * 2 * 1536, 3 * 32 * 16, 0, 3 * 2 * 16 * 2, 4},
+		{quant.Q4_K, 256, 4, 8, 2, 3 * 4 * 512, 3 * 8 * 16 * 2, 0, 3 * 16 * 4, 0},
+		{quant.Q5_K, 768, 6, 24, 2, 3 * 6 * 1280, 3 * 24 * 16 * 2, 0, 3 * 3 * 16 * 4, 0},
+		{quant.Q6_K, 256, 2, 16, 1, 3 * 2 * 1536, 3 * 16 * 16, 0, 3 * 16 * 2, 32},
+	} {
+		m := &quant.Matrix{Name: "w", Format: c.format, Out: 40, In: c.in, Data: make([]byte, 40*c.format.RowBytes(c.in))}
+		p, err := planMatrix([]*quant.Matrix{m}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.kTiles != c.kTiles || p.groups != c.groups || p.groupSteps != c.groupSteps || p.zero != c.zero || p.place != nil {
+			t.Errorf("%v: %d tiles, %d groups of %d steps, zero %d; want %d, %d, %d, %d", c.format, p.kTiles, p.groups, p.groupSteps, p.zero,
+				c.kTiles, c.groups, c.groupSteps, c.zero)
+		}
+		if p.codeBytes != c.codes || p.scaleBytes != c.scales || p.offsetBytes != c.offsets || p.superBytes != c.supers {
+			t.Errorf("%v: %d, %d, %d, %d bytes; want %d, %d, %d, %d", c.format, p.codeBytes, p.scaleBytes, p.offsetBytes, p.superBytes,
+				c.codes, c.scales, c.offsets, c.supers)
+		}
+		if want := int64(3 * 16 * c.kTiles * p.features * 2); p.expandedBytes() != want || !p.expanded {
+			t.Errorf("%v: %d bytes expanded (%v), want %d", c.format, p.expandedBytes(), p.expanded, want)
+		}
+	}
+}
+
 func TestPlanRows(t *testing.T) {
 	const no = padding
 	for _, c := range []struct {

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"peregrine/cuda/emulator"
+	"peregrine/model"
+	"peregrine/model/quant"
 )
 
 func TestPhasesOfAToken(t *testing.T) {
@@ -33,6 +35,35 @@ func TestPhasesOfAToken(t *testing.T) {
 	}
 	if err := one(e, 1); err != nil {
 		t.Errorf("a token after it: %v", err)
+	}
+}
+
+// Of a prompt that is expanded each matrix is read twice: as it is stored, and as f16.
+func TestPhasesOfAnExpandedPrompt(t *testing.T) {
+	b := New(emulator.Open(emulator.Options{}))
+	defer b.Close()
+	x, err := b.Load(t.Context(), mixed(wideConfig(true), uniform(quant.Q4_K)), model.LoadOptions{Context: 96})
+	must(t, err)
+	e := x.(*executor)
+	list, err := e.Phases(70, 0)
+	must(t, err)
+	var expanded, multiplied, stored, halves int64
+	for _, p := range list {
+		switch {
+		case strings.HasPrefix(p.Name, "expand_"):
+			expanded += p.Bytes
+		case strings.HasPrefix(p.Name, "linear_prefill_"):
+			multiplied += p.Bytes
+		}
+	}
+	for _, m := range e.matrices {
+		if m != e.head.w[0] {
+			stored += m.bytes()
+			halves += m.expandedBytes()
+		}
+	}
+	if expanded != stored || multiplied != halves {
+		t.Errorf("expanding reads %d bytes and products %d; want %d and %d", expanded, multiplied, stored, halves)
 	}
 }
 

@@ -285,12 +285,6 @@ func (b *builder) attentionBlocks() int {
 	return ceilDiv(b.tokens*b.config.Heads/b.config.KVHeads, attentionRows)
 }
 
-// headByParts reports whether the head takes a few rows at a time: a head that had to be expanded for more of them would need as
-// much memory again as all of a large model's layers do for theirs, and seldom.
-func (b *builder) headByParts() bool {
-	return b.rows > decodeTokens && b.head.w[0].expanded && !b.precise()
-}
-
 // lastRows computes the logits of the last rows, which the norm's statistics are not of, in parts where the head wants it.
 func (b *builder) lastRows(final normed) {
 	c, step := b.config, b.rows

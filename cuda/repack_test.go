@@ -10,8 +10,8 @@ import (
 	"peregrine/model/quant"
 )
 
-// partLists are the shapes of matrices that become one, by output features; inputs that fill no tile of any format, so that
-// the last group is short and the last tile padded.
+// partLists are the shapes of matrices that become one, by output features; inputs that fill no tile, so that the last
+// group is short and the last tile padded; of K-quants, which have neither, they become whole super-blocks.
 func partLists() []struct {
 	outs  []int
 	in    int
@@ -51,6 +51,9 @@ func TestRepack(t *testing.T) {
 					want := dequantized(parts)
 					checkLayout(r, p, args, want, c.gated)
 					checkEmbed(r, p, args, want, c.gated)
+					if p.expanded {
+						checkExpand(r, p, args, want, c.gated)
+					}
 				})
 			}
 		}

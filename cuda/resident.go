@@ -20,8 +20,6 @@ const (
 	// contextMost is the longest context that can be planned for: some hundred times what fits on any card, and small enough
 	// that no size of a cache or of attention's scratch overflows.
 	contextMost = 1 << 27
-	// keyGroup is what attention reads at once: values lie along positions, and loads of 16 bytes must be aligned.
-	keyGroup = 64
 	// coreFeatures is what an x of the form PG_CORES is padded to; kernels/layout.cuh.
 	coreFeatures = 64
 )
@@ -75,7 +73,7 @@ type resident struct {
 	config    model.Config
 	precision model.Precision
 	limit     int // tokens that the KV cache holds
-	positions int // that it has room for: whole groups of keyGroup
+	positions int // that it has room for: whole blocks of valueKeys
 	row       int // elements of a key in the cache
 	memory    arena
 	embed     *matrix
@@ -87,6 +85,8 @@ type resident struct {
 	vectors   []vector
 	work      work
 	sizes     Need
+	// shortPrompt is how many tokens are quicker in passes of decodeTokens than in one, at most: see quickPasses.
+	shortPrompt int
 
 	known  map[*quant.Matrix]*matrix
 	inputs map[inputKey]*input
@@ -134,7 +134,7 @@ func newResident(p *model.Params, opt model.LoadOptions) (*resident, error) {
 	if r.limit > contextMost {
 		return nil, fmt.Errorf("a context of %d tokens; the GPU's attention takes at most %d (lower --context)", r.limit, contextMost)
 	}
-	r.positions = ceilDiv(r.limit, keyGroup) * keyGroup
+	r.positions = ceilDiv(r.limit, valueKeys) * valueKeys
 	if err := r.planWeights(p); err != nil {
 		return nil, err
 	}
@@ -144,6 +144,7 @@ func newResident(p *model.Params, opt model.LoadOptions) (*resident, error) {
 	r.planWork()
 	r.sizes.Work = r.memory.size - r.sizes.Weights - r.sizes.KV
 	r.sizes.Staging = r.stagingNeed()
+	r.shortPrompt = decodeTokens * r.quickPasses()
 	return r, nil
 }
 
@@ -372,26 +373,6 @@ func (r *resident) planWork() {
 	chunks := (c.Vocab + topChunk - 1) / topChunk
 	w.expanded = m.take(r.expandedBytes())
 	w.topped = m.take(int64(logitsRows) * int64(chunks) * (8*topMost + 8))
-}
-
-// expandedBytes is the most that the weights of one launch of a prompt take as f16, of the formats that are expanded: those of a
-// segment, which has two matrices where attention output and down projection are added up together. The head goes without
-// (builder.headByParts).
-func (r *resident) expandedBytes() (most int64) {
-	if r.precise() {
-		return 0
-	}
-	for _, m := range r.matrices {
-		if m.expanded && m.input != nil && m != r.head.w[0] {
-			most = max(most, m.expandedBytes())
-		}
-	}
-	for _, y := range r.layers {
-		if out, down := y.attnOut.w[0], y.down.w[0]; r.config.Parallel && out.layout == down.layout && out.expanded {
-			most = max(most, out.expandedBytes()+down.expandedBytes())
-		}
-	}
-	return most
 }
 
 // passInput is the layout of what a pass gets from the host: pg_state, ids, angles, the layers' counters (0).

@@ -8,7 +8,7 @@ import (
 // segment is a segment of a linear launch with the format of its kernel.
 type segment struct {
 	format   string
-	bytes    int64 // of weights
+	bytes    int64 // of weights that its product reads
 	args     segmentArgs
 	matrices []*matrix // of args.source
 	expanded bool      // layout.expanded
@@ -110,10 +110,15 @@ func (b *builder) multiply(tokens int, list ...segment) {
 			bytes += s.bytes
 		}
 		b.product(format, a)
-		if b.err == nil {
-			b.list[len(b.list)-1].bytes = bytes
-		}
+		b.reads(bytes)
 		list = rest
+	}
+}
+
+// reads says how many bytes of weights the launch that was added last reads.
+func (b *builder) reads(bytes int64) {
+	if b.err == nil {
+		b.list[len(b.list)-1].bytes = bytes
 	}
 }
 
@@ -135,18 +140,5 @@ func (b *builder) product(format string, a linearArgs) {
 	default:
 		shape := prefillShapeOf(b.form(tokens))
 		launchBlock(b, "prefill_"+format, "linear_prefill_"+format, grid(groups, ceilDiv(tokens, shape.tokens)), uint32(shape.threads), shape.shared, a)
-	}
-}
-
-// expand makes f16 of s's weights and has s read those.
-func (b *builder) expand(s *segment) {
-	to := b.at(b.work.expanded)
-	for i := range s.args.source[:s.args.sources] {
-		w, m := &s.args.source[i].w, s.matrices[i]
-		launch(b, "expand", "expand_"+m.name, grid(ceilDiv(int(m.expandedBytes()/vectorBytes), threads), 1), expandArgs{
-			w: *w, to: address(to), tiles: size(m.rowTiles),
-		})
-		*w = matrixArgs{codes: address(to), rows: w.rows, k_tiles: size(m.xFeatures() / layoutF16.features)}
-		to += driver.Ptr(m.expandedBytes())
 	}
 }

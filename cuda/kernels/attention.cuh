@@ -12,7 +12,7 @@
 #include "activation.cuh"
 #include "math.cuh"
 
-constexpr u32 WARP_KEYS = 32, VALUE_KEYS = 64;
+constexpr u32 WARP_KEYS = 32, VALUE_KEYS = PG_VALUE_KEYS;
 
 DEVICE float lowest() { return bits_to_f32(0xff800000u); } // −∞
 

@@ -2,8 +2,9 @@
 // tiles to the next, so that the memory always has work.
 //
 // A slot has the weights of the warp's row tiles and x, each lane's vectors where this lane alone reads them again, so that
-// nobody waits for anybody. Scales and offsets of the groups that end in a tile come along, in a ring of their own with one slot
-// more: they are read by all lanes, after the slot of their tile's weights has been asked for again.
+// nobody waits for anybody; but for a vector of which lanes have a half each, which the first 16 lanes ask for. Scales and offsets of
+// the groups that end in a tile come along, in a ring of their own with one slot more: they are read by all lanes, after the slot of
+// their tile's weights has been asked for again. What others have asked for is there behind a sync_warp.
 #pragma once
 #include "grid.cuh"
 #include "linear.cuh"
@@ -13,14 +14,16 @@ constexpr u32 TILES = PG_DECODE_TILES;
 constexpr u32 SUM_FLOATS = TILES * 16 * 8;                                              // of a warp
 constexpr u32 ROOM = (PG_DECODE_SHARED / LINEAR_WARPS - SUM_FLOATS * 4) / sizeof(u32x4); // vectors of a warp's ring
 
-// Sizes, in vectors of 16 bytes. Few: up to PG_FEW_TOKENS tokens, whose x has 8 lanes instead of 32. Grain: a group may end after
-// every so many pairs of steps; 0: no matrix of the launch has more than one group.
+// entry_of is the size of an entry: of formats with super-blocks their own.
 template <class F> constexpr u32 entry_of(u32 plain) {
   if constexpr (F::super) return F::entry;
   else return plain;
 }
 
+// Sizes, in vectors of 16 bytes. Few: up to PG_FEW_TOKENS tokens, whose x has 8 lanes instead of 32. Grain: a group may end after
+// every so many steps; 0: no matrix of the launch has more than one group, and no lane reads what another has asked for.
 template <class F, bool Few, u32 Grain> struct ring_shape {
+  static_assert(!F::half || Grain != 0);
   static constexpr u32 pairs = F::features / 32, lanes = Few ? 4 * PG_FEW_TOKENS : 32;
   static constexpr u32 weights = TILES * tile_vectors<F>;
 

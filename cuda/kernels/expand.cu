@@ -1,7 +1,8 @@
 // expand_F: weights of formats that no prefill kernel reads (formats_gguf.cuh) as f16, rounded once, in the layout of format f16.
 //
 // Grid: vectors of 16 bytes over 256, rounded up; a thread writes one, 8 weights. Runs before a prompt's product: it reads the matrix
-// and writes 2 bytes a weight, a small part of what the product of 512 tokens takes. Oracle: quant.Matrix.Dequantize.
+// and writes 2 bytes a weight, however few the tokens; on an H100 that is 37 to 42 % of a pass of 512. Oracle:
+// quant.Matrix.Dequantize, rounded once.
 #include "grid.cuh"
 
 template <class F> DEVICE void expand(const pg_expand_args &a) {

@@ -7,7 +7,7 @@
 //   decode(v, s, levels, a)    step s of a lane's vectors as the four registers of an A fragment, f16
 //   codes(v, s, a)             the same, but codes as they are, times 2^-24; those of rows lane/4 + 8 also times `high`
 //   stored(words, s, j)        weight j of step s as it is stored: a code, or the bits of a float
-//   slots(v), slot(v, w, i)    where the weights in word w of vector v come from: what `decode` reads, written by repack.cu
+//   slots(v), slot(v, w, i)    where the weights in word w of vector v come from: what `decode` reads, written by repack.cuh
 //
 // f16 from codes: a code in the low ten bits of 0x6400 (1024.0) makes 1024 + code, exactly; shifted left by n it makes
 // 1024 + 2^n·code. One addition or fma with an exact result takes the 1024, the shift and the zero point away. The code alone is

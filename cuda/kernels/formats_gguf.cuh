@@ -6,7 +6,8 @@
 //   scale_of(v)    s of these bytes, plus `bias`, so that it is not negative
 //   minimum_of(v)  m of these bytes
 //   zero           the code that means 0, where there are no minima
-// and a group is `grain` steps long. Of an entry lane/4 has 2·entry bytes side by side: s of rows lane/4 and lane/4 + 8, m of both.
+// and a group is `grain` steps long. It has no levels and no decode: where scales multiply weights, codes do (decode_folded.cuh).
+// Of an entry lane/4 has 2·entry bytes side by side: s of rows lane/4 and lane/4 + 8, m of both.
 // Products of d, s and code are exact in f32: 11, 8 and 6 bits, signs not counted.
 //
 // A prompt multiplies f16 that expand.cu makes of all of these.

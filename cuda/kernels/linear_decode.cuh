@@ -16,6 +16,7 @@
 // w = scale·(code − zero), or scale·code + minimum, the sum of a group is
 //   Σ w·x = scale·Σ code·x + offset·Σ x,   offset = −scale·zero, or minimum,
 // and Σ x is one more mma.sync, with ones, for all row tiles. Products are exact; sums are f32 as they would be of decoded weights.
+// Where groups are short, scales go into the weights instead, which rounds them to f16 (decode_folded.cuh).
 //
 // A block asks for its first weights before the kernel ahead has finished (device.cuh, wait_for_previous), so that the memory
 // has work while a norm or the attention runs.
@@ -84,12 +85,28 @@ struct ring_place {
   u32 slot, entry_slot;
 };
 
+// load_tile reads a lane's weights of the warp's row tiles from a slot, where its own vectors begin at `own`. Behind it other lanes
+// may ask for the slot again.
+template <class F> DEVICE void load_tile(Shared<const u32x4> slot, Shared<const u32x4> own, u32x4 (&v)[TILES][F::vectors]) {
+  UNROLL for (u32 r = 0; r < TILES; r++) {
+    UNROLL for (u32 i = 0; i < F::vectors; i++) {
+      if (F::half && i == F::vectors - 1) {
+        Shared<const u32> two = cast<const u32>(slot + (r * tile_vectors<F> + i * 32)) + lane_id() * 2;
+        v[r][i] = {two[0], two[1], 0, 0};
+      } else {
+        v[r][i] = load16(own + (r * tile_vectors<F> + i * 32));
+      }
+    }
+  }
+  if constexpr (F::half) sync_warp();
+}
+
 // multiply_source adds the warp's part of a source to its sums. Fold: scales multiply weights (decode_folded.cuh).
 template <class F, bool Few, u32 Grain, bool Fold>
 DEVICE void multiply_source(const pg_linear_args &a, const pg_source &source, const item_tiles &tiles, decode_ring<F, Few, Grain> &ring,
                             ring_place &at, decode_sums &sum) {
   typedef ring_shape<F, Few, Grain> S;
-  constexpr u32 V = F::vectors, Q = S::pairs;
+  constexpr u32 Q = S::pairs;
   const pg_matrix &w = source.w;
   const share part = warp_part(w.k_tiles);
   const u32 count = part.end - part.begin;
@@ -110,23 +127,13 @@ DEVICE void multiply_source(const pg_linear_args &a, const pg_source &source, co
         take_super(supers, sum);
         enter_super(supers, w, tiles);
       }
-    Shared<const u32x4> from = ring.to + (at.slot * S::slot + lane_id());
     Shared<const u32x4> entries = ring.to + (S::entries_at + at.entry_slot * S::entries);
-    u32x4 now[TILES][V];
-    UNROLL for (u32 r = 0; r < TILES; r++) {
-      UNROLL for (u32 v = 0; v < V; v++) {
-        if (F::half && v == V - 1) {
-          Shared<const u32> two = cast<const u32>(ring.to + (at.slot * S::slot + r * tile_vectors<F> + v * 32)) + lane_id() * 2;
-          now[r][v] = {two[0], two[1], 0, 0};
-        } else {
-          now[r][v] = load16(from + (r * tile_vectors<F> + v * 32));
-        }
-      }
-    }
-    if constexpr (F::half) sync_warp(); // other lanes ask for what this one has read
+    u32x4 now[TILES][F::vectors];
+    Shared<const u32x4> own = ring.to + (at.slot * S::slot + lane_id());
+    load_tile<F>(ring.to + at.slot * S::slot, own, now);
     if constexpr (S::x_inside) {
       UNROLL for (u32 q = 0; q < Q; q++) x[q] = {0, 0, 0, 0};
-      if (ring.active) UNROLL for (u32 q = 0; q < Q; q++) x[q] = load16(from + (S::weights + q * S::lanes));
+      if (ring.active) UNROLL for (u32 q = 0; q < Q; q++) x[q] = load16(own + (S::weights + q * S::lanes));
     }
     ask_tile(ring, a, at.slot, at.entry_slot == 0 ? S::slots : at.entry_slot - 1);
     cp_async_commit();

@@ -50,7 +50,7 @@ func (s *settings) device(p *model.Params) (model.Backend, string, error) {
 	}
 	gpu, err := cuda.Open(cuda.Options{Device: s.file.Device})
 	if err == nil && s.file.Backend != "cuda" {
-		if _, cannot := gpu.Need(p, model.LoadOptions{Context: 1, Precision: s.precision()}); cannot != nil { // no room is another matter
+		if _, cannot := gpu.Need(p, model.LoadOptions{Context: 1, Precision: s.precision()}); cannot != nil { // Load says what has no room
 			err = errors.Join(cannot, gpu.Close())
 		}
 	}
