@@ -2,7 +2,10 @@
 // model or of the same model on another backend.
 //
 // A text is read in windows that overlap, and each token is judged once, in the first window that holds it: the strided
-// perplexity of the transformers documentation, whose windows begin Stride tokens apart. Only a chunk's logits are ever held.
+// perplexity of the transformers documentation, whose windows begin Stride tokens apart. Its older form averages over windows,
+// its newer one over tokens; this is the mean over tokens. The newer one weighs a window by its labels less one, which is its
+// number of tokens only where it overlaps none: with overlap its published code comes to slightly different values (up to 0.3 % of
+// the perplexity on testdata's ids, windows of 150, 40 apart). Only a chunk's logits are ever held.
 package eval
 
 import (

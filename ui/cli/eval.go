@@ -40,7 +40,8 @@ from those of a reference and how often both have the same first choice. The ref
 tokenizer, or a backend (cpu, cuda, oracle) that runs the same model.
 
 The text is read in windows of the context's length; --stride lets them overlap, so that tokens are judged with more before
-them.`,
+them. The perplexity is that of the strided loop in transformers' documentation, as a mean over tokens; its older form, a mean
+over windows, gives other values.`,
 		Example: `  peregrine eval smollm2 --text book.txt --window 512
   peregrine eval ./smollm2-gptq --text book.txt --against smollm2 --json`,
 		Args: cobra.ExactArgs(1),
