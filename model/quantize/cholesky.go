@@ -3,9 +3,8 @@ package quantize
 import (
 	"fmt"
 	"math"
-	"runtime"
-	"sync"
-	"sync/atomic"
+
+	"peregrine/model/quantize/product"
 )
 
 // panel is how many columns of a Cholesky factor are found between two meetings of the goroutines.
@@ -23,7 +22,7 @@ func inverseFactor(h []float64, n int) ([]float64, error) {
 	}
 	// Column c of L⁻¹ solves L·m = e_c from the top, and becomes column n−1−c of U from the bottom.
 	u := make([]float64, n*n)
-	parallel(n, func(c int) {
+	product.Parallel(n, func(c int) {
 		m := make([]float64, n-c)
 		m[0] = 1 / h[c*n+c]
 		for i := c + 1; i < n; i++ {
@@ -51,7 +50,7 @@ func factor(a []float64, n int) error {
 			}
 			a[i*n+i] = math.Sqrt(d)
 		}
-		parallel(n-end, func(r int) {
+		product.Parallel(n-end, func(r int) {
 			i := end + r
 			for j := begin; j < end; j++ {
 				a[i*n+j] = entry(i, j) / a[j*n+j]
@@ -76,19 +75,4 @@ func dot(a, b []float64) float64 {
 		s0 += a[i] * b[i]
 	}
 	return s0 + s1 + (s2 + s3)
-}
-
-// parallel calls f with 0 … n−1 on all cores and returns when all calls have. Which core gets which index does not matter to
-// the result: each index writes its own values.
-func parallel(n int, f func(i int)) {
-	var next atomic.Int64
-	var wait sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), n) {
-		wait.Go(func() {
-			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
-				f(i)
-			}
-		})
-	}
-	wait.Wait()
 }
