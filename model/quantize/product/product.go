@@ -94,11 +94,14 @@ func Correct(left []float64, leftStride int, errors, u []float64, stride, rows, 
 	correct(left[:(rows-1)*leftStride+columns], leftStride, errors[:rows*steps], u[:(steps-1)*stride+columns], stride, rows, steps, columns)
 }
 
+// Cores returns on how many cores Parallel works.
+func Cores() int { return runtime.GOMAXPROCS(0) }
+
 // Parallel calls f with 0 … n−1 on all cores and returns when all calls have. Which core gets which index must not matter.
 func Parallel(n int, f func(i int)) {
 	var next atomic.Int64
 	var wait sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), n) {
+	for range min(Cores(), n) {
 		wait.Go(func() {
 			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
 				f(i)
