@@ -60,7 +60,8 @@ func llamaStored(c Config, i int) StoredLayer {
 	return StoredLayer{
 		AttnNorm: at + "input_layernorm", MLPNorm: at + "post_attention_layernorm",
 		QKV: []Stored{
-			{Module: at + "self_attn.q_proj", Hi: q}, {Module: at + "self_attn.k_proj", Lo: q, Hi: q + kv},
+			{Module: at + "self_attn.q_proj", Hi: q},
+			{Module: at + "self_attn.k_proj", Lo: q, Hi: q + kv},
 			{Module: at + "self_attn.v_proj", Lo: q + kv, Hi: q + 2*kv},
 		},
 		AttnOut: []Stored{{Module: at + "self_attn.o_proj", Hi: c.Hidden}},

@@ -61,10 +61,7 @@ func (j Job) Need() (memory, disk int64) {
 	if group < 1 {
 		group = widest
 	}
-	vocabulary := 2 * int64(c.Vocab) * int64(c.Hidden)
-	if j.Params.Head != j.Params.Embed {
-		vocabulary *= 2
-	}
+	vocabulary := 4 * int64(c.Vocab) * int64(c.Hidden) // embedding and head
 	file := weights*int64(j.Options.Bits)/8 + weights/group*3 + vocabulary
 	disk = 2*file + 64<<20
 	memory = 4*largest + largest + layer*int64(j.Options.Bits)/8*2 + vocabulary

@@ -103,7 +103,6 @@ func (r *calibration) hessian(ctx context.Context, in int, inputs func(dst []flo
 // work quantises one layer.
 type work struct {
 	options Options
-	nearest bool
 	layer   int
 	from    *model.Layer
 	names   model.StoredLayer

@@ -24,6 +24,8 @@ type Checkpoint struct {
 	Params *model.Params
 	Config map[string]json.RawMessage // the source's config.json, by key
 	Files  map[string][]byte          // further files by name, the tokenizer's above all
+	// HeadCopy stores the head of a tied model once more, as AutoGPTQ does and as it wants to find it.
+	HeadCopy bool
 	// Replace says what to do with a folder that is there: true removes it once the new one is complete.
 	Replace bool
 }
@@ -109,8 +111,13 @@ func (r *Result) writeWeights(ctx context.Context, dir string, j Job, c Checkpoi
 	}
 	tensors = append(tensors, vectors...)
 	tensors = append(tensors, halfMatrix(names.Embed+".weight", c.Params.Embed))
-	if c.Params.Head != c.Params.Embed {
+	switch {
+	case c.Params.Head != c.Params.Embed:
 		tensors = append(tensors, halfMatrix(names.Head+".weight", c.Params.Head))
+	case c.HeadCopy:
+		head := tensors[len(tensors)-1]
+		head.Name = names.Head + ".weight"
+		tensors = append(tensors, head)
 	}
 	sizes, total := map[string]int{}, int64(0)
 	for _, v := range tensors {

@@ -2,7 +2,6 @@ package quantize_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -16,6 +15,7 @@ import (
 	"peregrine/model/oracle"
 	"peregrine/model/quant"
 	"peregrine/model/quantize"
+	"peregrine/model/safetensors"
 	"peregrine/model/synthetic"
 )
 
@@ -51,16 +51,7 @@ func quantised(t *testing.T, c *model.Checkpoint, j quantize.Job) *model.Checkpo
 
 func write(t *testing.T, c *model.Checkpoint, j quantize.Job, out string) {
 	t.Helper()
-	r, err := quantize.Run(context.Background(), j)
-	if err != nil {
-		t.Fatal(err)
-	}
-	config, err := c.ConfigJSON()
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = r.Write(context.Background(), out, j, quantize.Checkpoint{Params: c.Params, Config: config}, nil)
-	if err := errors.Join(err, r.Close()); err != nil {
+	if err := finish(c, j, out); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -91,6 +82,9 @@ func distance(a, b []float32) float64 {
 	}
 	return rms(d) / rms(b)
 }
+
+// dense makes weights that nothing rounds.
+var dense = synthetic.Options{Format: quant.F32}
 
 // shapes are one of each kind of block, with the multiples of 32 that GPTQ's format needs.
 var shapes = []synthetic.Shape{
@@ -125,7 +119,7 @@ func open(t *testing.T, name string) *model.Checkpoint {
 	t.Helper()
 	for _, s := range shapes {
 		if s.Name == name {
-			c, err := synthetic.Open(s, synthetic.Options{Format: quant.F32})
+			c, err := synthetic.Open(s, dense)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -191,88 +185,84 @@ func TestEverySetting(t *testing.T) {
 	}
 }
 
-// TestResumeAfterEveryStop: cancelled after each module in turn, and gone on with, the result has the same bits.
-func TestResumeAfterEveryStop(t *testing.T) {
-	c := open(t, "falcon-40b")
-	o := quantize.Options{Bits: 4, GroupSize: 32, ActOrder: true, Symmetric: true}
-	dir := t.TempDir()
-	whole := filepath.Join(dir, "whole")
-	write(t, c, job(c, filepath.Join(dir, "whole.part"), o), whole)
-	j := job(c, filepath.Join(dir, "cut.part"), o)
-	stops, seen := 0, 0
-	for {
-		ctx, cancel := context.WithCancel(context.Background())
-		seen = 0
-		j.Observe = func(p quantize.Progress) {
-			if p.Module != "" {
-				seen++
+// TestForwardEqualsOracle: what the second layer reads, of the calibration text, is what the oracle has there when it runs the
+// checkpoint that was written.
+func TestForwardEqualsOracle(t *testing.T) {
+	for _, shape := range shapes {
+		t.Run(shape.Name, func(t *testing.T) {
+			c := open(t, shape.Name)
+			j := job(c, filepath.Join(t.TempDir(), "work"), quantize.Options{Bits: 4, GroupSize: 64, ActOrder: true})
+			r, err := quantize.Run(t.Context(), j)
+			if err != nil {
+				t.Fatal(err)
 			}
-			if seen == 3 { // never a whole layer of four, so that most of them begin again
-				cancel()
-			}
-		}
-		if stops%3 == 2 {
-			j.Observe = func(p quantize.Progress) {
-				if p.Module != "" {
-					seen++
-				}
-				if seen == 5 {
-					cancel()
-				}
-			}
-		}
-		r, err := quantize.Run(ctx, j)
-		cancel()
-		if err == nil {
 			if err := r.Close(); err != nil {
 				t.Fatal(err)
 			}
-			break
-		}
-		if !errors.Is(err, context.Canceled) {
-			t.Fatal(err)
-		}
-		if stops++; stops > 20 {
-			t.Fatal("the work does not get on")
-		}
+			got := hidden(t, filepath.Join(j.Dir, "hidden-0001.safetensors"))
+			q := quantised(t, c, j)
+			for i, window := range j.Windows {
+				o := oracle.New(q.Params)
+				o.OnLayer(func(layer int, x []float64) {
+					if layer != 1 {
+						return
+					}
+					for k, want := range x {
+						// Some hundred float32 products on values near one.
+						if d := math.Abs(float64(got[i*len(x)+k]) - want); d > 2e-5*(1+math.Abs(want)) {
+							t.Fatalf("sequence %d, value %d: got %v, want %v", i, k, got[i*len(x)+k], want)
+						}
+					}
+				})
+				if err := o.Forward(t.Context(), window, 0, nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
 	}
-	if stops < 2 {
-		t.Fatalf("stopped %d times", stops)
-	}
-	j.Observe = nil
-	write(t, c, j, filepath.Join(dir, "cut"))
-	same(t, whole, filepath.Join(dir, "cut"))
 }
 
-// same compares the files of two folders, the log's times left out.
-func same(t *testing.T, a, b string) {
+func hidden(t *testing.T, path string) []float32 {
 	t.Helper()
-	entries, err := os.ReadDir(a)
+	f, err := safetensors.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range entries {
-		x, err := os.ReadFile(filepath.Join(a, e.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		y, err := os.ReadFile(filepath.Join(b, e.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if e.Name() == "quantize_log.csv" {
-			x, y = withoutTimes(x), withoutTimes(y)
-		}
-		if string(x) != string(y) {
-			t.Errorf("%s: other bytes", e.Name())
-		}
+	defer func() { _ = f.Close() }()
+	v, _ := f.Tensor("hidden")
+	x, err := v.Float32(nil)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return x
 }
 
-func withoutTimes(log []byte) []byte {
-	var b strings.Builder
-	for line := range strings.Lines(string(log)) {
-		b.WriteString(line[:strings.LastIndexByte(line, ',')] + "\n")
+// TestRefusals, before anything is written.
+func TestRefusals(t *testing.T) {
+	c := open(t, "smollm2")
+	good := quantize.Options{Bits: 4, GroupSize: -1, Symmetric: true}
+	for _, x := range []struct {
+		name, want string
+		model      *model.Checkpoint
+		change     func(j *quantize.Job)
+	}{
+		{"5 bits", "5 bits", c, func(j *quantize.Job) { j.Options.Bits = 5 }},
+		{"quantised already", "by GPTQ already", backendtest.Open(t, "gptq-llama-4bit-128g"), func(*quantize.Job) {}},
+		{"odd sizes", "multiples of 32", backendtest.Open(t, "llama-smollm2"), func(*quantize.Job) {}},
+		{"no text", "no calibration text", c, func(j *quantize.Job) { j.Windows = nil }},
+		{"longer than the model", "trained for 64", c, func(j *quantize.Job) { j.Windows = windows(c.Config, 1, 65) }},
+		{"uneven windows", "sequence 1 has 3 tokens", c, func(j *quantize.Job) { j.Windows = [][]int32{{1, 2}, {1, 2, 3}} }},
+		{"foreign ids", "token 300", c, func(j *quantize.Job) { j.Windows = [][]int32{{1, 300}} }},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			j := job(x.model, filepath.Join(t.TempDir(), "work"), good)
+			x.change(&j)
+			if _, err := quantize.Run(t.Context(), j); err == nil || !strings.Contains(err.Error(), x.want) {
+				t.Errorf("got %v, want an error with %q", err, x.want)
+			}
+			if _, err := os.Stat(j.Dir); err == nil {
+				t.Error("a working folder was made")
+			}
+		})
 	}
-	return []byte(b.String())
 }

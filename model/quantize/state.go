@@ -80,15 +80,17 @@ func openState(dir string, facts map[string]string) (_ *state, err error) {
 	return nil, fmt.Errorf("%w: %s: %s", ErrForeign, dir, differences(theirs, facts))
 }
 
-// differences lists what distinguishes two calls, at most three facts.
+// differences lists what distinguishes two calls, at most three facts. A fact that one of them does not have follows from
+// another.
 func differences(theirs, ours map[string]string) string {
-	all := maps.Clone(theirs)
-	maps.Copy(all, ours)
 	var list []string
-	for _, key := range slices.Sorted(maps.Keys(all)) {
-		if theirs[key] != ours[key] {
-			list = append(list, fmt.Sprintf("%s is %q there and %q here", key, theirs[key], ours[key]))
+	for _, key := range slices.Sorted(maps.Keys(ours)) {
+		if there, ok := theirs[key]; ok && there != ours[key] {
+			list = append(list, fmt.Sprintf("%s is %q there and %q here", key, there, ours[key]))
 		}
+	}
+	if len(list) == 0 {
+		return "it lists other facts"
 	}
 	return strings.Join(list[:min(len(list), 3)], ", ")
 }

@@ -28,7 +28,7 @@ type quantizeOptions struct {
 	quantize.Options
 	method, text, out string
 	samples, length   int
-	force             bool
+	force, headCopy   bool
 }
 
 func newQuantize(s *settings, io streams) *cobra.Command {
@@ -74,6 +74,7 @@ and gives the same bytes. The loss of every matrix stands in DIR/quantize_log.cs
 	f.IntVar(&o.samples, "samples", 64, "sequences of the calibration text")
 	f.IntVar(&o.length, "length", 256, "tokens of a sequence")
 	f.StringVar(&o.out, "out", "", "folder to make")
+	f.BoolVar(&o.headCopy, "head-copy", true, "store a tied head once more, which AutoGPTQ needs and others do not")
 	f.BoolVar(&o.force, "force", false, "replace DIR if it is there, and throw unfinished work of other options away")
 	must(cmd.MarkFlagRequired("out"))
 	return cmd
@@ -134,7 +135,7 @@ func (s *settings) quantize(cmd *cobra.Command, args []string, o quantizeOptions
 	if err != nil {
 		return err
 	}
-	made.Replace = o.force
+	made.Replace, made.HeadCopy = o.force, o.headCopy
 	if !j.Nearest {
 		if j.Windows, err = s.calibration(cmd, args, o, io); err != nil {
 			return err
