@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"math"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"peregrine/model"
 	"peregrine/model/backendtest"
 	"peregrine/model/gguf"
+	"peregrine/model/quantize"
 )
 
 // sentences writes a text and returns its path.
@@ -211,6 +213,22 @@ func TestQuantizeOfGGUF(t *testing.T) {
 	}
 	if off > 1e-3*all {
 		t.Errorf("the logits moved by %.3g of their squares", off/all)
+	}
+}
+
+// The program's own text is long enough for what the options ask for by default.
+func TestOwnCalibrationTextIsLongEnough(t *testing.T) {
+	path := backendtest.OpenDefault(t).Path
+	text, err := json.Marshal([]string{quantize.CalibrationText})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids [][]int32
+	if err := json.Unmarshal([]byte(succeed(t, string(text), "debug", "tokenize", path)), &ids); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(ids[0]); n < 64*256 || n < 21000 || n > 23000 {
+		t.Errorf("the text has %d tokens; the help says some 22 000", n)
 	}
 }
 
