@@ -75,7 +75,7 @@ and gives the same bytes. The loss of every matrix stands in DIR/quantize_log.cs
 	f.IntVar(&o.length, "length", 256, "tokens of a sequence")
 	f.StringVar(&o.out, "out", "", "folder to make")
 	f.BoolVar(&o.headCopy, "head-copy", true, "store a tied head once more, which AutoGPTQ needs and others do not")
-	f.BoolVar(&o.force, "force", false, "replace DIR if it is there, and throw unfinished work of other options away")
+	f.BoolVar(&o.force, "force", false, "replace DIR if it is a GPTQ checkpoint, and throw unfinished work of other options away")
 	must(cmd.MarkFlagRequired("out"))
 	return cmd
 }
@@ -100,17 +100,19 @@ func (o *quantizeOptions) check() error {
 	case o.out == "." || o.out == "/":
 		return usage("--out is %q; name a new folder", o.out)
 	}
-	if o.force {
-		return nil
-	}
 	entries, err := os.ReadDir(o.out)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return nil
 	case err != nil:
 		return usage("--out: %v", err)
-	case len(entries) > 0:
+	case len(entries) == 0:
+		return nil
+	case !o.force:
 		return usage("--out: %s is not empty (%q); name a new folder, or replace it with --force", o.out, entries[0].Name())
+	}
+	if _, err := os.Stat(filepath.Join(o.out, "quantize_config.json")); err != nil {
+		return usage("--out: %s is not empty (%q) and no GPTQ checkpoint, which is all that --force replaces; name a new folder", o.out, entries[0].Name())
 	}
 	return nil
 }
@@ -127,8 +129,8 @@ func (s *settings) quantize(cmd *cobra.Command, args []string, o quantizeOptions
 		return err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
-	if c.Holds(filepath.Join(o.out, o.FileName()+".safetensors")) {
-		return fmt.Errorf("%s: is what is read; name another folder", o.out)
+	if err := o.apart(c); err != nil {
+		return err
 	}
 	j := quantize.Job{Params: c.Params, Options: o.Options, Nearest: o.method == "rtn", Dir: o.out + ".part"}
 	made, err := checkpointOf(c)
@@ -146,6 +148,9 @@ func (s *settings) quantize(cmd *cobra.Command, args []string, o quantizeOptions
 	}
 	if err := room(j, c.Name); err != nil {
 		return err
+	}
+	if n := c.FileBytes(); n > 4e9 { // several seconds
+		fmt.Fprintf(io.err, "reading %s once, to know the model again\n", size(n))
 	}
 	if j.Facts, err = sourceFacts(ctx, c); err != nil {
 		return err
@@ -165,6 +170,20 @@ func (s *settings) quantize(cmd *cobra.Command, args []string, o quantizeOptions
 		fmt.Fprintf(io.err, "%s: %d matrices in %v\n", o.out, p.matrices, time.Since(begin).Round(time.Second))
 	}
 	return err
+}
+
+// apart refuses to replace the folder that is read.
+func (o *quantizeOptions) apart(c *model.Checkpoint) error {
+	out, err := os.Stat(o.out)
+	if err != nil {
+		return nil // there is nothing to replace
+	}
+	for _, file := range c.Files() {
+		if dir, err := os.Stat(filepath.Dir(file)); err == nil && os.SameFile(out, dir) {
+			return fmt.Errorf("%s: holds %s, which is read; name another folder", o.out, filepath.Base(file))
+		}
+	}
+	return nil
 }
 
 // runQuantize runs the job and writes what it gives.

@@ -68,6 +68,7 @@ func TestQuantizeRefusesBeforeOpening(t *testing.T) {
 		"--samples is 0":         {"--samples", "0", "--out", free},
 		"and --length 1":         {"--length", "1", "--out", free},
 		`is not empty ("mine")`:  {"--out", taken},
+		"no GPTQ checkpoint":     {"--out", taken, "--force"},
 		`required flag(s) "out"`: {},
 		"name a new folder":      {"--out", "."},
 	} {
@@ -168,6 +169,11 @@ func TestQuantizeGoesOn(t *testing.T) {
 	}
 	if code, _, said := program(t, "", append(call, "--force", "--bits", "8")...); code != ExitOK {
 		t.Errorf("--force: exit code %d, %s", code, said)
+	}
+	for want, args := range map[string][]string{"which is read": {out, "--force", "--out", out}, "is not empty": {source, "--out", out}} {
+		if code, _, said := program(t, "", append([]string{"quantize"}, args...)...); code == ExitOK || !strings.Contains(said, want) {
+			t.Errorf("%v: exit code %d, %s; want %q", args, code, said, want)
+		}
 	}
 	if c, err := model.Open(out); err != nil || c.Quantization != "GPTQ 8 bit, no group" {
 		t.Errorf("after --force: %v", err)
