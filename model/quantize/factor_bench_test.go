@@ -1,6 +1,7 @@
 package quantize
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"testing"
 )
@@ -17,7 +18,7 @@ func BenchmarkFactor(b *testing.B) {
 			b.Fatal(err)
 		}
 		m := h.Take()
-		b.Run(string(rune('0'+in/1000))+"k", func(b *testing.B) {
+		b.Run(fmt.Sprint(in), func(b *testing.B) {
 			for b.Loop() {
 				if _, err := NewFactor(m, in, Options{Bits: 4, GroupSize: -1, ActOrder: true}); err != nil {
 					b.Fatal(err)

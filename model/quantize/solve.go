@@ -209,7 +209,8 @@ func (s *solver) rows(weights []float32, first int, losses []float64) {
 			losses[r] += s.block(&rows[r], begin, end)
 		}
 		if end < s.in {
-			product.Correct(left[end:], s.in, errors, s.upper[begin*s.in+end:], s.in, len(rows), steps, s.in-end)
+			product.Correct(product.Rows{Values: left[end:], Stride: s.in}, product.Rows{Values: errors, Stride: steps},
+				product.Rows{Values: s.upper[begin*s.in+end:], Stride: s.in}, len(rows), steps, s.in-end)
 		}
 	}
 }

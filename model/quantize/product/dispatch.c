@@ -20,7 +20,7 @@ void pg_product_gram(const pg_product_set *set, double *sum, const float *x, siz
   set->gram(sum, x, tokens, n, lo, hi);
 }
 
-void pg_product_correct(const pg_product_set *set, double *left, size_t left_stride, const double *errors, const double *u,
+void pg_product_correct(const pg_product_set *set, double *left, size_t left_stride, const double *errors, size_t errors_stride, const double *u,
                         size_t stride, size_t rows, size_t steps, size_t columns) {
-  set->correct(left, left_stride, errors, u, stride, rows, steps, columns);
+  set->correct(left, left_stride, errors, errors_stride, u, stride, rows, steps, columns);
 }

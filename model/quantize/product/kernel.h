@@ -97,20 +97,51 @@ static void gram(double *sum, const float *x, size_t tokens, size_t n, size_t lo
   }
 }
 
-// Columns are taken in stretches that stay in the first-level cache with all their rows.
-static void correct(double *left, size_t left_stride, const double *errors, const double *u, size_t stride, size_t rows,
-                    size_t steps, size_t columns) {
-  enum { STRETCH = 256 };
-  for (size_t j = 0; j < columns; j += STRETCH) {
-    size_t n = columns - j < STRETCH ? columns - j : STRETCH;
-    for (size_t i = 0; i < steps; i++) {
-      const double *restrict v = u + i * stride + j;
-      for (size_t r = 0; r < rows; r++) {
-        double e = errors[r * steps + i];
-        double *restrict y = left + r * left_stride + j;
-        for (size_t q = 0; q < n; q++) y[q] -= e * v[q];
-      }
+typedef double dvec __attribute__((vector_size(4 * WIDTH), aligned(8)));
+enum { DWIDTH = WIDTH / 2, DVECTORS = WIDTH == 16 ? 4 : 2, DSPAN = DWIDTH * DVECTORS, DROWS = 4 };
+
+// y[rows][DSPAN] -= e[rows][steps] * u[steps][DSPAN].
+INLINE void correct_tile(double *y, size_t ldy, const double *e, size_t lde, const double *u, size_t ldu, size_t steps, int rows) {
+  dvec acc[DROWS][DVECTORS];
+#pragma GCC unroll 16
+  for (int r = 0; r < rows; r++)
+#pragma GCC unroll 16
+    for (int j = 0; j < DVECTORS; j++) acc[r][j] = *(const dvec *)(y + (size_t)r * ldy + DWIDTH * j);
+  for (size_t i = 0; i < steps; i++, u += ldu) {
+    dvec v[DVECTORS];
+#pragma GCC unroll 16
+    for (int j = 0; j < DVECTORS; j++) v[j] = *(const dvec *)(u + DWIDTH * j);
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++) {
+      double s = e[(size_t)r * lde + i];
+#pragma GCC unroll 16
+      for (int j = 0; j < DVECTORS; j++) acc[r][j] -= s * v[j];
     }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < rows; r++)
+#pragma GCC unroll 16
+    for (int j = 0; j < DVECTORS; j++) *(dvec *)(y + (size_t)r * ldy + DWIDTH * j) = acc[r][j];
+}
+
+// Steps are taken 128 at a time, whose part of u stays in the first-level cache for all rows.
+static void correct(double *left, size_t left_stride, const double *errors, size_t errors_stride, const double *u, size_t stride,
+                    size_t rows, size_t steps, size_t columns) {
+  enum { DEPTH = 128 };
+  size_t whole = columns / DSPAN * DSPAN;
+  for (size_t i = 0; i < steps; i += DEPTH) {
+    size_t n = steps - i < DEPTH ? steps - i : DEPTH;
+    const double *e = errors + i;
+    for (size_t j = 0; j < whole; j += DSPAN) {
+      const double *v = u + i * stride + j;
+      size_t r = 0;
+      for (; r + DROWS <= rows; r += DROWS)
+        correct_tile(left + r * left_stride + j, left_stride, e + r * errors_stride, errors_stride, v, stride, n, DROWS);
+      for (; r < rows; r++) correct_tile(left + r * left_stride + j, left_stride, e + r * errors_stride, errors_stride, v, stride, n, 1);
+    }
+    for (size_t r = 0; r < rows; r++)
+      for (size_t q = 0; q < n; q++)
+        for (size_t j = whole; j < columns; j++) left[r * left_stride + j] -= e[r * errors_stride + q] * u[(i + q) * stride + j];
   }
 }
 

@@ -33,7 +33,7 @@ func gram(sum []float64, x []float32, tokens, in, lo, hi int) {
 	C.pg_product_gram(set, doubles(sum), floats(x), C.size_t(tokens), C.size_t(in), C.size_t(lo), C.size_t(hi))
 }
 
-func correct(left []float64, leftStride int, errors, u []float64, stride, rows, steps, columns int) {
-	C.pg_product_correct(set, doubles(left), C.size_t(leftStride), doubles(errors), doubles(u), C.size_t(stride), C.size_t(rows),
+func correct(left []float64, leftStride int, errors []float64, errorsStride int, u []float64, stride, rows, steps, columns int) {
+	C.pg_product_correct(set, doubles(left), C.size_t(leftStride), doubles(errors), C.size_t(errorsStride), doubles(u), C.size_t(stride), C.size_t(rows),
 		C.size_t(steps), C.size_t(columns))
 }

@@ -35,11 +35,11 @@ func gramPlain(sum []float64, x []float32, tokens, in, lo, hi int) {
 	}
 }
 
-func correctPlain(left []float64, leftStride int, errors, u []float64, stride, rows, steps, columns int) {
+func correctPlain(left []float64, leftStride int, errors []float64, errorsStride int, u []float64, stride, rows, steps, columns int) {
 	for r := range rows {
 		row := left[r*leftStride : r*leftStride+columns]
 		for i := range steps {
-			e := errors[r*steps+i]
+			e := errors[r*errorsStride+i]
 			for j, v := range u[i*stride : i*stride+columns] {
 				row[j] -= e * v
 			}

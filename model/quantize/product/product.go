@@ -85,14 +85,23 @@ func Gram(sum []float64, x []float32, tokens, in int) {
 	})
 }
 
-// Correct takes errors·u from left: left[r, j] −= Σ errors[r, i]·u[i·stride + j] for rows r, i < steps, j < columns. left has
-// leftStride values a row, errors has steps.
-func Correct(left []float64, leftStride int, errors, u []float64, stride, rows, steps, columns int) {
+// Rows are the rows of a float64 matrix, Stride values apart.
+type Rows struct {
+	Values []float64
+	Stride int
+}
+
+// Correct takes errors·u from left: left[r, j] −= Σ errors[r, i]·u[i, j] for rows r, i < steps, j < columns, i in order. It works
+// on the calling goroutine alone.
+func Correct(left, errors, u Rows, rows, steps, columns int) {
 	if rows == 0 || steps == 0 || columns == 0 {
 		return
 	}
-	correct(left[:(rows-1)*leftStride+columns], leftStride, errors[:rows*steps], u[:(steps-1)*stride+columns], stride, rows, steps, columns)
+	correct(left.of(rows, columns), left.Stride, errors.of(rows, steps), errors.Stride, u.of(steps, columns), u.Stride, rows, steps, columns)
 }
+
+// of cuts to what a kernel may touch, so that a size that is wrong panics here.
+func (r Rows) of(rows, columns int) []float64 { return r.Values[:(rows-1)*r.Stride+columns] }
 
 // Cores returns on how many cores Parallel works.
 func Cores() int { return runtime.GOMAXPROCS(0) }

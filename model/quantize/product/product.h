@@ -18,8 +18,8 @@ typedef struct pg_product_set {
   // sum[i][j] += the sum over tokens of x[t][i] * x[t][j], for lo <= i < hi, j <= i; hi - lo <= PG_GRAM_ROWS.
   void (*gram)(double *sum, const float *x, size_t tokens, size_t n, size_t lo, size_t hi);
 
-  // left[r][j] -= the sum over i < steps of errors[r][i] * u[i * stride + j], for r < rows, j < columns.
-  void (*correct)(double *left, size_t left_stride, const double *errors, const double *u, size_t stride, size_t rows,
+  // left[r * left_stride + j] -= the sum over i < steps of errors[r * errors_stride + i] * u[i * stride + j], for r < rows, j < columns.
+  void (*correct)(double *left, size_t left_stride, const double *errors, size_t errors_stride, const double *u, size_t stride, size_t rows,
                   size_t steps, size_t columns);
 } pg_product_set;
 
@@ -34,7 +34,7 @@ const pg_product_set *pg_product_at(size_t i);
 // The functions of a set, since Go cannot call through a pointer.
 void pg_product_mul(const pg_product_set *set, float *y, const float *x, const float *panels, size_t m, size_t k, size_t n);
 void pg_product_gram(const pg_product_set *set, double *sum, const float *x, size_t tokens, size_t n, size_t lo, size_t hi);
-void pg_product_correct(const pg_product_set *set, double *left, size_t left_stride, const double *errors, const double *u,
+void pg_product_correct(const pg_product_set *set, double *left, size_t left_stride, const double *errors, size_t errors_stride, const double *u,
                         size_t stride, size_t rows, size_t steps, size_t columns);
 
 #endif
