@@ -87,7 +87,7 @@ fmt-check: $(GOLANGCI) ## say what fmt would change
 vet: $(LIBRARY) $(STAND_IN) ## run go vet: with CUDA, without, and without cgo
 	$(GO) vet $(TAGS) ./...
 	env -u CGO_CFLAGS -u CGO_LDFLAGS $(GO) vet ./...
-	CGO_ENABLED=0 $(GO) vet $$($(GO) list ./... | grep -v -E 'peregrine$$|/model/(cpu|tokenizer|engine)$$|/ui/cli$$|/cuda$$|/cuda/emulator(/testkernels)?$$')
+	CGO_ENABLED=0 $(GO) vet $$($(GO) list ./... | grep -v -E 'peregrine$$|/model/(cpu|tokenizer|engine|quantize/vocabulary)$$|/ui/cli$$|/cuda$$|/cuda/emulator(/testkernels)?$$')
 
 .PHONY: lint
 lint: $(GOLANGCI) $(LIBRARY) $(STAND_IN) ## run golangci-lint
@@ -115,6 +115,37 @@ check-hub: ## check that huggingface_hub and we read each other's caches
 		echo "huggingface_hub $$version"; \
 		PEREGRINE_HUB_PYTHON="$$venv/bin/python" $(GO) test ./model/hub -v -run '^TestTheCacheIsSharedWithPython$$' -count 1 | \
 			awk '{ print } /^--- PASS: TestTheCacheIsSharedWithPython /{ ran = 1 } END { exit !ran }'; done
+
+# AutoGPTQ's last version, with what it was made for, and GPTQModel with what is newest.
+GPTQ_OLD := torch==2.2.2 "numpy<2" "pyarrow<18" transformers==4.45.2 accelerate==0.34.2 peft==0.12.0 datasets==2.21.0 sentencepiece rouge gekko
+GPTQ_NEW := torch transformers accelerate optimum setuptools wheel numpy
+
+.PHONY: check-gptq
+check-gptq: $(BUILD)/demo-gptq/config.json ## check that AutoGPTQ, GPTQModel and transformers read what quantize makes
+	@command -v python3 >/dev/null || { echo "make: python3 is missing; the packages run in it" >&2; exit 1; }
+	python3 -m venv "$(BUILD)/gptq-old" && "$(BUILD)/gptq-old/bin/pip" install --quiet --disable-pip-version-check $(GPTQ_OLD)
+	"$(BUILD)/gptq-old/bin/pip" install --quiet --disable-pip-version-check --no-deps auto-gptq==0.7.1
+	"$(BUILD)/gptq-old/bin/python" .ci/check-gptq $(BUILD)/demo-gptq rule
+	"$(BUILD)/gptq-old/bin/python" .ci/check-gptq $(BUILD)/demo-gptq auto-gptq
+	python3 -m venv "$(BUILD)/gptq-new" && "$(BUILD)/gptq-new/bin/pip" install --quiet --disable-pip-version-check $(GPTQ_NEW)
+	"$(BUILD)/gptq-new/bin/pip" install --quiet --disable-pip-version-check --no-build-isolation gptqmodel
+	TORCHDYNAMO_DISABLE=1 "$(BUILD)/gptq-new/bin/python" .ci/check-gptq $(BUILD)/demo-gptq gptqmodel
+	TORCHDYNAMO_DISABLE=1 "$(BUILD)/gptq-new/bin/python" .ci/check-gptq $(BUILD)/demo-gptq transformers
+
+# The original model card's form: 4 bits, no groups, act-order.
+$(BUILD)/demo-gptq/config.json: | model
+	bin/peregrine quantize smollm2 --bits 4 --group-size -1 --act-order --out $(BUILD)/demo-gptq
+
+.PHONY: demo-gptq
+demo-gptq: $(BUILD)/demo-gptq/config.json ## turn the default model into a GPTQ one, once, and chat with it
+	@bin/peregrine $(BUILD)/demo-gptq
+
+# Settings and their variables: .ci/bench-quantize. A run that was stopped goes on where it was.
+QUANTIZE_RESULTS ?= $(BUILD)/quantize.jsonl
+
+.PHONY: bench-quantize
+bench-quantize: model ## judge the default model (MODEL=…) quantised at many settings: a line of JSON each
+	.ci/bench-quantize "$(QUANTIZE_RESULTS)" $(MODEL)
 
 .PHONY: fuzz
 fuzz: $(LIBRARY) ## fuzz each parser for FUZZTIME (60s)

@@ -263,13 +263,7 @@ func (c *Checkpoint) Holds(path string) bool {
 	if err != nil {
 		return false
 	}
-	seen := map[string]bool{}
-	for _, name := range c.src.names() {
-		file := c.src.where(name)
-		if seen[file] {
-			continue
-		}
-		seen[file] = true
+	for _, file := range c.Files() {
 		if info, err := os.Stat(file); err == nil && os.SameFile(info, target) {
 			return true
 		}

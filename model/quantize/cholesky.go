@@ -3,9 +3,9 @@ package quantize
 import (
 	"fmt"
 	"math"
-	"runtime"
-	"sync"
-	"sync/atomic"
+	"slices"
+
+	"peregrine/model/quantize/product"
 )
 
 // panel is how many columns of a Cholesky factor are found between two meetings of the goroutines.
@@ -15,32 +15,21 @@ const panel = 64
 // overwrites. h⁻¹ itself is not needed: with P the reversal of the order, P·h·P = L·Lᵀ gives U = P·L⁻¹·P, at a third of the
 // work of factor, invert and factor again, and with one rounding less.
 func inverseFactor(h []float64, n int) ([]float64, error) {
-	for i := range len(h) / 2 {
-		h[i], h[len(h)-1-i] = h[len(h)-1-i], h[i]
-	}
+	slices.Reverse(h)
 	if err := factor(h, n); err != nil {
 		return nil, err
 	}
-	// Column c of L⁻¹ solves L·m = e_c from the top, and becomes column n−1−c of U from the bottom.
-	u := make([]float64, n*n)
-	parallel(n, func(c int) {
-		m := make([]float64, n-c)
-		m[0] = 1 / h[c*n+c]
-		for i := c + 1; i < n; i++ {
-			m[i-c] = -dot(h[i*n+c:i*n+i], m[:i-c]) / h[i*n+i]
-		}
-		for i, v := range m {
-			u[(n-1-c-i)*n+n-1-c] = v
-		}
-	})
+	u := invert(h, n)
+	slices.Reverse(u)
 	return u, nil
 }
 
-// factor replaces the lower triangle of a [n, n] by L with a = L·Lᵀ. What is above the diagonal stays.
+// factor replaces the lower triangle of a [n, n] by L with a = L·Lᵀ. What is above the diagonal means nothing afterwards.
 func factor(a []float64, n int) error {
-	entry := func(i, j int) float64 { return a[i*n+j] - dot(a[i*n:i*n+j], a[j*n:j*n+j]) }
+	columns := make([]float64, panel*n) // of a panel, transposed
 	for begin := 0; begin < n; begin += panel {
 		end := min(begin+panel, n)
+		entry := func(i, j int) float64 { return a[i*n+j] - dot(a[i*n+begin:i*n+j], a[j*n+begin:j*n+j]) }
 		for i := begin; i < end; i++ {
 			for j := begin; j < i; j++ {
 				a[i*n+j] = entry(i, j) / a[j*n+j]
@@ -51,14 +40,56 @@ func factor(a []float64, n int) error {
 			}
 			a[i*n+i] = math.Sqrt(d)
 		}
-		parallel(n-end, func(r int) {
+		rest := n - end
+		product.Parallel(rest, func(r int) {
 			i := end + r
 			for j := begin; j < end; j++ {
 				a[i*n+j] = entry(i, j) / a[j*n+j]
+				columns[(j-begin)*rest+r] = a[i*n+j]
 			}
+		})
+		tasks := (rest + rowsPerTask - 1) / rowsPerTask
+		product.Parallel(tasks, func(task int) {
+			lo := end + (tasks-1-task)*rowsPerTask // the longest rows first
+			hi := min(lo+rowsPerTask, n)
+			product.Correct(product.Rows{Values: a[lo*n+end:], Stride: n}, product.Rows{Values: a[lo*n+begin:], Stride: n},
+				product.Rows{Values: columns, Stride: rest}, hi-lo, end-begin, hi-end)
 		})
 	}
 	return nil
+}
+
+// stripe is how many columns of an inverse one task makes.
+const stripe = 128
+
+// invert returns the inverse of the lower triangle l [n, n], lower triangular itself. Rows of a panel P follow from those above
+// it: L[P, P]·M[P] = I[P] − L[P, above]·M[above], column by column on their own.
+func invert(l []float64, n int) []float64 {
+	m := make([]float64, n*n)
+	for begin := 0; begin < n; begin += panel {
+		end := min(begin+panel, n)
+		product.Parallel((end+stripe-1)/stripe, func(task int) {
+			lo := task * stripe
+			hi := min(lo+stripe, end)
+			if lo < begin {
+				product.Correct(product.Rows{Values: m[begin*n+lo:], Stride: n}, product.Rows{Values: l[begin*n+lo:], Stride: n},
+					product.Rows{Values: m[lo*n+lo:], Stride: n}, end-begin, begin-lo, hi-lo)
+			}
+			for i := begin; i < end; i++ {
+				row := m[i*n+lo : i*n+hi]
+				if i >= lo && i < hi {
+					row[i-lo]++
+				}
+				for q := max(begin, lo); q < i; q++ {
+					subtract(row, l[i*n+q], m[q*n+lo:q*n+hi])
+				}
+				for k := range row {
+					row[k] /= l[i*n+i]
+				}
+			}
+		})
+	}
+	return m
 }
 
 // dot returns Σ a·b. Four sums, since one alone waits for its own last addition.
@@ -76,19 +107,4 @@ func dot(a, b []float64) float64 {
 		s0 += a[i] * b[i]
 	}
 	return s0 + s1 + (s2 + s3)
-}
-
-// parallel calls f with 0 … n−1 on all cores and returns when all calls have. Which core gets which index does not matter to
-// the result: each index writes its own values.
-func parallel(n int, f func(i int)) {
-	var next atomic.Int64
-	var wait sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), n) {
-		wait.Go(func() {
-			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
-				f(i)
-			}
-		})
-	}
-	wait.Wait()
 }

@@ -28,6 +28,9 @@ func findGrid(values []float64, o Options) grid {
 	g.zero = float64(levels / 2)
 	if !o.Symmetric {
 		g.zero = math.RoundToEven(-low / g.scale)
+		if g.zero == 0 && o.Storable {
+			g.zero, g.scale = 1, high/(g.maxCode-1) // low is within half a step of 0
+		}
 	}
 	return g
 }

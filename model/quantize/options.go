@@ -1,10 +1,3 @@
-// Package quantize makes GPTQ weights: it chooses the codes, scales and zero points of a matrix so that its product with the
-// inputs of a calibration text stays close, which plain rounding of each weight does not.
-//
-// The one idea: the error of a column that is rounded is made up for by the columns that are not rounded yet, weighted by the
-// inverse Hessian of the layer's squared error (Frantar et al., "GPTQ", 2022). [Solve] is that algorithm as AutoGPTQ 0.7.1 runs
-// it, in float64; [Nearest] is the plain rounding to compare with. Both are pure functions of their arguments. How a checkpoint
-// says codes and scales is left to packages quant and gptq.
 package quantize
 
 import (
@@ -24,6 +17,9 @@ type Options struct {
 	// StaticGroups takes every grid from the weights as they were, in groups of neighbouring columns, also with ActOrder.
 	StaticGroups bool
 	Damping      float64 // share of the Hessian's mean diagonal; 0: DefaultDamping
+	// Storable avoids the zero point 0. Files of AutoGPTQ's format store zero points less one, and readers disagree on what a
+	// stored -1 means. A row whose zero point would be 0 gets 1, and a scale that holds its largest value all the same.
+	Storable bool
 }
 
 // Weights is a quantised matrix: w[n, k] = Scales[n, g] · (Codes[n, k] − Zeros[n, g]) with g = GIdx[k].
@@ -62,8 +58,16 @@ func (o Options) groupSize(in int) int {
 	return min(o.GroupSize, in)
 }
 
-// check refuses options that no checkpoint can hold, and weights that are not a finite [out, in] matrix.
-func (o Options) check(weights []float32, out, in int) error {
+// damping returns the share of the Hessian's mean diagonal that is added to it.
+func (o Options) damping() float64 {
+	if o.Damping == 0 {
+		return DefaultDamping
+	}
+	return o.Damping
+}
+
+// checkCodes refuses options that no checkpoint can hold.
+func (o Options) checkCodes() error {
 	switch o.Bits {
 	case 2, 3, 4, 8:
 	default:
@@ -74,6 +78,14 @@ func (o Options) check(weights []float32, out, in int) error {
 	}
 	if !(o.Damping >= 0 && o.Damping <= 1) {
 		return fmt.Errorf("quantize: damping %v; need a share from 0 to 1", o.Damping)
+	}
+	return nil
+}
+
+// check is checkCodes, and refuses weights that are not a finite [out, in] matrix.
+func (o Options) check(weights []float32, out, in int) error {
+	if err := o.checkCodes(); err != nil {
+		return err
 	}
 	if out < 1 || in < 1 || len(weights)/in != out || len(weights)%in != 0 {
 		return fmt.Errorf("quantize: %d weights are not a matrix of %d × %d", len(weights), out, in)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"peregrine/model/quantize/product"
 )
 
 // blockSize is how many columns are quantised before the rest of a row is corrected. It is part of the result, not of the
@@ -23,29 +25,11 @@ func Solve(weights []float32, out, in int, hessian []float64, o Options) (*Weigh
 	if err := o.check(weights, out, in); err != nil {
 		return nil, err
 	}
-	if len(hessian) != in*in {
-		return nil, fmt.Errorf("quantize: a Hessian of %d values for %d input features; need %d", len(hessian), in, in*in)
-	}
-	for i, v := range hessian {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return nil, fmt.Errorf("quantize: Hessian [%d, %d] is %v; its inputs were not finite", i/in, i%in, v)
-		}
-	}
-	s := newSolver(out, in, hessian, o)
-	var err error
-	if s.factor, err = inverseFactor(s.damped(hessian), in); err != nil {
+	f, err := NewFactor(hessian, in, o)
+	if err != nil {
 		return nil, err
 	}
-	losses := make([]float64, out)
-	parallel((out+rowsPerTask-1)/rowsPerTask, func(task int) {
-		begin := task * rowsPerTask
-		end := min(begin+rowsPerTask, out)
-		s.rows(weights[begin*in:end*in], begin, losses[begin:end])
-	})
-	for _, l := range losses {
-		s.result.Loss += l
-	}
-	return s.result, nil
+	return f.Solve(weights, out)
 }
 
 // Nearest quantises the weights [out, in], which stay as they are, by rounding each to the nearest code of its group of
@@ -59,7 +43,7 @@ func Nearest(weights []float32, out, in int, o Options) (*Weights, error) {
 	for k := range result.GIdx {
 		result.GIdx[k] = int32(k / size)
 	}
-	parallel(out, func(n int) {
+	product.Parallel(out, func(n int) {
 		row := widen(weights[n*in : (n+1)*in])
 		for g, grid := range contiguous(row, size, o) {
 			result.put(n, g, grid)
@@ -100,97 +84,141 @@ func contiguous(row []float64, size int, o Options) []grid {
 	return grids
 }
 
-// solver is what the rows of one matrix share. Columns are counted in the order in which they are quantised: number i is
-// column order[i].
-type solver struct {
+// Factor is what the matrices of one input share: in which order their columns are quantised, and how the error of one column
+// is made up for by those behind it. Columns are counted in that order: number i is column order[i].
+type Factor struct {
 	options   Options
 	in, size  int
 	order     []int
+	gIdx      []int32   // [in], by column
 	dead      []bool    // by column: the input was always 0
 	fromStart bool      // all grids come from the weights as they were
-	factor    []float64 // [in, in], upper triangular: U of the permuted Hessian's inverse UᵀU
-	result    *Weights
+	upper     []float64 // [in, in], upper triangular: U of the permuted Hessian's inverse UᵀU
 }
 
-func newSolver(out, in int, hessian []float64, o Options) *solver {
-	s := &solver{options: o, in: in, size: o.groupSize(in), order: make([]int, in), dead: make([]bool, in)}
-	s.fromStart = o.StaticGroups || o.GroupSize == -1
-	s.result = newWeights(out, in, s.size)
+// NewFactor prepares Solve for the matrices with the Hessian [in, in] of their common input, which stays as it is. It refuses
+// what [Solve] refuses of a Hessian.
+func NewFactor(hessian []float64, in int, o Options) (*Factor, error) {
+	if err := o.checkCodes(); err != nil {
+		return nil, err
+	}
+	if in < 1 || len(hessian) != in*in {
+		return nil, fmt.Errorf("quantize: a Hessian of %d values for %d input features; need %d", len(hessian), in, in*in)
+	}
+	for i, v := range hessian {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return nil, fmt.Errorf("quantize: Hessian [%d, %d] is %v; its inputs were not finite", i/in, i%in, v)
+		}
+	}
+	f := newFactor(in, hessian, o)
+	var err error
+	f.upper, err = inverseFactor(f.damped(hessian), in)
+	return f, err
+}
+
+// Solve quantises the weights [out, in], which stay as they are, on all cores.
+func (f *Factor) Solve(weights []float32, out int) (*Weights, error) {
+	if err := f.options.check(weights, out, f.in); err != nil {
+		return nil, err
+	}
+	s := &solver{Factor: f, result: newWeights(out, f.in, f.size)}
+	copy(s.result.GIdx, f.gIdx)
+	losses := make([]float64, out)
+	product.Parallel((out+rowsPerTask-1)/rowsPerTask, func(task int) {
+		begin := task * rowsPerTask
+		end := min(begin+rowsPerTask, out)
+		s.rows(weights[begin*f.in:end*f.in], begin, losses[begin:end])
+	})
+	for _, l := range losses {
+		s.result.Loss += l
+	}
+	return s.result, nil
+}
+
+func newFactor(in int, hessian []float64, o Options) *Factor {
+	f := &Factor{options: o, in: in, size: o.groupSize(in), order: make([]int, in), dead: make([]bool, in), gIdx: make([]int32, in)}
+	f.fromStart = o.StaticGroups || o.GroupSize == -1
 	diagonal := make([]float64, in)
 	for k := range in {
-		s.order[k], diagonal[k] = k, hessian[k*in+k]
-		if s.dead[k] = diagonal[k] == 0; s.dead[k] {
+		f.order[k], diagonal[k] = k, hessian[k*in+k]
+		if f.dead[k] = diagonal[k] == 0; f.dead[k] {
 			diagonal[k] = 1
 		}
 	}
 	if o.ActOrder {
-		slices.SortStableFunc(s.order, func(a, b int) int { return cmp.Compare(diagonal[b], diagonal[a]) })
+		slices.SortStableFunc(f.order, func(a, b int) int { return cmp.Compare(diagonal[b], diagonal[a]) })
 	}
-	for i, k := range s.order {
-		s.result.GIdx[k] = int32(i / s.size)
-		if s.fromStart {
-			s.result.GIdx[k] = int32(k / s.size)
+	for i, k := range f.order {
+		f.gIdx[k] = int32(i / f.size)
+		if f.fromStart {
+			f.gIdx[k] = int32(k / f.size)
 		}
 	}
-	return s
+	return f
 }
 
 // damped returns the Hessian in the order of quantisation, with dead columns set to 1 and the damping added.
-func (s *solver) damped(hessian []float64) []float64 {
-	h := make([]float64, s.in*s.in)
+func (f *Factor) damped(hessian []float64) []float64 {
+	h := make([]float64, f.in*f.in)
+	product.Parallel(f.in, func(i int) {
+		from, to := hessian[f.order[i]*f.in:], h[i*f.in:(i+1)*f.in]
+		for j, b := range f.order {
+			to[j] = from[b]
+		}
+		if f.dead[f.order[i]] {
+			to[i] = 1
+		}
+	})
 	var trace float64
-	for i, a := range s.order {
-		for j, b := range s.order {
-			h[i*s.in+j] = hessian[a*s.in+b]
-		}
-		if s.dead[a] {
-			h[i*s.in+i] = 1
-		}
-		trace += h[i*s.in+i]
+	for i := range f.in {
+		trace += h[i*f.in+i]
 	}
-	share := s.options.Damping
-	if share == 0 {
-		share = DefaultDamping
-	}
-	for i := range s.in {
-		h[i*s.in+i] += share * trace / float64(s.in)
+	for i := range f.in {
+		h[i*f.in+i] += f.options.damping() * trace / float64(f.in)
 	}
 	return h
+}
+
+// solver is the work on one matrix.
+type solver struct {
+	*Factor
+	result *Weights
 }
 
 // row is the work on one row of weights.
 type row struct {
 	n       int
 	left    []float64 // [in], in order: the weights with the corrections of earlier blocks
+	errors  []float64 // [blockSize], of the current block's columns
 	grids   []grid    // by group, when all come from the start
 	current grid
-	errors  [blockSize]float64 // of the current block's columns
 }
 
 // rows quantises neighbouring rows, the first of which is row number first, and writes their losses.
 func (s *solver) rows(weights []float32, first int, losses []float64) {
 	rows := make([]row, len(losses))
+	left, errors := make([]float64, len(weights)), make([]float64, len(rows)*blockSize)
 	for r := range rows {
-		rows[r] = s.start(first+r, weights[r*s.in:(r+1)*s.in])
+		rows[r] = s.start(first+r, weights[r*s.in:(r+1)*s.in], left[r*s.in:(r+1)*s.in])
 	}
 	for begin := 0; begin < s.in; begin += blockSize {
 		end := min(begin+blockSize, s.in)
+		steps := end - begin
 		for r := range rows {
+			rows[r].errors = errors[r*steps : (r+1)*steps]
 			losses[r] += s.block(&rows[r], begin, end)
 		}
-		for i := begin; i < end; i++ {
-			u := s.factor[i*s.in+end : (i+1)*s.in]
-			for r := range rows {
-				subtract(rows[r].left[end:], rows[r].errors[i-begin], u)
-			}
+		if end < s.in {
+			product.Correct(product.Rows{Values: left[end:], Stride: s.in}, product.Rows{Values: errors, Stride: steps},
+				product.Rows{Values: s.upper[begin*s.in+end:], Stride: s.in}, len(rows), steps, s.in-end)
 		}
 	}
 }
 
 // start brings a row's weights into order. Without groups the grid still sees the weights of dead columns; static groups do
 // not: so AutoGPTQ.
-func (s *solver) start(n int, weights []float32) row {
-	r := row{n: n, left: make([]float64, s.in)}
+func (s *solver) start(n int, weights []float32, left []float64) row {
+	r := row{n: n, left: left}
 	wide := widen(weights)
 	if s.options.GroupSize == -1 {
 		r.grids = []grid{findGrid(wide, s.options)}
@@ -229,7 +257,7 @@ func (s *solver) block(r *row, begin, end int) (loss float64) {
 			r.current = findGrid(r.left[at:min(at+s.size, s.in)], s.options)
 			s.result.put(r.n, int(group), r.current)
 		}
-		u := s.factor[at*s.in+at : at*s.in+end]
+		u := s.upper[at*s.in+at : at*s.in+end]
 		code, value := r.current.nearest(block[i])
 		s.result.Codes[r.n*s.in+k] = code
 		e := (block[i] - value) / u[0]

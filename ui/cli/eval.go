@@ -115,23 +115,32 @@ func (s *settings) evaluate(cmd *cobra.Command, args []string, o evalOptions, io
 
 // encodeFile reads a text file as the ids of the model that args name, BOS included.
 func (s *settings) encodeFile(cmd *cobra.Command, args []string, path string, in streams) (_ []int32, err error) {
-	text, err := os.ReadFile(path)
+	text, err := readText(path)
 	if err != nil {
-		return nil, fmt.Errorf("eval: --text: %w", err)
-	}
-	if !utf8.Valid(text) {
-		return nil, fmt.Errorf("eval: %s is not UTF-8 text", path)
+		return nil, fmt.Errorf("eval: %w", err)
 	}
 	t, bos, err := s.tokenizerOf(cmd, args, in)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, t.Close()) }()
-	ids, err := t.Encode(string(text), false)
+	ids, err := t.Encode(text, false)
 	if err == nil && bos != nil {
 		ids = slices.Insert(ids, 0, *bos)
 	}
 	return ids, err
+}
+
+// readText reads the file that --text names.
+func readText(path string) (string, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("--text: %w", err)
+	}
+	if !utf8.Valid(text) {
+		return "", fmt.Errorf("%s is not UTF-8 text", path)
+	}
+	return string(text), nil
 }
 
 // loaded is an open model and all that must be closed with it.

@@ -1,0 +1,279 @@
+package quantize_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"peregrine/model"
+	"peregrine/model/quantize"
+	"peregrine/model/synthetic"
+)
+
+// resumed are the options of the tests that stop and go on.
+var resumed = quantize.Options{Bits: 4, GroupSize: 32, ActOrder: true, Symmetric: true}
+
+// TestMain lets the test program be the process that TestResumeAfterAKill kills.
+func TestMain(m *testing.M) {
+	dir := os.Getenv("PEREGRINE_TEST_QUANTIZE")
+	if dir == "" {
+		os.Exit(m.Run())
+	}
+	if err := child(dir); err != nil {
+		println(err.Error())
+		os.Exit(1)
+	}
+}
+
+// child quantises and says so module by module.
+func child(dir string) error {
+	for _, s := range shapes {
+		if s.Name != "falcon-40b" {
+			continue
+		}
+		c, err := synthetic.Open(s, dense)
+		if err != nil {
+			return err
+		}
+		j := job(c, dir+".part", resumed)
+		j.Observe = func(p quantize.Progress) { fmt.Println(p.Module) }
+		return finish(c, j, dir)
+	}
+	return nil
+}
+
+// finish runs a job and writes the checkpoint.
+func finish(c *model.Checkpoint, j quantize.Job, out string) error {
+	r, err := quantize.Run(context.Background(), j)
+	if err != nil {
+		return err
+	}
+	config, err := c.ConfigJSON()
+	if err != nil {
+		return errors.Join(err, r.Close())
+	}
+	err = r.Write(context.Background(), out, j, quantize.Checkpoint{Params: c.Params, Config: config}, nil)
+	return errors.Join(err, r.Close())
+}
+
+// TestResumeAfterAKill kills the process after one module, two, three … of what is left, until it comes to its end.
+func TestResumeAfterAKill(t *testing.T) {
+	dir := t.TempDir()
+	c := open(t, "falcon-40b")
+	whole, cut := filepath.Join(dir, "whole"), filepath.Join(dir, "cut")
+	write(t, c, job(c, whole+".part", resumed), whole)
+	for kills := 0; ; kills++ {
+		process := exec.CommandContext(t.Context(), os.Args[0])
+		process.Stderr = os.Stderr
+		process.Env = append(os.Environ(), "PEREGRINE_TEST_QUANTIZE="+cut)
+		out, err := process.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := process.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(out)
+		for n := 0; n <= kills && lines.Scan(); n++ {
+			continue
+		}
+		_ = process.Process.Kill() // it may have ended
+		if err := process.Wait(); err == nil {
+			break
+		} else if !strings.Contains(err.Error(), "killed") {
+			t.Fatalf("got %v, want a kill", err)
+		}
+		if _, err := os.Stat(cut); err == nil {
+			break // killed between giving the folder its name and the end
+		}
+		if kills > 40 {
+			t.Fatal("the work does not get on")
+		}
+	}
+	same(t, whole, cut)
+}
+
+// TestDamagedStateIsMadeAnew: torn and foreign files are found by their hash and never taken over.
+func TestDamagedStateIsMadeAnew(t *testing.T) {
+	dir := t.TempDir()
+	c := open(t, "falcon-40b")
+	whole := filepath.Join(dir, "whole")
+	write(t, c, job(c, whole+".part", resumed), whole)
+	flip := func(at int) func(b []byte) []byte {
+		return func(b []byte) []byte { b[len(b)-at] ^= 1; return b }
+	}
+	cut := func(b []byte) []byte { return b[:len(b)/2] }
+	empty := func([]byte) []byte { return nil }
+	for name, damage := range map[string]map[string]func([]byte) []byte{
+		"a layer with another bit": {"layer-0001.safetensors": flip(9)},
+		"a torn layer":             {"layer-0001.safetensors": cut},
+		"an empty layer":           {"layer-0000.safetensors": empty},
+		"torn activations":         {"layer-0002.safetensors": empty, "hidden-0002.safetensors": cut},
+		"activations with a bit":   {"layer-0002.safetensors": empty, "hidden-0002.safetensors": flip(5)},
+		"all activations torn":     {"layer-0002.safetensors": empty, "hidden-0002.safetensors": cut, "hidden-0001.safetensors": cut},
+		"a half finished folder":   {"checkpoint/config.json": nil},
+		"the head of a layer bent": {"layer-0002.safetensors": func(b []byte) []byte { b[20] ^= 1; return b }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out := filepath.Join(t.TempDir(), "out")
+			j := job(c, out+".part", resumed)
+			r, err := quantize.Run(t.Context(), j)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := r.Close(); err != nil {
+				t.Fatal(err)
+			}
+			for file, change := range damage {
+				path := filepath.Join(j.Dir, file)
+				if change == nil {
+					if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte("{"), 0o600)); err != nil {
+						t.Fatal(err)
+					}
+					continue
+				}
+				b, err := os.ReadFile(path)
+				if err == nil {
+					err = os.WriteFile(path, change(b), 0o600)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			write(t, c, j, out)
+			same(t, whole, out)
+		})
+	}
+}
+
+// TestForeignStateIsRefused, and stays.
+func TestForeignStateIsRefused(t *testing.T) {
+	c := open(t, "smollm2")
+	dir := filepath.Join(t.TempDir(), "work")
+	first := job(c, dir, resumed)
+	first.Facts = map[string]string{"source": "one"}
+	r, err := quantize.Run(t.Context(), first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := quantize.Run(t.Context(), first); err == nil || !strings.Contains(err.Error(), "another process works there") {
+		t.Errorf("while the folder is in use: got %v", err)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for want, change := range map[string]func(j *quantize.Job){
+		`bits is "4" there and "3" here`:             func(j *quantize.Job) { j.Options.Bits = 3 },
+		`source is "one" there and "two" here`:       func(j *quantize.Job) { j.Facts = map[string]string{"source": "two"} },
+		`act-order is "true" there and "false" here`: func(j *quantize.Job) { j.Options.ActOrder = false },
+		`method is "gptq" there and "rtn" here`:      func(j *quantize.Job) { j.Nearest = true },
+		`calibration tokens is`:                      func(j *quantize.Job) { j.Windows = j.Windows[1:] },
+		`group size is "32" there and "64" here`:     func(j *quantize.Job) { j.Options.GroupSize = 64 },
+		`damping is "0.01" there and "0.05" here`:    func(j *quantize.Job) { j.Options.Damping = 0.05 },
+		`symmetric is "true" there and "false" here`: func(j *quantize.Job) { j.Options.Symmetric = false },
+	} {
+		j := first
+		change(&j)
+		if _, err := quantize.Run(t.Context(), j); !errors.Is(err, quantize.ErrForeign) || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want ErrForeign with %q", err, want)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "state.json"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := quantize.Run(t.Context(), first); !errors.Is(err, quantize.ErrForeign) {
+		t.Errorf("with a torn state.json: got %v", err)
+	}
+}
+
+// TestResumeAfterEveryStop: cancelled after each module in turn, and gone on with, the result has the same bits.
+func TestResumeAfterEveryStop(t *testing.T) {
+	c := open(t, "falcon-40b")
+	o := resumed
+	dir := t.TempDir()
+	whole := filepath.Join(dir, "whole")
+	write(t, c, job(c, filepath.Join(dir, "whole.part"), o), whole)
+	j := job(c, filepath.Join(dir, "cut.part"), o)
+	stops, seen := 0, 0
+	for {
+		ctx, cancel := context.WithCancel(context.Background())
+		seen = 0
+		j.Observe = func(p quantize.Progress) {
+			if p.Module != "" {
+				seen++
+			}
+			if seen == 3 { // never a whole layer of four, so that most of them begin again
+				cancel()
+			}
+		}
+		if stops%3 == 2 {
+			j.Observe = func(p quantize.Progress) {
+				if p.Module != "" {
+					seen++
+				}
+				if seen == 5 {
+					cancel()
+				}
+			}
+		}
+		r, err := quantize.Run(ctx, j)
+		cancel()
+		if err == nil {
+			if err := r.Close(); err != nil {
+				t.Fatal(err)
+			}
+			break
+		}
+		if !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		if stops++; stops > 20 {
+			t.Fatal("the work does not get on")
+		}
+	}
+	if stops < 2 {
+		t.Fatalf("stopped %d times", stops)
+	}
+	j.Observe = nil
+	write(t, c, j, filepath.Join(dir, "cut"))
+	same(t, whole, filepath.Join(dir, "cut"))
+}
+
+// same compares the files of two folders, the log's times left out.
+func same(t *testing.T, a, b string) {
+	t.Helper()
+	entries, err := os.ReadDir(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		x, err := os.ReadFile(filepath.Join(a, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		y, err := os.ReadFile(filepath.Join(b, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Name() == "quantize_log.csv" {
+			x, y = withoutTimes(x), withoutTimes(y)
+		}
+		if string(x) != string(y) {
+			t.Errorf("%s: other bytes", e.Name())
+		}
+	}
+}
+
+func withoutTimes(log []byte) []byte {
+	var b strings.Builder
+	for line := range strings.Lines(string(log)) {
+		b.WriteString(line[:strings.LastIndexByte(line, ',')] + "\n")
+	}
+	return []byte(b.String())
+}
