@@ -86,6 +86,7 @@ fmt-check: $(GOLANGCI) ## say what fmt would change
 .PHONY: vet
 vet: $(LIBRARY) $(STAND_IN) ## run go vet: with CUDA, without, and without cgo
 	$(GO) vet $(TAGS) ./...
+	$(GO) vet -tags cuda,emulator ./ui/cli
 	env -u CGO_CFLAGS -u CGO_LDFLAGS $(GO) vet ./...
 	CGO_ENABLED=0 $(GO) vet $$($(GO) list ./... | grep -v -E 'peregrine$$|/model/(cpu|tokenizer|engine|quantize/vocabulary)$$|/ui/cli$$|/cuda$$|/cuda/emulator(/testkernels)?$$')
 

@@ -24,6 +24,10 @@ func TestBackend(t *testing.T) {
 		}
 		backendtest.RunWith(t, func(*testing.T) model.Backend { return New(emulator.Open(emulator.Options{Lazy: true})) }, opt)
 	})
+	t.Run("emulator, short prompts", func(t *testing.T) {
+		backendtest.RunWith(t, func(*testing.T) model.Backend { return shortPrompts{New(emulator.Open(emulator.Options{Lazy: true}))} },
+			backendtest.Options{Only: kQuants})
+	})
 	t.Run("card", func(t *testing.T) {
 		requireCard(t)
 		backendtest.RunWith(t, func(t *testing.T) model.Backend {
@@ -34,6 +38,22 @@ func TestBackend(t *testing.T) {
 			return b
 		}, backendtest.Options{})
 	})
+}
+
+// shortPrompts is a backend that takes up to six passes of few tokens for one of many, as it would for a large model of K-quants.
+type shortPrompts struct{ model.Backend }
+
+func (b shortPrompts) Load(ctx context.Context, p *model.Params, opt model.LoadOptions) (model.Executor, error) {
+	x, err := b.Backend.Load(ctx, p, opt)
+	if err == nil {
+		x.(*executor).shortPrompt = 6 * decodeTokens
+	}
+	return x, err
+}
+
+// kQuants is the model of K-quants whose properties the suite looks at.
+func kQuants(c model.Config) bool {
+	return c.Hidden == 256 && c.FFN == 256 && c.Layers == 1 && !testing.Short()
 }
 
 func small() *model.Params {

@@ -21,7 +21,7 @@ func BenchmarkHostWork(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	c, err := synthetic.Open(shape, synthetic.Options{Layers: 4})
+	c, err := synthetic.Open(shape, synthetic.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}

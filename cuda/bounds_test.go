@@ -80,7 +80,7 @@ func (s *testSegment) sum(x [][][]float32, kernel string, token, row int) bounde
 // off, or K-quants' minima, both of which may be that much larger than their difference. Whole weights have no such terms.
 func (s *testSegment) raw(kernel string, product, row int) float64 {
 	p := &s.products[product]
-	if kernel != "decode" || p.groups == 0 || s.folded && p.grain == 0 {
+	if minima := p.name == "k2" || p.name == "k4" || p.name == "k5"; kernel != "decode" || p.groups == 0 || s.folded && !minima {
 		return 0
 	}
 	largest := 0.0

@@ -15,6 +15,7 @@
 //	form.go       how activations are stored, and for which kernels
 //	plan.go       a pass as a list of launches: 4 kernels a parallel block, 7 a sequential one
 //	segments.go   its matrix products
+//	expand.go     formats of which prompts multiply f16 made of the weights
 //	executor.go   Forward: upload, graph or launches, results
 //	args.go       the kernels' arguments (args.h) as Go types
 //	modules.go    the kernels to compile while loading

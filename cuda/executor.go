@@ -33,7 +33,8 @@ type executor struct {
 // pass is what one run of the plan does: so many tokens, and the logits of so many of the last ones.
 type pass struct{ tokens, rows int }
 
-// graphed reports whether a pass is worth a graph: those of decoding and verifying, which come again and again.
+// graphed reports whether a pass is worth a graph: those of decoding and verifying, and of
+// short prompts, which come again and again.
 func (p pass) graphed() bool { return p.tokens <= decodeTokens && (p.rows == 0 || p.rows == p.tokens) }
 
 // Forward runs passes of at most chunkTokens tokens and copies what out wants. See model.Executor. ctx is looked at before

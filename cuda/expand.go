@@ -53,9 +53,10 @@ func (b *builder) headByParts() bool {
 
 // quickPasses is how many passes of decodeTokens, which read weights as they are stored, take no longer than one that expands
 // them: each reads a matrix once, while expanding reads it, writes it as f16, two to six times as large, and reads that. The
-// smaller the layers, the more of a pass is not reading. Measured on an H100, all matrices expanded: 2 passes where a layer
-// has 2 MB (SmolLM2-135M, Q5_0), 4 with 34 MB (Falcon3-1B, Q4_K), 5 with 134 MB (Falcon3-7B), 6 to 7 with 400 to 560 MB
-// (Falcon-40B, Q4_K and Q6_K), which the formula is fitted to.
+// smaller the layers, the more of a pass is not reading. Measured on an H100 at the beginning of a sequence, all matrices expanded
+// (bench/2026-11-26-h100/short-prompts.txt): 2 passes where a layer has 2 MB (SmolLM2-135M, Q5_0), 4 with 34 MB (Falcon3-1B, Q4_K), 5
+// with 134 MB (Falcon3-7B), 7 with 400 MB (Falcon-40B). One and 0.6 for each doubling of a layer's MiB, times the share of weights
+// that are expanded, is no more than that anywhere.
 func (r *resident) quickPasses() int {
 	var expanded, all int64
 	for _, m := range r.matrices {

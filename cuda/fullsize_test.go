@@ -43,22 +43,26 @@ func TestFullSizeLayers(t *testing.T) {
 		{"Falcon3-7B, Q4_1", llama, backendtest.Weights{Format: quant.Q4_1}},
 		{"Falcon3-7B, Q8_0", llama, backendtest.Weights{Format: quant.Q8_0}},
 		{"Falcon3-7B, Q5_0", llama, backendtest.Weights{Format: quant.Q5_0}},
+		{"Falcon3-7B, Q5_1", llama, backendtest.Weights{Format: quant.Q5_1}},
+		{"Falcon3-7B, Q2_K", llama, backendtest.Weights{Format: quant.Q2_K}},
 		{"Falcon3-7B, Q3_K", llama, backendtest.Weights{Format: quant.Q3_K}},
 		{"Falcon3-7B, Q4_K", llama, backendtest.Weights{Format: quant.Q4_K}},
 		{"Falcon3-7B, Q5_K", llama, backendtest.Weights{Format: quant.Q5_K}},
 		{"40B, Q6_K", falcon(8192, 128, 8, 32768), backendtest.Weights{Format: quant.Q6_K}},
 		{"Falcon3-7B, BF16", llama, backendtest.Weights{Format: quant.BF16}},
+		{"7B, F16", falcon(4544, 71, 1, 18176), backendtest.Weights{Format: quant.F16}},
+		{"7B, F32", falcon(4544, 71, 1, 18176), backendtest.Weights{Format: quant.F32}},
 	} {
 		t.Run(c.name, func(t *testing.T) { fullSize(t, backendtest.Random(1, c.config, c.weights, false, c.config.Parallel)) })
 	}
 }
 
-// fullSize compares the logits of twelve tokens, which take the prompt's kernels, and of the last alone after eleven, which
-// takes the token's. Errors are in standard deviations of the logits.
+// fullSize compares the logits of twelve tokens, which take the prompt's kernels, and if the model would take them in passes of few
+// tokens, once more so; and of the last alone after eleven, which takes the token's. Errors are in standard deviations of the logits.
 //
 // Precise: the budget of backendtest. Fast: inputs rounded to f16 add 2⁻¹¹/√3 ≈ 0.03 % to each product, the weights' last
-// rounding, in the prompt's kernels and where groups are short, as much; over the few products in sequence and what attention amplifies, 0.2 % in all, and
-// the largest of 12000 errors lies within five of that.
+// rounding, in the prompt's kernels and where groups are short, as much; over the few products in sequence and what attention
+// amplifies, 0.2 % in all, and the largest of 12000 errors lies within five of that.
 func fullSize(t *testing.T, p *model.Params) {
 	const tokens = 12
 	ids, vocab := backendtest.RandomTokens(2, tokens, p.Config.Vocab), p.Config.Vocab
@@ -90,6 +94,11 @@ func fullSize(t *testing.T, p *model.Params) {
 			if !(rms <= mode.rms && most <= mode.most) {
 				t.Errorf("%s, %s: rms %.2g, largest %.2g; budget %.2g, %.2g", mode.name, what, rms, most, mode.rms, mode.most)
 			}
+		}
+		x := e.(*executor)
+		if short := x.shortPrompt; short >= tokens {
+			check("short prompt", run(e, ids, 0), exact)
+			x.shortPrompt = 0
 		}
 		check("prompt", run(e, ids, 0), exact)
 		check("last token", run(e, ids[tokens-1:], tokens-1), exact[(tokens-1)*vocab:])

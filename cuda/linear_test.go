@@ -51,7 +51,7 @@ type testSegment struct {
 	products []product
 	place    []uint32 // of outputs, for those that go into the next x
 	features int      // of the next x
-	folded   bool     // of the last launch, where it decoded: see folded
+	folded   bool     // whether the last launch decoded, and multiplied weights with scales
 }
 
 // newSegment makes a segment of random matrices, one for each element of ins.

@@ -7,7 +7,7 @@ import (
 )
 
 // modules lists the kernel modules that the model needs, in the order in which they are needed: to load it, for a token, for a
-// prompt, for a few tokens with the logits of all.
+// prompt, for a few tokens with the logits of all; for few tokens before a prompt where short prompts are in passes of few.
 func (e *executor) modules() []string {
 	c := &collector{Device: e.d}
 	for _, m := range e.matrices {
@@ -16,7 +16,11 @@ func (e *executor) modules() []string {
 		}
 	}
 	p := plan{e.resident, c}
-	for _, s := range []pass{{1, 1}, {chunkTokens, 1}, {decodeTokens, decodeTokens}} {
+	passes := []pass{{1, 1}, {chunkTokens, 1}, {decodeTokens, decodeTokens}}
+	if e.shortPrompt > decodeTokens {
+		passes[1], passes[2] = passes[2], passes[1]
+	}
+	for _, s := range passes {
 		if _, err := p.launches(s); err != nil {
 			return nil // Forward will say it
 		}

@@ -21,8 +21,8 @@ type Phase struct {
 // phaseRounds is how often a pass is timed; the median of each launch counts.
 const phaseRounds = 5
 
-// Phases times every launch of a pass of n tokens at position pos with the logits of the last one, and adds up those that
-// are alike. The sequence's tokens from pos on are overwritten.
+// Phases times every launch of one pass of n tokens at position pos with the logits of the last one, also where Forward would
+// take them in passes of few, and adds up those that are alike. The sequence's tokens from pos on are overwritten.
 func (e *executor) Phases(n, pos int) (_ []Phase, err error) {
 	e.b.mu.Lock()
 	defer e.b.mu.Unlock()

@@ -6,6 +6,7 @@ import (
 
 	"peregrine/cuda/emulator"
 	"peregrine/model"
+	"peregrine/model/backendtest"
 	"peregrine/model/quant"
 )
 
@@ -42,7 +43,7 @@ func TestPhasesOfAToken(t *testing.T) {
 func TestPhasesOfAnExpandedPrompt(t *testing.T) {
 	b := New(emulator.Open(emulator.Options{}))
 	defer b.Close()
-	x, err := b.Load(t.Context(), mixed(wideConfig(true), uniform(quant.Q4_K)), model.LoadOptions{Context: 96})
+	x, err := b.Load(t.Context(), mixed(wideConfig(true), backendtest.Uniform(quant.Q4_K)), model.LoadOptions{Context: 96})
 	must(t, err)
 	e := x.(*executor)
 	list, err := e.Phases(70, 0)

@@ -16,7 +16,7 @@
 // w = scale·(code − zero), or scale·code + minimum, the sum of a group is
 //   Σ w·x = scale·Σ code·x + offset·Σ x,   offset = −scale·zero, or minimum,
 // and Σ x is one more mma.sync, with ones, for all row tiles. Products are exact; sums are f32 as they would be of decoded weights.
-// Where groups are short, scales go into the weights instead, which rounds them to f16 (decode_folded.cuh).
+// Where groups are short, scales go into the weights instead, which rounds most of them to f16 (decode_folded.cuh).
 //
 // A block asks for its first weights before the kernel ahead has finished (device.cuh, wait_for_previous), so that the memory
 // has work while a norm or the attention runs.

@@ -16,16 +16,27 @@ import (
 // properties of a sequence, on one model of each kind.
 func (s *suite) properties(t *testing.T) {
 	gptq := Weights{Format: quant.GPTQFormat, Bits: 4, GroupSize: 32, ActOrder: true}
-	for _, shape := range []shape{
-		{"llama", llama(96, 6, 2, 32), Weights{Format: quant.Q4_1}, false, false},
-		{"falcon", falcon(128, 4, 2), gptq, true, true},
-		{"alibi", with(falcon(96, 6, 6), alibi), Weights{Format: quant.BF16}, true, false},
+	random := func(c model.Config, w Weights) func() *model.Params {
+		return func() *model.Params { return Random(1, c, w, c.Norm == model.LayerNorm, c.Parallel) }
+	}
+	mixed := with(llama(256, 8, 2, 32), func(c *model.Config) { c.Layers, c.FFN = 1, 256 }) // rows of whole blocks
+	for _, m := range []struct {
+		name   string
+		config model.Config
+		params func() *model.Params
+	}{
+		{"llama", llama(96, 6, 2, 32), random(llama(96, 6, 2, 32), Weights{Format: quant.Q4_1})},
+		{"falcon", falcon(128, 4, 2), random(falcon(128, 4, 2), gptq)},
+		{"alibi", with(falcon(96, 6, 6), alibi), random(with(falcon(96, 6, 6), alibi), Weights{Format: quant.BF16})},
+		{"K-quants", mixed, func() *model.Params {
+			return RandomMixed(1, mixed, Except(quant.Q4_K, map[string]quant.Format{"value": quant.Q6_K, "down": quant.Q6_K}), false, false)
+		}},
 	} {
-		if s.opt.Only != nil && !s.opt.Only(shape.config) {
+		if s.opt.Only != nil && !s.opt.Only(m.config) {
 			continue
 		}
-		t.Run(shape.name, func(t *testing.T) {
-			p := shape.params()
+		t.Run(m.name, func(t *testing.T) {
+			p := m.params()
 			for name, precision := range precisions {
 				t.Run(name, func(t *testing.T) { s.sequence(t, p, precision) })
 			}

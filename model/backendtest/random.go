@@ -23,6 +23,19 @@ type Weights struct {
 // Formats says how a matrix is stored: embed, head, attention output, down; qkv, or query, key and value; up, and gate.
 type Formats func(name string) Weights
 
+// Uniform says that all matrices are stored in one format, which is not GPTQ.
+func Uniform(f quant.Format) Formats { return Except(f, nil) }
+
+// Except says that matrices are stored in one format but for those that others names; none is GPTQ.
+func Except(f quant.Format, others map[string]quant.Format) Formats {
+	return func(name string) Weights {
+		if other, ok := others[name]; ok {
+			return Weights{Format: other}
+		}
+		return Weights{Format: f}
+	}
+}
+
 // Random returns a model of the given shape with seeded random weights, scaled so that every step keeps values near one.
 // bias puts biases on all four linear layers, twoNorms a norm of its own in front of a parallel block's MLP. Embedding and
 // head are stored as w says unless that is GPTQ: then they are F16, as in every GPTQ checkpoint. Query, key and value are
@@ -40,7 +53,7 @@ func Random(seed uint64, c model.Config, w Weights, bias, twoNorms bool) *model.
 	}, bias, twoNorms)
 }
 
-// RandomMixed is Random where each matrix is stored as formats says.
+// RandomMixed is Random where each matrix is stored as formats says; embedding and head not as GPTQ.
 func RandomMixed(seed uint64, c model.Config, formats Formats, bias, twoNorms bool) *model.Params {
 	r := &random{rand.New(rand.NewPCG(seed, 1))}
 	p := &model.Params{Config: c, Embed: r.matrix("embed", c.Vocab, c.Hidden, formats("embed"), 1), FinalNorm: r.norm(c)}

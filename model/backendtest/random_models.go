@@ -86,7 +86,7 @@ func alibi(c *model.Config) {
 
 func (s *suite) shapes(t *testing.T) {
 	for _, shape := range shapes() {
-		t.Run(shape.name, func(t *testing.T) { s.againstOracle(t, shape.params()) })
+		t.Run(shape.name, func(t *testing.T) { s.ofShape(t, shape) })
 	}
 }
 
@@ -96,12 +96,12 @@ func (s *suite) formats(t *testing.T) {
 	oneLayer := func(c *model.Config) { c.Layers = 1 }
 	onLlama := func(name string, w Weights) {
 		t.Run(name+"/llama", func(t *testing.T) {
-			s.againstOracle(t, shape{name: name, config: with(llama(160, 5, 1, 32), oneLayer), weights: w}.params())
+			s.ofShape(t, shape{name: name, config: with(llama(160, 5, 1, 32), oneLayer), weights: w})
 		})
 	}
 	onFalcon := func(name string, w Weights) {
 		t.Run(name+"/falcon", func(t *testing.T) {
-			s.againstOracle(t, shape{name: name, config: with(falcon(192, 6, 2), oneLayer), weights: w, bias: true, twoNorms: true}.params())
+			s.ofShape(t, shape{name: name, config: with(falcon(192, 6, 2), oneLayer), weights: w, bias: true, twoNorms: true})
 		})
 	}
 	for _, f := range []quant.Format{
@@ -141,10 +141,10 @@ func (s *suite) super(t *testing.T, f quant.Format) {
 	wide := func(c *model.Config) { c.Layers, c.FFN = 1, 512 }
 	w := Weights{Format: f}
 	t.Run(f.String()+"/llama", func(t *testing.T) {
-		s.againstOracle(t, shape{name: f.String(), config: with(llama(256, 8, 2, 32), wide), weights: w}.params())
+		s.ofShape(t, shape{name: f.String(), config: with(llama(256, 8, 2, 32), wide), weights: w})
 	})
 	t.Run(f.String()+"/falcon", func(t *testing.T) {
-		s.againstOracle(t, shape{name: f.String(), config: with(falcon(256, 8, 2), wide), weights: w, bias: true, twoNorms: true}.params())
+		s.ofShape(t, shape{name: f.String(), config: with(falcon(256, 8, 2), wide), weights: w, bias: true, twoNorms: true})
 	})
 }
 
@@ -152,41 +152,39 @@ func (s *suite) super(t *testing.T, f quant.Format) {
 // and down projections in six bits.
 func (s *suite) mixed(t *testing.T) {
 	wide := func(c *model.Config) { c.FFN = 512 }
-	in := func(most quant.Format, others map[string]quant.Format) Formats {
-		return func(name string) Weights {
-			if f, ok := others[name]; ok {
-				return Weights{Format: f}
-			}
-			return Weights{Format: most}
-		}
-	}
 	q6 := quant.Q6_K
 	for seed, c := range []struct {
 		name    string
 		config  model.Config
 		formats Formats
 	}{
-		{"Q4_K with Q6_K, as Q4_K_M", llama(256, 8, 2, 32), in(quant.Q4_K, map[string]quant.Format{"value": q6, "down": q6, "head": q6})},
+		{"Q4_K with Q6_K, as Q4_K_M", llama(256, 8, 2, 32), Except(quant.Q4_K, map[string]quant.Format{"value": q6, "down": q6, "head": q6})},
 		{
 			"three formats of one input", llama(256, 8, 2, 32),
-			in(quant.Q3_K, map[string]quant.Format{"query": quant.Q5_0, "value": quant.Q8_0, "gate": quant.Q4_1}),
+			Except(quant.Q3_K, map[string]quant.Format{"query": quant.Q5_0, "value": quant.Q8_0, "gate": quant.Q4_1}),
 		},
-		{"parallel, down in six bits", falcon(256, 8, 2), in(quant.Q4_K, map[string]quant.Format{"down": q6, "embed": quant.Q5_0})},
-		{"parallel, half of it expanded", falcon(256, 8, 2), in(quant.Q5_K, map[string]quant.Format{"down": quant.Q8_0, "qkv": quant.Q4_0})},
+		{"parallel, down in six bits", falcon(256, 8, 2), Except(quant.Q4_K, map[string]quant.Format{"down": q6, "embed": quant.Q5_0})},
+		{"parallel, half of it expanded", falcon(256, 8, 2), Except(quant.Q5_K, map[string]quant.Format{"down": quant.Q8_0, "qkv": quant.Q4_0})},
 	} {
 		t.Run("mixed/"+c.name, func(t *testing.T) {
-			s.againstOracle(t, RandomMixed(uint64(seed), with(c.config, wide), c.formats, c.config.Parallel, c.config.Parallel))
+			config := with(c.config, wide)
+			s.againstOracle(t, config, func() *model.Params {
+				return RandomMixed(uint64(seed), config, c.formats, config.Parallel, config.Parallel)
+			})
 		})
 	}
 }
 
+func (s *suite) ofShape(t *testing.T, shape shape) { s.againstOracle(t, shape.config, shape.params) }
+
 // againstOracle compares both modes with the oracle on prompts around the sizes at which backends change their way: one
 // token, a few, and more than a batch, the last followed by single steps.
-func (s *suite) againstOracle(t *testing.T, p *model.Params) {
-	if s.opt.Only != nil && !s.opt.Only(p.Config) {
+func (s *suite) againstOracle(t *testing.T, c model.Config, params func() *model.Params) {
+	if s.opt.Only != nil && !s.opt.Only(c) {
 		t.Skip("the backend's options leave this shape out")
 	}
 	const steps = 3
+	p := params()
 	if err := p.Validate(); err != nil {
 		t.Fatal(err)
 	}
