@@ -222,12 +222,12 @@ func ggufTokenizer(f *gguf.File) TokenizerSource {
 	return t
 }
 
-// addsBOS is what counts where a GGUF file does not say: SentencePiece's and Llama 3's vocabularies begin with BOS.
+// addsBOS is what counts where a GGUF file does not say: SentencePiece's, Llama 3's and Falcon3's vocabularies begin with BOS.
 // Source: ggml-org/llama.cpp src/llama-vocab.cpp, llama_vocab::impl::load @ c392e50.
 func addsBOS(f *gguf.File) bool {
 	kind, _ := f.String("tokenizer.ggml.model")
 	pre, _ := f.String("tokenizer.ggml.pre")
-	return kind == "llama" || kind == "gpt2" && slices.Contains([]string{"llama-bpe", "llama3", "llama-v3"}, pre)
+	return kind == "llama" || kind == "gpt2" && slices.Contains([]string{"llama-bpe", "llama3", "llama-v3", "falcon3"}, pre)
 }
 
 // StopIDs returns the ids that end a reply, given the tokenizer: id looks a token's text up, special says whether an id is a

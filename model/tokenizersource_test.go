@@ -192,6 +192,9 @@ func TestBOSOfAGGUFFile(t *testing.T) {
 		{"byte level", map[string]any{"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "smollm"}, false},
 		{"byte level that says so", map[string]any{"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.add_bos_token": true}, true},
 		{"Llama 3", map[string]any{"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "llama-bpe"}, true},
+		{"Falcon3", map[string]any{"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "falcon3"}, true},
+		{"Falcon3 that denies it", map[string]any{"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "falcon3", "tokenizer.ggml.add_bos_token": false}, false},
+		{"Falcon", map[string]any{"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "falcon"}, false},
 	} {
 		c.values["tokenizer.ggml.tokens"] = []string{"<unk>", "<s>", "</s>"}
 		s, err := model.OpenTemplate(convert(t, "llama-falcon3", c.values))
