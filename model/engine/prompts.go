@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -130,15 +131,31 @@ func (p *prompts) raw(r generate.Request) (prepared, error) {
 	return done, p.check(done)
 }
 
-// prompt returns the ids of a prompt, which begins with BOS where the model wants that, and of what follows it.
+// prompt returns the ids of a prompt, which has BOS at its beginning where the model wants that, and of what follows it.
 func (p *prompts) prompt(text prompt.Text, following []int32) (prepared, error) {
 	done, err := p.encode(text, following)
-	if err != nil || p.bos == nil || done.ids == nil || len(done.ids) > len(following) && done.ids[0] == *p.bos {
+	if err != nil || p.bos == nil || done.ids == nil || p.begins(done.ids[:len(done.ids)-len(following)]) {
 		return done, err
 	}
 	done.ids = slices.Insert(done.ids, 0, *p.bos)
 	done.size++
 	return done, nil
+}
+
+// begins says whether ids begin with BOS, behind white space at most: a template that writes some before bos_token has been
+// trained on that.
+func (p *prompts) begins(ids []int32) bool {
+	var before []byte
+	for _, id := range ids {
+		if id == *p.bos {
+			return true
+		}
+		text := p.tokens.Bytes(id)
+		if before = append(before, text...); len(text) == 0 || len(bytes.TrimSpace(before)) > 0 {
+			return false
+		}
+	}
+	return false
 }
 
 // encode returns the ids of text and of what follows it. A text that cannot fit is not encoded: a file pasted by mistake

@@ -441,6 +441,9 @@ func TestOneBOS(t *testing.T) {
 	}{
 		{"the template writes none", body, &id, generate.Request{}, "^Say Response:"},
 		{"the template writes it", "{{ bos_token }}" + body, &id, generate.Request{}, "^Say Response:"},
+		{"the template writes it behind white space", " \n{{ bos_token }}" + body, &id, generate.Request{}, " \n^Say Response:"},
+		{"the template writes it behind text", "x {{ bos_token }}" + body, &id, generate.Request{}, "^x ^Say Response:"},
+		{"the template writes white space alone", " \n" + body, &id, generate.Request{}, "^ \nSay Response:"},
 		{"the template writes it, the model wants none", "{{ bos_token }}" + body, nil, generate.Request{}, "^Say Response:"},
 		{"nobody wants it", body, nil, generate.Request{}, "Say Response:"},
 		{"raw", body, &id, generate.Request{Raw: true}, "^Response:"},
@@ -453,12 +456,15 @@ func TestOneBOS(t *testing.T) {
 		f.start(t, Options{})
 		c.request.Messages, c.request.MaxTokens = []generate.Message{{Role: generate.User, Content: "Response:"}}, 1
 		got := f.ask(t, c.request)
-		sent := f.decoded()
-		if f.decoder.seq[0] == endID {
-			sent = "^" + sent
+		var sent strings.Builder
+		for _, id := range f.decoder.seq {
+			if id == endID {
+				sent.WriteByte('^')
+			}
+			sent.Write(f.tokens.Bytes(id))
 		}
-		if sent != c.want || got.Timings.PromptTokens != len(c.want) {
-			t.Errorf("%s: %d tokens %q, want %q", c.name, got.Timings.PromptTokens, sent, c.want)
+		if sent.String() != c.want || got.Timings.PromptTokens != len(c.want) {
+			t.Errorf("%s: %d tokens %q, want %q", c.name, got.Timings.PromptTokens, sent.String(), c.want)
 		}
 		plan, err := f.Plan(t.Context(), c.request)
 		if err != nil || plan.Tokens != len(c.want) {
