@@ -121,7 +121,11 @@ func (w *worker) spell(q generate.Inquiry) (generate.Explanation, error) {
 		}
 	}
 	text := prompt.Raw(q.Text, w.prompts.source.Specials)
-	encoded, err := w.prompts.encode(text, nil)
+	by := w.model.Tokenizer.EncodeGuarded
+	if w.prompts.continues(q.Request) {
+		by = w.model.Tokenizer.EncodeContinued
+	}
+	encoded, err := w.prompts.encode(by, text, nil)
 	switch {
 	case err != nil:
 		return x, err

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"peregrine/model/generate"
+	"peregrine/model/prompt"
 )
 
 // inquire returns a question about token at of a reply.
@@ -221,5 +222,25 @@ func TestAPanicWhileExplainingBreaksTheEngineAlone(t *testing.T) {
 	}
 	if _, err := f.Start(t.Context(), r); !errors.Is(err, ErrBroken) {
 		t.Errorf("got %v, want the engine to refuse", err)
+	}
+}
+
+func TestExplainEncodesAReplyThatGoesOnWithoutASpaceInFront(t *testing.T) {
+	for name, c := range map[string]struct {
+		request generate.Request
+		want    string
+	}{
+		"a text of its own": {generate.Request{}, " ab"},
+		"raw":               {generate.Request{Raw: true}, "ab"},
+		"no template":       {generate.Request{Template: prompt.None}, "ab"},
+	} {
+		f := says("ab")
+		f.tokens.blank = true
+		f.start(t, Options{})
+		c.request.Messages = user("Response:").Messages
+		x := f.explain(t, inquire(c.request, generate.Result{Text: "ab"}, 0))
+		if got := strings.Join(x.Pieces, ""); !x.Encoded || got != c.want {
+			t.Errorf("%s: got the text encoded as %q, want %q", name, got, c.want)
+		}
 	}
 }

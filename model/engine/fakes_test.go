@@ -28,13 +28,21 @@ const (
 // fakeTokenizer encodes bytes and its two control tokens.
 type fakeTokenizer struct {
 	pieces []string
+	blank  bool // a text that follows none gets a space in front, as in SentencePiece vocabularies
 
 	mu      sync.Mutex
 	longest int  // bytes of the longest text encoded
 	broken  bool // panics
 }
 
-func (k *fakeTokenizer) EncodeGuarded(text string, _ []int) ([]int32, error) {
+func (k *fakeTokenizer) EncodeGuarded(text string, guards []int) ([]int32, error) {
+	if k.blank {
+		text = " " + text
+	}
+	return k.EncodeContinued(text, guards)
+}
+
+func (k *fakeTokenizer) EncodeContinued(text string, _ []int) ([]int32, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.broken {

@@ -24,6 +24,8 @@ type Decoder interface {
 type Tokenizer interface {
 	// EncodeGuarded recognises special tokens except where a guard lies strictly inside one; see prompt.Text.
 	EncodeGuarded(text string, guards []int) ([]int32, error)
+	// EncodeContinued does so for what follows a text, where some vocabularies put no space in front.
+	EncodeContinued(text string, guards []int) ([]int32, error)
 	// ID returns the id of a token as the vocabulary spells it.
 	ID(token string) (int32, bool)
 	// Token returns the vocabulary's spelling of an id.

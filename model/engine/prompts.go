@@ -133,7 +133,7 @@ func (p *prompts) raw(r generate.Request) (prepared, error) {
 
 // prompt returns the ids of a prompt, which has BOS at its beginning where the model wants that, and of what follows it.
 func (p *prompts) prompt(text prompt.Text, following []int32) (prepared, error) {
-	done, err := p.encode(text, following)
+	done, err := p.encode(p.tokens.EncodeGuarded, text, following)
 	if err != nil || p.bos == nil || done.ids == nil || p.begins(done.ids[:len(done.ids)-len(following)]) {
 		return done, err
 	}
@@ -158,13 +158,13 @@ func (p *prompts) begins(ids []int32) bool {
 	return false
 }
 
-// encode returns the ids of text and of what follows it. A text that cannot fit is not encoded: a file pasted by mistake
+// encode returns the ids of text, as by says, and of what follows it. A text that cannot fit is not encoded: a file pasted by mistake
 // would take seconds and hundreds of megabytes.
-func (p *prompts) encode(text prompt.Text, following []int32) (prepared, error) {
+func (p *prompts) encode(by func(string, []int) ([]int32, error), text prompt.Text, following []int32) (prepared, error) {
 	if least := (len(text.String) + p.longest - 1) / p.longest; least > p.context {
 		return prepared{size: least + len(following)}, nil
 	}
-	ids, err := p.tokens.EncodeGuarded(text.String, text.Guards)
+	ids, err := by(text.String, text.Guards)
 	if err != nil {
 		return prepared{}, err
 	}

@@ -95,6 +95,32 @@ func TestSentencePieceGGUF(t *testing.T) {
 	checkVectors(t, openVocabulary(t, v), file.Vectors["no prefix"])
 }
 
+// A text that follows another is encoded as by a vocabulary that puts nothing in front of any.
+func TestEncodeContinued(t *testing.T) {
+	file := readPieces(t)
+	for _, form := range []string{"prepend", "metaspace first"} {
+		tok := file.open(t, form)
+		for _, v := range file.Vectors["no prefix"] {
+			if slices.ContainsFunc(v.IDs, func(id int32) bool { return id < 4 }) {
+				continue // an added token, behind which the forms differ
+			}
+			got, err := tok.EncodeContinued(v.Text, nil)
+			if err != nil || !slices.Equal(got, v.IDs) {
+				t.Errorf("%s: EncodeContinued(%q): got %v, %v, want %v", form, v.Text, got, err, v.IDs)
+			}
+		}
+	}
+	tok := file.open(t, "prepend")
+	x, behind := mustEncode(t, tok, "x"), mustEncode(t, tok, "<tool>x")
+	got, err := tok.EncodeContinued("<tool>x", nil)
+	if err != nil || !slices.Equal(got, behind) || len(got) != 1+len(x) {
+		t.Errorf("behind an added token: got %v, %v, want %v as in a text of its own", got, err, behind)
+	}
+	if got, err = tok.EncodeContinued("<s>", []int{1}); err != nil || slices.Contains(got, 1) {
+		t.Errorf("a guarded control token: got %v, %v, want it as text", got, err)
+	}
+}
+
 // The merges that follow from the scores are those of transformers' converter.
 func TestMergesFromScores(t *testing.T) {
 	file := readPieces(t)
@@ -349,37 +375,4 @@ func TestControlCharacterTokenIsNotText(t *testing.T) {
 	if ids := mustEncode(t, tok, v.Tokens[899]); slices.Contains(ids, 899) {
 		t.Errorf("text %q became the control token: %v", v.Tokens[899], ids)
 	}
-}
-
-func TestBegin(t *testing.T) {
-	file := readPieces(t)
-	template := func(first string) string {
-		return `{"type":"TemplateProcessing","single":[` + first + `{"Sequence":{"id":"A","type_id":0}}],"pair":[],` +
-			`"special_tokens":{"<s>":{"id":"<s>","ids":[1],"tokens":["<s>"]}}}`
-	}
-	const start = `{"SpecialToken":{"id":"<s>","type_id":0}},`
-	for _, c := range []struct {
-		name, processor string
-		want            int32 // -1: none
-	}{
-		{"no post-processor", "null", -1},
-		{"byte level", `{"type":"ByteLevel","add_prefix_space":true}`, -1},
-		{"a template", template(start), 1},
-		{"a template that puts nothing in front", template(""), -1},
-		{"in a sequence, as Llama 3 has it", `{"type":"Sequence","processors":[{"type":"ByteLevel"},` + template(start) + `]}`, 1},
-		{"an unknown token", template(strings.Replace(start, "<s>", "<none>", 1)), -1},
-		{"strings instead of objects", `{"type":"TemplateProcessing","single":["<s>","$A"]}`, -1},
-		{"another kind", `{"type":"BertProcessing","cls":["<s>",1]}`, -1},
-	} {
-		tok, err := fromJSON("x", file.json(t, "prepend", map[string]string{"post_processor": c.processor}))
-		tok = opened(t, tok, err)
-		if id, ok := tok.Begin(); ok != (c.want >= 0) || ok && id != c.want {
-			t.Errorf("%s: got %d, %v, want %d", c.name, id, ok, c.want)
-		}
-		if ids := mustEncode(t, tok, "x"); slices.Contains(ids, 1) {
-			t.Errorf("%s: Encode added it: %v", c.name, ids)
-		}
-	}
-	_, err := fromJSON("x", file.json(t, "prepend", map[string]string{"post_processor": `{"single":5}`}))
-	checkRefused(t, err, "x", "want an array")
 }

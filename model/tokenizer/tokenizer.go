@@ -104,19 +104,24 @@ func build(source string, s *spec) (*Tokenizer, error) {
 // control tokens are always recognised. Bytes that are no UTF-8 count as U+FFFD. Bytes that the vocabulary does not know
 // vanish.
 func (t *Tokenizer) Encode(text string, special bool) ([]int32, error) {
-	return t.encode(text, special, nil)
+	return t.encode(text, special, nil, false)
 }
 
 // EncodeGuarded encodes with control tokens recognised, except where a guard, a byte offset into text, lies inside one: start <
 // guard < end. That is how a rendered template keeps a user's text that spells a control token plain.
 func (t *Tokenizer) EncodeGuarded(text string, guards []int) ([]int32, error) {
+	return t.encode(text, true, guards, false)
+}
+
+// EncodeContinued is EncodeGuarded for what follows a text: a SentencePiece vocabulary puts no space in front of it.
+func (t *Tokenizer) EncodeContinued(text string, guards []int) ([]int32, error) {
+	return t.encode(text, true, guards, true)
+}
+
+func (t *Tokenizer) encode(text string, special bool, guards []int, continued bool) ([]int32, error) {
 	if !slices.IsSorted(guards) {
 		guards = slices.Sorted(slices.Values(guards))
 	}
-	return t.encode(text, true, guards)
-}
-
-func (t *Tokenizer) encode(text string, special bool, guards []int) ([]int32, error) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	if t.library == nil {
@@ -134,19 +139,19 @@ func (t *Tokenizer) encode(text string, special bool, guards []int) ([]int32, er
 			if part.token != nil {
 				ids = append(ids, part.token.id)
 			} else {
-				ids = t.appendPlain(ids, text[part.start:part.end], part.start)
+				ids = t.appendPlain(ids, text[part.start:part.end], part.start, continued && part.start == 0)
 			}
 		}
 	}
 	return ids, nil
 }
 
-// appendPlain appends the ids of text without added tokens, which begins at byte start of the whole.
-func (t *Tokenizer) appendPlain(ids []int32, text string, start int) []int32 {
+// appendPlain appends the ids of text without added tokens, which begins at byte start of the whole, or goes on with another.
+func (t *Tokenizer) appendPlain(ids []int32, text string, start int, continued bool) []int32 {
 	if !utf8.ValidString(text) {
 		text = lossy([]byte(text))
 	}
-	if before := t.prefix.of(text, start); before != "" {
+	if before := t.prefix.of(text, start); before != "" && !continued {
 		text = before + text
 	}
 	withoutNUL(text, func(part string) { ids = t.appendChunks(ids, part) })
