@@ -22,7 +22,9 @@ type piecesFile struct {
 	Merges  [][2]string
 	Forms   map[string]map[string]json.RawMessage // tokenizer.json without a model, and byte_fallback
 	Vectors map[string][]vector
-	Broken  []vector
+	// Mixtures are texts with added tokens in front, between and behind; they are only decoded.
+	Mixtures map[string][]vector
+	Broken   []vector
 }
 
 func readPieces(t testing.TB) *piecesFile {
@@ -83,6 +85,20 @@ func TestSentencePieceForms(t *testing.T) {
 			}
 			checkVectors(t, file.open(t, form), file.Vectors[form])
 		})
+	}
+}
+
+func TestSentencePieceStreamWithoutControlTokens(t *testing.T) {
+	file := readPieces(t)
+	for form := range file.Forms {
+		tok := file.open(t, form)
+		if len(file.Mixtures[form]) < 40 {
+			t.Fatalf("%s: %d mixtures, want 40 or more", form, len(file.Mixtures[form]))
+		}
+		for _, v := range file.Mixtures[form] {
+			checkDecoded(t, tok, v.IDs, false, v.Decoded)
+			checkDecoded(t, tok, v.IDs, true, *v.Skipped)
+		}
 	}
 }
 

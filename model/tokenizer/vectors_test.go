@@ -16,12 +16,14 @@ import (
 	"peregrine/model/gguf"
 )
 
-// vector is one known encoding. IDs is with control tokens recognised, AsText without where that differs.
+// vector is one known encoding. IDs is with control tokens recognised, AsText without where that differs; Skipped is decoded
+// without them where that differs.
 type vector struct {
 	Text    string  `json:"text"`
 	IDs     []int32 `json:"ids"`
 	Decoded string  `json:"decoded"`
 	AsText  []int32 `json:"ids_specials_as_text"`
+	Skipped *string `json:"decoded_without_specials"`
 }
 
 func readVectors(t *testing.T, path string) []vector {
@@ -61,17 +63,26 @@ func checkVectors(t *testing.T, tok *Tokenizer, vectors []vector) {
 				t.Errorf("Encode(%q, special %v): got %v, %v, want %v", v.Text, special, got, err, want)
 			}
 		}
-		if got, err := tok.Decode(v.IDs, false); err != nil || got != v.Decoded {
-			t.Errorf("Decode(%v): got %q, %v, want %q", v.IDs, got, err, v.Decoded)
+		checkDecoded(t, tok, v.IDs, false, v.Decoded)
+		if v.Skipped != nil {
+			checkDecoded(t, tok, v.IDs, true, *v.Skipped)
 		}
-		stream := tok.Stream(false)
-		var out strings.Builder
-		for _, id := range v.IDs {
-			out.WriteString(stream.Push(id))
-		}
-		if out.WriteString(stream.Flush()); out.String() != v.Decoded {
-			t.Errorf("Stream(%v): got %q, want %q", v.IDs, out.String(), v.Decoded)
-		}
+	}
+}
+
+// checkDecoded compares decoding and the stream, with control tokens left out or not.
+func checkDecoded(t *testing.T, tok *Tokenizer, ids []int32, skip bool, want string) {
+	t.Helper()
+	if got, err := tok.Decode(ids, skip); err != nil || got != want {
+		t.Errorf("Decode(%v, skip %v): got %q, %v, want %q", ids, skip, got, err, want)
+	}
+	stream := tok.Stream(skip)
+	var out strings.Builder
+	for _, id := range ids {
+		out.WriteString(stream.Push(id))
+	}
+	if out.WriteString(stream.Flush()); out.String() != want {
+		t.Errorf("Stream(%v, skip %v): got %q, want %q", ids, skip, out.String(), want)
 	}
 }
 

@@ -10,6 +10,7 @@ added token, sentencepiece itself must agree with the first form.
 """
 import io
 import json
+import random
 
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2 as pb
@@ -99,7 +100,24 @@ def vectors(tok, texts):
         item = {"text": text, "ids": ids, "decoded": tok.decode(ids, skip_special_tokens=False)}
         if plain != ids:
             item["ids_specials_as_text"] = plain
+        skipped = tok.decode(ids, skip_special_tokens=True)
+        if skipped != item["decoded"]:
+            item["decoded_without_specials"] = skipped
         out.append(item)
+    return out
+
+
+def mixtures(tok, texts):
+    """Replies as a model may write them: texts with added tokens in front, between and behind."""
+    rng = random.Random(8)
+    out = []
+    for _ in range(40):
+        ids = []
+        for _ in range(rng.randrange(1, 5)):
+            ids += [rng.randrange(4) for _ in range(rng.randrange(3))] + tok.encode(rng.choice(texts)[:12], add_special_tokens=False).ids
+        ids += [rng.randrange(4) for _ in range(rng.randrange(2))]
+        out.append({"ids": ids, "decoded": tok.decode(ids, skip_special_tokens=False),
+                    "decoded_without_specials": tok.decode(ids, skip_special_tokens=True)})
     return out
 
 
@@ -122,6 +140,7 @@ value = {
     "merges": merges(model),
     "forms": {name: {**form(model, name), "model": None, "byte_fallback": FORMS[name][3]} for name in FORMS},
     "vectors": {name: vectors(Tokenizer.from_str(json.dumps(form(model, name))), texts) for name in FORMS},
+    "mixtures": {name: mixtures(Tokenizer.from_str(json.dumps(form(model, name))), texts) for name in FORMS},
     "broken": [{"ids": ids, "decoded": processor.decode(ids)} for ids in broken],
 }
 with open("pieces.json", "w", encoding="utf-8") as f:
