@@ -22,8 +22,9 @@ func readDecoders(s *scanner, steps decoderSteps) (decoderSteps, error) {
 	if s.word("null") {
 		return steps, nil
 	}
-	one := decoderStep{scheme: prefixMissing}
+	one := decoderStep{}
 	nested := decoderSteps(nil)
+	scheme := scheme{}
 	seen := keys{}
 	err := s.object(func(key string) (err error) {
 		if err := seen.add(s, key); err != nil {
@@ -41,7 +42,7 @@ func readDecoders(s *scanner, steps decoderSteps) (decoderSteps, error) {
 		case "replacement":
 			one.replacement, err = s.str()
 		case "add_prefix_space", "prepend_scheme":
-			err = readScheme(s, key, &one.scheme)
+			err = scheme.read(s, key)
 		case "pattern":
 			var p pattern
 			p, err = readPattern(s)
@@ -62,37 +63,13 @@ func readDecoders(s *scanner, steps decoderSteps) (decoderSteps, error) {
 	if err != nil {
 		return nil, err
 	}
-	if one.kind == kindSequence {
+	switch one.kind {
+	case kindSequence:
 		return append(steps, nested...), nil
+	case kindMetaspace:
+		one.scheme, err = scheme.prefix(s)
 	}
-	return append(steps, one), nil
-}
-
-// readScheme reads where a Metaspace puts a ▁: "prepend_scheme", or "add_prefix_space" of older files. The first counts where
-// both stand.
-func readScheme(s *scanner, key string, scheme *prefix) error {
-	if key == "add_prefix_space" {
-		add, err := s.boolean()
-		if err == nil && !add && *scheme == prefixMissing {
-			*scheme = prefixNone
-		}
-		return err
-	}
-	name, err := s.str()
-	if err != nil {
-		return err
-	}
-	switch name {
-	case "always":
-		*scheme = prefixMissing
-	case "first":
-		*scheme = prefixFirst
-	case "never":
-		*scheme = prefixNone
-	default:
-		return s.failf("prepend_scheme %.80q, want always, first or never", name)
-	}
-	return nil
+	return append(steps, one), err
 }
 
 // checkByteLevel refuses all but byte level: the way back to text is an own table of byte symbols.

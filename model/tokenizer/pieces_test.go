@@ -22,6 +22,11 @@ type piecesFile struct {
 	Merges  [][2]string
 	Forms   map[string]map[string]json.RawMessage // tokenizer.json without a model, and byte_fallback
 	Vectors map[string][]vector
+	// Schemes are a Metaspace's members and what the library makes of them; "" is that it refuses them.
+	Schemes []struct {
+		Members map[string]json.RawMessage
+		Meaning string
+	}
 	// Mixtures are texts with added tokens in front, between and behind; they are only decoded.
 	Mixtures map[string][]vector
 	Broken   []vector

@@ -192,8 +192,9 @@ func readStages(s *scanner, stages []stage) ([]stage, error) {
 	if s.word("null") {
 		return stages, nil
 	}
-	one := stage{useRegex: true, behavior: isolated, scheme: prefixMissing, split: true}
+	one := stage{useRegex: true, behavior: isolated, split: true}
 	nested := []stage(nil)
+	scheme := scheme{}
 	seen := keys{}
 	err := s.object(func(key string) (err error) {
 		if err := seen.add(s, key); err != nil {
@@ -202,14 +203,9 @@ func readStages(s *scanner, stages []stage) ([]stage, error) {
 		switch key {
 		case "type":
 			one.kind, err = s.str()
-		case "add_prefix_space": // of a ByteLevel or a Metaspace
-			at := s.pos
-			if one.prefix, err = s.boolean(); err == nil {
-				s.pos = at
-				err = readScheme(s, key, &one.scheme)
-			}
-		case "prepend_scheme":
-			err = readScheme(s, key, &one.scheme)
+		case "add_prefix_space", "prepend_scheme": // the first also of a ByteLevel
+			err = scheme.read(s, key)
+			one.prefix = scheme.add
 		case "replacement":
 			one.replacement, err = s.str()
 		case "split":
@@ -242,10 +238,13 @@ func readStages(s *scanner, stages []stage) ([]stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	if one.kind == kindSequence {
+	switch one.kind {
+	case kindSequence:
 		return append(stages, nested...), nil
+	case kindMetaspace:
+		one.scheme, err = scheme.prefix(s)
 	}
-	return append(stages, one), nil
+	return append(stages, one), err
 }
 
 // pattern is a regular expression, or a text as it stands.

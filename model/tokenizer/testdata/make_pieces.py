@@ -121,6 +121,29 @@ def mixtures(tok, texts):
     return out
 
 
+def schemes(model):
+    """What a Metaspace pre-tokenizer's two members for the same thing mean together; null where the library refuses them."""
+    out = []
+    for scheme in (None, "always", "first", "never"):
+        for add in ("absent", None, True, False):
+            members = {"type": "Metaspace", "replacement": "▁"}
+            if scheme:
+                members["prepend_scheme"] = scheme
+            if add != "absent":
+                members["add_prefix_space"] = add
+            meanings = set()
+            for order in (1, -1):
+                spec = {**form(model, "metaspace first"), "pre_tokenizer": dict(list(members.items())[::order])}
+                try:
+                    meanings.add(json.loads(Tokenizer.from_str(json.dumps(spec)).to_str())["pre_tokenizer"]["prepend_scheme"])
+                except Exception as e:
+                    assert "add_prefix_space does not match declared prepend_scheme" in str(e), e
+                    meanings.add(None)
+            (meaning,) = meanings
+            out.append({"members": members, "meaning": meaning})
+    return out
+
+
 model, processor = train()
 texts = TEXTS + EXTRA
 for item in vectors(Tokenizer.from_str(json.dumps(form(model, "prepend"))), texts):
@@ -140,6 +163,7 @@ value = {
     "merges": merges(model),
     "forms": {name: {**form(model, name), "model": None, "byte_fallback": FORMS[name][3]} for name in FORMS},
     "vectors": {name: vectors(Tokenizer.from_str(json.dumps(form(model, name))), texts) for name in FORMS},
+    "schemes": schemes(model),
     "mixtures": {name: mixtures(Tokenizer.from_str(json.dumps(form(model, name))), texts) for name in FORMS},
     "broken": [{"ids": ids, "decoded": processor.decode(ids)} for ids in broken],
 }
