@@ -18,8 +18,8 @@ const (
 )
 
 // sentencePiece turns a vocabulary of tokens with scores into the form that tokenizer.json has. SentencePiece joins the
-// neighbours whose token has the highest score, the leftmost of several; a list of merges says nearly the same, as scores
-// are hardly ever equal.
+// neighbours whose token has the highest score, the leftmost of several. A list of merges says the same where no two scores are
+// equal, as in what it trains; of tokens with one score the list makes one everywhere before the other, as transformers does.
 // Source: google/sentencepiece src/bpe_model.cc; ggml-org/llama.cpp src/llama-vocab.cpp, llm_tokenizer_spm @ c392e50.
 func (v *Vocabulary) sentencePiece() (*spec, error) {
 	switch {
@@ -73,13 +73,15 @@ func (s *spec) addToken(id int32, special bool) {
 
 // split is one way to cut a token in two.
 type split struct {
-	score float32
-	whole int32
-	at    int32 // bytes of its left part
+	score       float32
+	whole       int32
+	at          int32 // bytes of its left part
+	left, right int16 // characters of its parts, up to maxPiece
 }
 
-// deriveMerges returns every pair of plain tokens that together are one, by falling score of that one, then by its id, then
-// the longer left part first, which is also the converters' order.
+// deriveMerges returns every pair of plain tokens that together are one, by falling score of that one, then the longer
+// left part first, then the longer right part, in characters, then by id. That is also the order of transformers' converter.
+// Source: huggingface/transformers src/transformers/convert_slow_tokenizer.py, generate_merges @ v4.51.3.
 func (v *Vocabulary) deriveMerges(plain []bool) ([]pair, error) {
 	if len(v.Tokens) > maxTokens {
 		return nil, fmt.Errorf("%d tokens, want at most %d", len(v.Tokens), maxTokens)
@@ -95,16 +97,18 @@ func (v *Vocabulary) deriveMerges(plain []bool) ([]pair, error) {
 		if !plain[id] || token == "" {
 			continue
 		}
-		if n := utf8.RuneCountInString(token); n > maxPiece {
+		n, left := utf8.RuneCountInString(token), 0
+		if n > maxPiece {
 			return nil, fmt.Errorf("token %d (%.80q): %d characters, want at most %d in a SentencePiece vocabulary", id, token, n, maxPiece)
 		}
 		for at := range token {
 			if at == 0 {
 				continue
 			}
-			_, left := ids.find(token[:at])
-			if _, right := ids.find(token[at:]); left && right {
-				splits = append(splits, split{v.Scores[id], int32(id), int32(at)})
+			left++
+			_, okLeft := ids.find(token[:at])
+			if _, okRight := ids.find(token[at:]); okLeft && okRight {
+				splits = append(splits, split{v.Scores[id], int32(id), int32(at), int16(left), int16(n - left)})
 			}
 		}
 		if len(splits) > maxMerges {
@@ -115,7 +119,7 @@ func (v *Vocabulary) deriveMerges(plain []bool) ([]pair, error) {
 		return nil, errors.New("no token is made of two others: not a SentencePiece vocabulary that merges")
 	}
 	slices.SortFunc(splits, func(a, b split) int {
-		return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.whole, b.whole), cmp.Compare(b.at, a.at))
+		return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(b.left, a.left), cmp.Compare(b.right, a.right), cmp.Compare(a.whole, b.whole))
 	})
 	merges := make([]pair, len(splits))
 	for i, s := range splits {

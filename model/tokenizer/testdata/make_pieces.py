@@ -38,9 +38,9 @@ def train():
     return model, sentencepiece.SentencePieceProcessor(model_proto=out.getvalue())
 
 
-def merges(model):
-    """As transformers' convert_slow_tokenizer.py derives them."""
-    scores = {p.piece: p.score for p in model.pieces if p.type in (NORMAL, UNUSED)}
+def merges(model, rounded=1):
+    """As transformers' convert_slow_tokenizer.py derives them, with scores rounded down so that some are equal."""
+    scores = {p.piece: p.score // rounded for p in model.pieces if p.type in (NORMAL, UNUSED)}
     ids = {p.piece: i for i, p in enumerate(model.pieces)}
     out = []
     for piece, score in scores.items():
@@ -163,6 +163,7 @@ value = {
     "merges": merges(model),
     "forms": {name: {**form(model, name), "model": None, "byte_fallback": FORMS[name][3]} for name in FORMS},
     "vectors": {name: vectors(Tokenizer.from_str(json.dumps(form(model, name))), texts) for name in FORMS},
+    "tied": {"rounded": 20, "merges": merges(model, 20)},
     "schemes": schemes(model),
     "mixtures": {name: mixtures(Tokenizer.from_str(json.dumps(form(model, name))), texts) for name in FORMS},
     "broken": [{"ids": ids, "decoded": processor.decode(ids)} for ids in broken],
