@@ -1,7 +1,7 @@
 // How many threads work: where others use the machine, a thread that has lost its core holds up all the rest at every barrier,
 // and a forward pass has hundreds. If the threads spend more than WAIT_SHARE of a window of time in waits, there is one less
 // from the next adapting barrier on. After `patience` one more is tried again; patience doubles with every try and starts anew
-// once all threads have worked in peace for that long. Results do not depend on it (isa.h).
+// once all threads have worked in peace for that long, and for PEACE_NS. Results do not depend on it (isa.h).
 #define _GNU_SOURCE
 #include "pool.h"
 
@@ -22,8 +22,9 @@ enum {
   LINE = 64,
   WINDOW_NS = 20 * 1000 * 1000, // of work, over which waits are added up: some of the system's time slices
   WAIT_SHARE = 30,              // percent of all threads' time
-  PATIENCE_MIN_NS = 40 * 1000 * 1000,
+  PATIENCE_MIN_NS = 5 * 1000 * 1000, // short: most that displace a thread, a screen or a collector, are gone by then
   PATIENCE_MAX_NS = 1280 * 1000 * 1000,
+  PEACE_NS = 80 * 1000 * 1000, // before patience starts anew, at least: several times what a verdict takes
 };
 
 // word is a 32-bit value that threads wait on, with the number of those that sleep.
@@ -183,7 +184,7 @@ static void grow(pg_pool *p, int64_t now) {
   if (now < p->retry) return;
   if (p->active < p->threads) {
     p->active++;
-    p->retry = now + p->patience;
+    p->retry = now + (p->patience > PEACE_NS ? p->patience : PEACE_NS);
     measure_anew(p);
   } else {
     p->patience = PATIENCE_MIN_NS;
