@@ -67,11 +67,20 @@ func open(opt Options) (*backend, error) {
 	if threads < 1 || threads > maxThreads {
 		return nil, fmt.Errorf("cpu: %d threads; want 1 to %d", threads, maxThreads)
 	}
-	pool := C.pg_pool_new(C.uint(threads))
+	pool := C.pg_pool_new(C.uint(threads), pins())
 	if pool == nil {
 		return nil, fmt.Errorf("cpu: the system refuses to start %d threads; use fewer", threads)
 	}
 	return &backend{isa: isa, threads: threads, pool: pool}, nil
+}
+
+// pins tells the pool of the cores; nil where nobody knows them.
+func pins() *C.pg_pins {
+	of, cores := coresHere()
+	if cores == 0 {
+		return nil
+	}
+	return C.pg_pins_new((*C.int16_t)(unsafe.SliceData(of)), C.size_t(len(of)), C.uint(cores))
 }
 
 // Name says which instruction set and how many threads, such as "cpu (avx2, 2 threads)".

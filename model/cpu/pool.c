@@ -2,6 +2,10 @@
 // and a forward pass has hundreds. If the threads spend more than WAIT_SHARE of a window of time in waits, there is one less
 // from the next adapting barrier on. After `patience` one more is tried again; patience doubles with every try and starts anew
 // once all threads have worked in peace for that long, and for PEACE_NS. Results do not depend on it (isa.h).
+//
+// Where they run: with a thread for every core each is bound to its own while a job runs. Else, when something else needs a core for a
+// millisecond, the system moves the thread of that core to another's, which sleeps at a barrier just then, and leaves both there for
+// 5 to 20 ms. As soon as there is one thread less all are free again, since nobody knows which core is the busy one.
 #define _GNU_SOURCE
 #include "pool.h"
 
@@ -39,6 +43,7 @@ typedef struct member {
   int64_t waited;     // ns spent waiting since the measurement began, but for the first moments of each wait
   struct pg_pool *pool;
   pthread_t handle;
+  int core; // that it is bound to, or shall be; each has another
 } member;
 
 struct pg_pool {
@@ -54,6 +59,8 @@ struct pg_pool {
   atomic_int stop;
   int64_t elapsed, mark;   // time in jobs since the waits are measured, counted up to mark
   int64_t retry, patience; // when to try one thread more, and how long to wait for that the next time
+  pg_pins *pins; // NULL: threads are never bound
+  int bound;     // the members are bound to their cores, the caller of pg_pool_run as long as it runs
   int quit;
   pg_task task;
   void *arg;
@@ -126,13 +133,22 @@ static pg_pool *start(pg_pool *p) {
   return p;
 }
 
-pg_pool *pg_pool_new(unsigned threads) {
+pg_pool *pg_pool_new(unsigned threads, pg_pins *pins) {
   if (threads == 0) threads = 1;
   size_t size = sizeof(pg_pool) + threads * sizeof(member);
   pg_pool *p = aligned_alloc(LINE, (size + LINE - 1) / LINE * LINE);
-  if (!p) return NULL;
+  if (!p) {
+    pg_pins_free(pins);
+    return NULL;
+  }
   memset(p, 0, size);
   p->threads = threads;
+  if (pins && threads > 1 && pg_pins_cores(pins) == threads) {
+    p->pins = pins;
+    for (unsigned t = 0; t < threads; t++) p->member[t].core = (int)t;
+  } else {
+    pg_pins_free(pins);
+  }
   atomic_init(&p->active, threads);
   p->patience = PATIENCE_MIN_NS;
   // Signals belong to the Go runtime's threads: the workers inherit a full mask.
@@ -149,6 +165,7 @@ void pg_pool_free(pg_pool *p) {
   p->quit = 1;
   for (unsigned t = 1; t < p->threads; t++) word_advance(&p->member[t].job);
   for (unsigned t = 1; t < p->threads; t++) pthread_join(p->member[t].handle, NULL);
+  pg_pins_free(p->pins);
   free(p);
 }
 
@@ -172,8 +189,30 @@ static int crowded(pg_pool *p, int64_t now) {
   return verdict;
 }
 
+// Binds all threads to their cores, the caller to the one where it is: it was free, and may have come to one that another had.
+static void bind(pg_pool *p) {
+  int here = pg_pins_here(p->pins);
+  if (here < 0) return;
+  for (unsigned t = 1; t < p->threads; t++) {
+    int moves = p->member[t].core == here;
+    if (moves) p->member[t].core = p->member[0].core;
+    if (moves || !p->bound) pg_pins_bind(p->pins, p->member[t].handle, p->member[t].core);
+  }
+  p->member[0].core = here;
+  p->member[0].handle = pthread_self();
+  pg_pins_bind(p->pins, p->member[0].handle, here);
+  p->bound = 1;
+}
+
+// Lets all threads run anywhere.
+static void unbind(pg_pool *p) {
+  for (unsigned t = 0; t < p->threads; t++) pg_pins_bind(p->pins, p->member[t].handle, -1);
+  p->bound = 0;
+}
+
 // Takes one thread away for a while.
 static void shrink(pg_pool *p, int64_t now) {
+  if (p->bound) unbind(p);
   p->active--;
   p->retry = now + p->patience;
   if (p->patience < PATIENCE_MAX_NS) p->patience *= 2;
@@ -191,16 +230,8 @@ static void grow(pg_pool *p, int64_t now) {
   }
 }
 
-void pg_pool_run(pg_pool *p, pg_task task, void *arg) {
-  if (p->threads > 1) {
-    p->mark = now_ns();
-    grow(p, p->mark);
-  }
-  atomic_store(&p->next, 0);
-  if (p->active == 1) {
-    task(arg, 0, 1);
-    return;
-  }
+// A job of more than one thread.
+static void run(pg_pool *p, pg_task task, void *arg) {
   unsigned done = atomic_load(&p->done.value), threads = p->active;
   p->task = task;
   p->arg = arg;
@@ -211,6 +242,21 @@ void pg_pool_run(pg_pool *p, pg_task task, void *arg) {
   if (p->active == 1) return;
   p->member[0].waited += waited;
   if (crowded(p, now)) shrink(p, now);
+}
+
+void pg_pool_run(pg_pool *p, pg_task task, void *arg) {
+  if (p->threads > 1) {
+    p->mark = now_ns();
+    grow(p, p->mark);
+  }
+  atomic_store(&p->next, 0);
+  if (p->active == 1) {
+    task(arg, 0, 1);
+    return;
+  }
+  if (p->pins && p->active == p->threads) bind(p);
+  run(p, task, arg);
+  if (p->bound) pg_pins_bind(p->pins, p->member[0].handle, -1); // it is not the pool's own thread
 }
 
 static int barrier(pg_pool *p, unsigned thread, const atomic_int *stop, int adapt) {

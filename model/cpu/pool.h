@@ -9,13 +9,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pin.h"
+
 typedef struct pg_pool pg_pool;
 
 // pg_task is run by `threads` threads at once, thread 0 being the caller's.
 typedef void (*pg_task)(void *arg, unsigned thread, unsigned threads);
 
 // pg_pool_new makes a pool of that many threads, the caller of pg_pool_run included. NULL: the system has no more threads or memory.
-pg_pool *pg_pool_new(unsigned threads);
+// It takes pins over, which may be NULL: as many cores as threads, one for each.
+pg_pool *pg_pool_new(unsigned threads, pg_pins *pins);
 void pg_pool_free(pg_pool *p); // joins all threads
 unsigned pg_pool_threads(const pg_pool *p);
 

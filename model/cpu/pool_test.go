@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -76,6 +77,96 @@ func TestCloseEndsTheThreads(t *testing.T) {
 	if after := threadCount(t); after > before+8 { // Go may have started some of its own
 		t.Errorf("%d threads before, %d after", before, after)
 	}
+}
+
+// A thread for every core: each of the pool's own is bound to one that is not the caller's. The caller is not the pool's: it is free
+// again when its job has ended.
+func TestThreadsAreBoundToCoresOfTheirOwn(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	of, cores := coresHere()
+	if cores < 2 {
+		t.Skipf("NOT RUN: %d cores, threads are bound from 2 on", cores)
+	}
+	everywhere := affinity(t, 0)
+	defer func() {
+		if err := unix.SchedSetaffinity(0, &everywhere); err != nil {
+			t.Error(err)
+		}
+	}()
+	for _, c := range []struct{ threads, bound int }{{cores, cores - 1}, {cores + 1, 0}, {1, 0}} {
+		b, err := open(Options{Threads: c.threads})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for cpu := range of { // from each processor, so that the caller comes to cores that others are bound to
+			if of[cpu] < 0 {
+				continue
+			}
+			var here unix.CPUSet
+			here.Set(cpu)
+			if err := unix.SchedSetaffinity(0, &here); err != nil {
+				t.Fatal(err)
+			}
+			barriers(b, 10)
+			if active(b) < c.threads {
+				t.Logf("%d threads on processor %d: only %d were used, on a busy machine", c.threads, cpu, active(b))
+				continue
+			}
+			if c.bound > 0 && affinity(t, 0) != everywhere {
+				t.Errorf("%d threads: the caller is still bound", c.threads)
+			}
+			checkBound(t, of, everywhere, cpu, c.bound)
+		}
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := unix.SchedSetaffinity(0, &everywhere); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// checkBound wants that so many threads are bound to one core each, none to that of processor caller.
+func checkBound(t *testing.T, of []int16, everywhere unix.CPUSet, caller, bound int) {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Skipf("NOT RUN: cannot list threads here: %v", err)
+	}
+	taken := map[int16]bool{}
+	for _, e := range entries {
+		id, err := strconv.Atoi(e.Name())
+		if err != nil || id == unix.Gettid() {
+			continue
+		}
+		set := affinity(t, id)
+		if set == everywhere {
+			continue
+		}
+		for cpu := range of {
+			if set.IsSet(cpu) != (of[cpu] >= 0 && set.IsSet(slices.Index(of, of[cpu]))) {
+				t.Errorf("thread %d is bound to a part of core %d", id, of[cpu])
+			}
+		}
+		core := of[slices.IndexFunc(of, func(c int16) bool { return c >= 0 && set.IsSet(slices.Index(of, c)) })]
+		if taken[core] || core == of[caller] {
+			t.Errorf("called on core %d: two threads are bound to core %d", of[caller], core)
+		}
+		taken[core] = true
+	}
+	if len(taken) != bound {
+		t.Errorf("called on processor %d: %d threads are bound, want %d", caller, len(taken), bound)
+	}
+}
+
+func affinity(t *testing.T, thread int) unix.CPUSet {
+	t.Helper()
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(thread, &set); err != nil {
+		t.Fatal(err)
+	}
+	return set
 }
 
 func threadCount(t *testing.T) int {
@@ -156,7 +247,7 @@ func decodeTime(t *testing.T, e *executor, n int) float64 {
 	return time.Since(start).Seconds() / float64(n)
 }
 
-func TestCountCores(t *testing.T) {
+func TestCoresOfProcessors(t *testing.T) {
 	root := t.TempDir()
 	siblings := map[int]string{0: "0,2\n", 1: "1,3\n", 2: "0,2\n", 3: "1,3\n"} // two cores of two threads each
 	for cpu, list := range siblings {
@@ -171,19 +262,29 @@ func TestCountCores(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		cpus []int
-		want int
+		want []int16 // the core of each of them
 	}{
-		{"all", []int{0, 1, 2, 3}, 2},
-		{"both threads of one core", []int{1, 3}, 1},
-		{"one thread of each", []int{0, 3}, 2},
-		{"processors that the system does not describe", []int{0, 8, 9}, 3},
+		{"all", []int{0, 1, 2, 3}, []int16{0, 1, 0, 1}},
+		{"both threads of one core", []int{1, 3}, []int16{0, 0}},
+		{"one thread of each", []int{0, 3}, []int16{0, 1}},
+		{"processors that the system does not describe", []int{0, 8, 9}, []int16{0, 1, 2}},
 	} {
 		var set unix.CPUSet
 		for _, cpu := range c.cpus {
 			set.Set(cpu)
 		}
-		if got := countCores(root, &set); got != c.want {
-			t.Errorf("%s: %d cores, want %d", c.name, got, c.want)
+		of, cores := coresOf(root, &set)
+		if want := int(slices.Max(c.want)) + 1; cores != want {
+			t.Errorf("%s: %d cores, want %d", c.name, cores, want)
+		}
+		for cpu, core := range of {
+			want := int16(-1)
+			if i := slices.Index(c.cpus, cpu); i >= 0 {
+				want = c.want[i]
+			}
+			if core != want {
+				t.Errorf("%s: processor %d is of core %d, want %d", c.name, cpu, core, want)
+			}
 		}
 	}
 	if n := physicalCores(); n < 1 || n > runtime.NumCPU() {

@@ -23,18 +23,30 @@ func Threads(n int) int {
 // container's CPU limit. Where the system does not tell, every processor counts.
 func physicalCores() int {
 	limit := runtime.GOMAXPROCS(0)
-	var set unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &set); err != nil {
+	_, cores := coresHere()
+	if cores == 0 {
 		return limit
 	}
-	return max(1, min(limit, countCores("/sys/devices/system/cpu", &set)))
+	return max(1, min(limit, cores))
 }
 
-// countCores counts distinct sets of siblings among the processors in set; root is where the kernel describes them.
-func countCores(root string, set *unix.CPUSet) int {
-	cores := map[string]bool{}
-	for cpu := range len(set) * strconv.IntSize {
+// coresHere is coresOf for the processors that this process may run on; without a core where the system does not tell.
+func coresHere() (of []int16, cores int) {
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		return nil, 0
+	}
+	return coresOf("/sys/devices/system/cpu", &set)
+}
+
+// coresOf numbers distinct sets of siblings among the processors in set, and returns the number of each processor's, −1 for those
+// that are not in set; root is where the kernel describes them.
+func coresOf(root string, set *unix.CPUSet) (of []int16, cores int) {
+	of = make([]int16, len(set)*strconv.IntSize)
+	known := map[string]int16{}
+	for cpu := range of {
 		if !set.IsSet(cpu) {
+			of[cpu] = -1
 			continue
 		}
 		name := strconv.Itoa(cpu)
@@ -43,9 +55,14 @@ func countCores(root string, set *unix.CPUSet) int {
 		if err != nil || key == "" {
 			key = name
 		}
-		cores[key] = true
+		core, ok := known[key]
+		if !ok {
+			core = int16(len(known))
+			known[key] = core
+		}
+		of[cpu] = core
 	}
-	return len(cores)
+	return of, len(known)
 }
 
 func median(v []float64) float64 {
