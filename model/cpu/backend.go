@@ -45,8 +45,10 @@ type backend struct {
 	isa     *C.pg_isa
 	threads int
 
-	mu   sync.Mutex
-	pool *C.pg_pool // nil once closed
+	mu      sync.Mutex
+	pool    *C.pg_pool // nil once closed
+	yielded time.Time  // see yield
+	last    time.Duration
 }
 
 // Open starts the threads. Executors of a closed backend can only be closed.

@@ -11,6 +11,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
+	"time"
 	"unsafe"
 
 	"peregrine/model"
@@ -61,9 +63,12 @@ func (e *executor) Forward(ctx context.Context, tokens []int32, pos int, out *mo
 		defer C.free(unsafe.Pointer(top))
 	}
 	stop := e.watch(ctx)
+	e.b.yield()
+	begun := time.Now()
 	status := C.pg_forward(e.m, (*C.int32_t)(unsafe.SliceData(tokens)), C.size_t(len(tokens)), C.size_t(pos),
 		(*C.float)(unsafe.SliceData(cos)), (*C.float)(unsafe.SliceData(sin)), C.size_t(out.Rows),
 		(*C.float)(unsafe.SliceData(out.Logits)), top, C.size_t(k), (*C.float)(unsafe.SliceData(out.LogSum)))
+	e.b.last = time.Since(begun)
 	stop()
 	switch status {
 	case C.PG_OK:
@@ -82,6 +87,20 @@ func (e *executor) Forward(ctx context.Context, tokens []int32, pos int, out *mo
 
 // Forward reads candidates where C wrote them: this does not compile if the two sizes differ.
 var _ = [1]struct{}{}[unsafe.Sizeof(model.Candidate{})-C.sizeof_pg_candidate]
+
+// A goroutine that has not been scheduled anew for retakeAfter loses its place (P) as soon as the Go runtime's monitor finds it in C,
+// and the monitor then looks for more to take every 20 us, 60 times: a millisecond of a core that the pool needs, for each
+// time slice. See sysmon and retake in runtime/proc.go.
+const retakeAfter = 10 * time.Millisecond
+
+// yield has the goroutine scheduled anew before the monitor gets to it, which costs 20 to 50 us, so not for every token. Calls that
+// take longer than the monitor waits gain nothing. The caller holds mu.
+func (b *backend) yield() {
+	if now := time.Now(); b.last < retakeAfter && now.Sub(b.yielded) > retakeAfter/2 {
+		runtime.Gosched()
+		b.yielded = now
+	}
+}
 
 // watch sets the flag in C memory when ctx ends. The function that it returns ends the watch and clears the flag.
 func (e *executor) watch(ctx context.Context) (stop func()) {
