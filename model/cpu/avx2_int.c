@@ -37,9 +37,9 @@ PG_INLINE void dot_signed(__m256i dot[PG_TILE], const uint8_t *c, const int8_t *
 #define PG_MUL_PARTS pg_avx2_mul_parts
 #include "int8_octets.h"
 
-void pg_avx2_quantise(int8_t *q, float *d, float *s, int16_t *h, const float *x, size_t blocks, size_t tokens) {
+void pg_avx2_quantise(int8_t *q, float *d, float *s, int16_t *h, const float *x, size_t blocks, size_t stride) {
   const __m256 sign = _mm256_set1_ps(-0.0f);
-  for (size_t b = 0; b < blocks; b++, x += PG_BLOCK, q += PG_BLOCK * tokens, d += tokens, s += tokens, h += 2 * tokens) {
+  for (size_t b = 0; b < blocks; b++, x += PG_BLOCK, q += PG_BLOCK * stride, d += stride, s += stride, h += 2 * stride) {
     __m256 v[4], amax = _mm256_setzero_ps(), sum = _mm256_setzero_ps();
     for (int i = 0; i < 4; i++) {
       v[i] = _mm256_loadu_ps(x + 8 * i);

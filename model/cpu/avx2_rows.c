@@ -190,6 +190,7 @@ PG_AVX2_END
 #define PG_SET(set)                     \
   const pg_isa pg_isa_##set = {         \
       .name = #set,                     \
+      .tile = PG_TILE,                  \
       .quantise = pg_avx2_quantise,     \
       .mul_int = pg_##set##_mul_int,    \
       .mul_float = pg_avx2_mul_float,   \

@@ -19,8 +19,8 @@ enum side {
 PG_INLINE void block(__m256 acc[PG_TILE], const uint8_t *c, int bits, int tokens, int plain, const pg_tile *x, size_t b, __m256 d,
                      __m256 m) {
   __m256i w[8], dot[PG_TILE];
-  const int8_t *q = x->q + b * (size_t)tokens * PG_BLOCK;
-  const float *xd = x->d + b * (size_t)tokens, *xs = x->s + b * (size_t)tokens;
+  const int8_t *q = x->q + b * x->stride * PG_BLOCK;
+  const float *xd = x->d + b * x->stride, *xs = x->s + b * x->stride;
   if (bits == 8) {
     dot_signed(dot, c, q, tokens);
   } else {

@@ -20,7 +20,7 @@ PG_INLINE void block_parts(__m256 acc[PG_TILE], const uint8_t *c, const uint8_t 
   const __m256 min = _mm256_mul_ps(m, _mm256_cvtepi32_ps(s.min));
   pg_unpack8(w, c, bits);
   for (int t = 0; t < tokens; t++) {
-    size_t at = b * (size_t)tokens + (size_t)t;
+    size_t at = b * x->stride + (size_t)t;
     __m256 xd = _mm256_set1_ps(x->d[at]);
     __m256i dot = dot_parts(w, x->q + at * PG_BLOCK, bits, parts, &s);
     if (parts == PG_PARTS_ZERO) dot = _mm256_sub_epi32(dot, _mm256_madd_epi16(zeros, half_sums(x, at)));

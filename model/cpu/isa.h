@@ -11,27 +11,29 @@
 #include "layout.h"
 
 enum {
-  PG_TILE = 4,      // tokens that one integer kernel call takes, and query vectors that one attention call takes
+  PG_TILE = 4,      // query vectors that one attention call takes, and tokens that most sets' mul_int takes
   PG_SEGMENT = 256, // keys that one softmax segment holds
   PG_CHUNK_K = 128, // features that mul_float decodes at a time
   PG_FLOAT_OCTETS = 3, // octets that mul_float decodes at a time
 };
 
-// pg_tile is up to PG_TILE tokens' activations as int8, one scale per block and token.
+// pg_tile is some tokens' activations as int8, one scale per block and token.
 typedef struct pg_tile {
-  const int8_t *q; // [blocks][tokens][32], -127..127
-  const float *d;  // [blocks][tokens], x = d * q
-  const float *s;  // [blocks][tokens], d * sum(q)
-  const int16_t *h; // [blocks][tokens][2], sums of the first and the last 16 q
-  size_t tokens;   // 1..PG_TILE
+  const int8_t *q; // [blocks][stride][32], -127..127
+  const float *d;  // [blocks][stride], x = d * q
+  const float *s;  // [blocks][stride], d * sum(q)
+  const int16_t *h; // [blocks][stride][2], sums of the first and the last 16 q
+  size_t tokens;   // 1..tile of the set
+  size_t stride;   // tokens that stand together in memory, of which these are the first
 } pg_tile;
 
 typedef struct pg_isa {
   const char *name;
+  size_t tile; // the most tokens that mul_int takes
 
-  // quantise turns x[blocks * 32] into one token of a tile: q, d, s and h advance by 32*tokens, tokens, tokens and 2*tokens per
+  // quantise turns x[blocks * 32] into one token of a tile: q, d, s and h advance by 32*stride, stride, stride and 2*stride per
   // block. A block that holds NaN or infinity gets a NaN scale.
-  void (*quantise)(int8_t *q, float *d, float *s, int16_t *h, const float *x, size_t blocks, size_t tokens);
+  void (*quantise)(int8_t *q, float *d, float *s, int16_t *h, const float *x, size_t blocks, size_t stride);
 
   // y[tokens][ldy] = x . W^T for octets lo..hi of a quantised W; column 0 of y is row 8*lo. All columns of the last octet are
   // written, also those beyond W's rows (as zeros).

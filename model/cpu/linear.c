@@ -71,6 +71,9 @@ static void gather(float *dst, const float *src, const int32_t *perm, size_t n) 
   for (size_t i = 0; i < n; i++) dst[i] = perm[i] < 0 ? 0 : src[perm[i]];
 }
 
+// The tokens of the tile that begins at token start of so many, with at most `most`.
+static size_t tile_tokens(size_t most, size_t start, size_t tokens) { return tokens - start < most ? tokens - start : most; }
+
 // Prepares row r of `rows` of an input. room holds padded floats.
 static void prepare(const pg_model *m, const act *x, size_t r, size_t rows, float *room) {
   const float *src = x->src + r * x->lds;
@@ -78,20 +81,20 @@ static void prepare(const pg_model *m, const act *x, size_t r, size_t rows, floa
     if (x->f != x->src) gather(x->f + r * x->ldf, src, x->perm, x->padded);
     return;
   }
-  size_t tile = r / PG_TILE, tokens = rows - tile * PG_TILE < PG_TILE ? rows - tile * PG_TILE : PG_TILE;
-  size_t first = tile * PG_TILE * x->blocks, t = r % PG_TILE;
+  const size_t most = m->isa->tile, start = r / most * most, stride = tile_tokens(most, start, rows), t = r - start;
+  size_t first = start * x->blocks;
   if (x->perm) {
     // In strips, so that room can be small.
     for (size_t b = 0; b < x->blocks; b += PG_CHUNK_K / PG_BLOCK) {
       size_t n = x->blocks - b < PG_CHUNK_K / PG_BLOCK ? x->blocks - b : PG_CHUNK_K / PG_BLOCK;
       gather(room, src, x->perm + b * PG_BLOCK, n * PG_BLOCK);
-      size_t at = first + b * tokens + t;
-      m->isa->quantise(x->q + at * PG_BLOCK, x->d + at, x->s + at, x->h + 2 * at, room, n, tokens);
+      size_t at = first + b * stride + t;
+      m->isa->quantise(x->q + at * PG_BLOCK, x->d + at, x->s + at, x->h + 2 * at, room, n, stride);
     }
     return;
   }
   first += t;
-  m->isa->quantise(x->q + first * PG_BLOCK, x->d + first, x->s + first, x->h + 2 * first, src, x->blocks, tokens);
+  m->isa->quantise(x->q + first * PG_BLOCK, x->d + first, x->s + first, x->h + 2 * first, src, x->blocks, stride);
 }
 
 // y[rows][ld] = x . W^T for rows t0..t0+rows of an input and octets lo..hi.
@@ -101,8 +104,9 @@ static void multiply(const pg_model *m, float *y, size_t ld, const pg_matrix *w,
     m->isa->mul_float(y, ld, w, lo, hi, x->f + t0 * x->ldf, x->ldf, rows, decode);
     return;
   }
-  for (size_t t = t0; t < t0 + rows; t += PG_TILE) {
-    pg_tile tile = {.tokens = all - t < PG_TILE ? all - t : PG_TILE};
+  for (size_t t = t0; t < t0 + rows; t += m->isa->tile) {
+    pg_tile tile = {.tokens = tile_tokens(m->isa->tile, t, all)};
+    tile.stride = tile.tokens;
     tile.q = x->q + t * x->blocks * PG_BLOCK;
     tile.d = x->d + t * x->blocks;
     tile.s = x->s + t * x->blocks;
@@ -145,7 +149,7 @@ static size_t tile_octets(size_t rows) {
 // Octets lo..hi of a job for all rows.
 static void run_range(pg_model *m, const pg_job *job, const act *acts, size_t lo, size_t hi, size_t rows, pg_scratch *s) {
   int wide = !acts[job->act[0]].integer || (job->w[1] && !acts[job->act[1]].integer);
-  size_t step_rows = wide ? rows : PG_TILE, step = tile_octets(step_rows < rows ? step_rows : rows);
+  size_t step_rows = wide ? rows : m->isa->tile, step = tile_octets(step_rows < rows ? step_rows : rows);
   float *tile[2] = {s->tile, s->tile + PG_TILE_FLOATS};
   for (size_t o = lo; o < hi; o += step) {
     size_t end = o + step < hi ? o + step : hi, ld = (end - o) * PG_OCTET;

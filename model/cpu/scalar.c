@@ -4,8 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-static void quantise(int8_t *q, float *d, float *s, int16_t *h, const float *x, size_t blocks, size_t tokens) {
-  for (size_t b = 0; b < blocks; b++, x += PG_BLOCK, q += PG_BLOCK * tokens, d += tokens, s += tokens, h += 2 * tokens) {
+static void quantise(int8_t *q, float *d, float *s, int16_t *h, const float *x, size_t blocks, size_t stride) {
+  for (size_t b = 0; b < blocks; b++, x += PG_BLOCK, q += PG_BLOCK * stride, d += stride, s += stride, h += 2 * stride) {
     float amax = 0, poison = 0;
     for (size_t i = 0; i < PG_BLOCK; i++) {
       float a = fabsf(x[i]);
@@ -39,7 +39,7 @@ static void mul_int(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t 
           size_t r = i / 2, half = i % 2;
           pg_side side = pg_side_of(w, o, g, b, half, r);
           for (size_t t = 0; t < mt; t++) {
-            size_t at = b * mt + t;
+            size_t at = b * x->stride + t;
             const int8_t *xq = x->q + at * PG_BLOCK + 16 * half;
             int dot = 0;
             for (size_t k = 0; k < 16; k++) dot += (q[r][16 * half + k] - side.zero) * xq[k];
@@ -156,6 +156,7 @@ static uint64_t read_all(const uint8_t *p, size_t n) {
 
 const pg_isa pg_isa_scalar = {
     .name = "scalar",
+    .tile = PG_TILE,
     .quantise = quantise,
     .mul_int = mul_int,
     .mul_float = mul_float,
