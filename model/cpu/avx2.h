@@ -31,6 +31,7 @@ void pg_avx2_weigh(float *const o[PG_TILE], const float *p, size_t n, const uint
 
 void pg_avxvnni_mul_int(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x);
 void pg_avx512vnni_mul_int(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x);
+void pg_amx_mul_int(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x); // up to 64 tokens
 
 // avx2_parts.c: pg_avx2_mul_int for K-quants.
 void pg_avx2_mul_parts(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x);

@@ -187,10 +187,10 @@ static uint64_t read_all(const uint8_t *p, size_t n) {
 PG_AVX2_END
 
 // Sets with AVX2 differ in their integer products alone.
-#define PG_SET(set)                     \
+#define PG_SET(set, tokens)             \
   const pg_isa pg_isa_##set = {         \
       .name = #set,                     \
-      .tile = PG_TILE,                  \
+      .tile = tokens,                   \
       .quantise = pg_avx2_quantise,     \
       .mul_int = pg_##set##_mul_int,    \
       .mul_float = pg_avx2_mul_float,   \
@@ -205,7 +205,8 @@ PG_AVX2_END
       .weigh = pg_avx2_weigh,           \
       .read = read_all,                 \
   }
-PG_SET(avx2);
-PG_SET(avxvnni);
-PG_SET(avx512vnni);
+PG_SET(avx2, PG_TILE);
+PG_SET(avxvnni, PG_TILE);
+PG_SET(avx512vnni, PG_TILE);
+PG_SET(amx, 64);
 #endif

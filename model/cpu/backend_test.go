@@ -9,7 +9,7 @@ import (
 )
 
 // Every instruction set that this project has kernels for.
-var allISAs = []string{"scalar", "avx2", "avxvnni", "avx512vnni"}
+var allISAs = []string{"scalar", "avx2", "avxvnni", "avx512vnni", "amx"}
 
 func TestBackend(t *testing.T) {
 	for _, isa := range allISAs {

@@ -1,13 +1,16 @@
 // Which kernels run on this machine.
+#define _GNU_SOURCE
 #include "isa.h"
 
 #include <string.h>
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
-// What the operating system saves of the registers (XCR0): the upper halves of 256 bits, and what AVX-512 has beyond.
-enum { SAVES_AVX = 0x06, SAVES_AVX512 = 0xe6 };
+// What the operating system saves of the registers (XCR0): the upper halves of 256 bits, what AVX-512 has beyond, and AMX's tiles.
+enum { SAVES_AVX = 0x06, SAVES_AVX512 = 0xe6, SAVES_TILES = 0x60000 };
 
 static int have(unsigned registers, unsigned mask) { return (registers & mask) == mask; }
 
@@ -36,6 +39,16 @@ static int have_avx512vnni(void) {
   if (!have_avx2() || !have(saved(), SAVES_AVX512)) return 0;
   return __get_cpuid_count(7, 0, &a, &b, &c, &d) && have(b, avx512f | avx512vl) && have(c, avx512vnni);
 }
+
+// Linux gives a process the tiles only if it asks: they are 8 KB that every switch of a thread which uses them saves.
+static int have_amx(void) {
+  enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 }; // arch_prctl's ARCH_REQ_XCOMP_PERM, XFEATURE_XTILE_DATA
+  unsigned a, b, c, d;
+  const unsigned avx512bw = 1u << 30, amxtile = 1u << 24, amxint8 = 1u << 25;
+  if (!have_avx512vnni() || !have(saved(), SAVES_TILES)) return 0;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !have(b, avx512bw) || !have(d, amxtile | amxint8)) return 0;
+  return syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+}
 #endif
 
 // All sets, best first.
@@ -44,6 +57,7 @@ static const struct {
   const pg_isa *isa;
 } sets[] = {
 #if defined(__x86_64__)
+    {have_amx, &pg_isa_amx},
     {have_avx512vnni, &pg_isa_avx512vnni},
     {have_avxvnni, &pg_isa_avxvnni},
     {have_avx2, &pg_isa_avx2},

@@ -73,6 +73,7 @@ extern const pg_isa pg_isa_scalar;
 extern const pg_isa pg_isa_avx2;
 extern const pg_isa pg_isa_avxvnni;
 extern const pg_isa pg_isa_avx512vnni;
+extern const pg_isa pg_isa_amx;
 #endif
 
 #endif

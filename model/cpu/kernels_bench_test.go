@@ -9,7 +9,8 @@ import (
 )
 
 // BenchmarkMultiply times products as a forward pass does them: one token (the bytes of the weights against the machine's read
-// bandwidth) and a chunk of a prefill (the figure GMAC/s), by the shapes of real models. Small shapes stay in the cache.
+// bandwidth) and a chunk of a prefill (the figure GMAC/s, with each set of this machine), by the shapes of real models. Small shapes
+// stay in the cache.
 func BenchmarkMultiply(b *testing.B) {
 	for _, shape := range []struct {
 		name    string
@@ -20,10 +21,19 @@ func BenchmarkMultiply(b *testing.B) {
 				if shape.in > 10000 && rows > 1 && m.Format != quant.Q4_1 {
 					continue // seconds each, and the same per weight as the small shape
 				}
-				for _, threads := range []int{1, 2} {
-					b.Run(fmt.Sprintf("%s/%s/M=%d/threads=%d", shape.name, m.Name, rows, threads), func(b *testing.B) {
-						benchMultiply(b, m, rows, threads)
-					})
+				sets := ISAs()
+				if rows == 1 {
+					sets = sets[:1]
+				}
+				for _, isa := range sets {
+					for _, threads := range []int{1, 2} {
+						if isa == "scalar" && len(sets) > 1 {
+							continue // a hundredth of the speed
+						}
+						b.Run(fmt.Sprintf("%s/%s/M=%d/%s/threads=%d", shape.name, m.Name, rows, isa, threads), func(b *testing.B) {
+							benchMultiply(b, m, rows, Options{Threads: threads, ISA: isa})
+						})
+					}
 				}
 			}
 		}
@@ -35,6 +45,7 @@ func benchFormats(out, in int) []*quant.Matrix {
 	list := []*quant.Matrix{
 		blocks(r, quant.Q4_0, out, in), blocks(r, quant.Q4_1, out, in), blocks(r, quant.Q8_0, out, in),
 		blocks(r, quant.F16, out, in), blocks(r, quant.BF16, out, in),
+		blocks(r, quant.Q4_K, out, in), blocks(r, quant.Q6_K, out, in), blocks(r, quant.Q2_K, out, in),
 	}
 	for _, bits := range []int{2, 3, 4, 8} {
 		m := gptqLayout{bits: bits, group: 128, symmetric: true, scales: tensor.F16}.random(r, out, in)
@@ -44,8 +55,8 @@ func benchFormats(out, in int) []*quant.Matrix {
 	return list
 }
 
-func benchMultiply(b *testing.B, m *quant.Matrix, rows, threads int) {
-	back, err := open(Options{Threads: threads})
+func benchMultiply(b *testing.B, m *quant.Matrix, rows int, opt Options) {
+	back, err := open(opt)
 	if err != nil {
 		b.Fatal(err)
 	}

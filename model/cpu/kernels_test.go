@@ -132,6 +132,9 @@ func every(seed uint64) []*quant.Matrix {
 		blocks(r, quant.F32, 1, 1), blocks(r, quant.F16, 100, 64), blocks(r, quant.BF16, 7, 129),
 		blocks(r, quant.Q4_0, 13, 96), blocks(r, quant.Q4_1, 1, 32), blocks(r, quant.Q4_1, 75, 288), blocks(r, quant.Q8_0, 23, 160),
 		blocks(r, quant.Q5_0, 13, 96), blocks(r, quant.Q5_0, 75, 288), blocks(r, quant.Q5_1, 23, 160), blocks(r, quant.Q5_1, 1, 32),
+		// More than one panel of amx_int.c.
+		blocks(r, quant.Q4_1, 41, 1120), blocks(r, quant.Q8_0, 9, 2080), blocks(r, quant.Q4_0, 16, 1056), blocks(r, quant.Q5_1, 8, 1024),
+		gptqLayout{4, 48, true, 0, true, tensor.F16}.random(r, 64, 1600), blocks(r, quant.Q4_K, 9, 1280), blocks(r, quant.Q6_K, 17, 1280),
 	}
 	for _, f := range []quant.Format{quant.Q2_K, quant.Q3_K, quant.Q4_K, quant.Q5_K, quant.Q6_K} {
 		list = append(list, blocks(r, f, 13, 256), blocks(r, f, 1, 512), blocks(r, f, 75, 768))
