@@ -1,83 +1,14 @@
 // AMX: integer products of quantised weights and int8 activations for many tokens; few go to AVX-512-VNNI.
-//
-// A tile of sums holds 16 tokens × 16 rows of two octets. One instruction adds a block's 32 features: activations stand as
-// [tokens][32] already, and the units of the two octets side by side are the other factor, [8][16 rows][4]. The sums of a block are
-// integers and what follows are the operations of int8_octets.h in their order, so that the bits are those of the other sets.
-//
-// The product itself takes 16 cycles; its 256 sums take 50 to become floats under their scales, which is what bounds this set.
-#include "avx2.h"
+#include "amx.h"
 
 #if defined(__x86_64__)
-PG_TARGET_BEGIN("avx2,fma,f16c,avx512f,avx512vl,avx512bw,amx-tile,amx-int8")
-
-enum {
-  MANY = 16,                    // tokens of a full tile
-  TILES = 4,                    // of them for which weights are unpacked once
-  PANEL = 32,                   // blocks that are unpacked ahead: tiles are loaded from the cache, not from stores under way
-  ROW = 2 * PG_OCTET * PG_UNIT, // bytes of a unit of two octets, a row of a tile
-};
-
-// What ldtilecfg reads.
-typedef struct tile_config {
-  uint8_t palette, start_row, reserved[14];
-  uint16_t row_bytes[16];
-  uint8_t rows[16];
-} tile_config;
-
-// Registers come in two sets, so that the products of one block run while the sums of the other are read: 0, 1 sums; 2, 3 tokens;
-// 4, 5 weights.
-static void configure(int tokens) {
-  tile_config c = {.palette = 1};
-  for (int i = 0; i < 2; i++) {
-    c.row_bytes[i] = ROW, c.rows[i] = (uint8_t)tokens;
-    c.row_bytes[2 + i] = PG_BLOCK, c.rows[2 + i] = (uint8_t)tokens;
-    c.row_bytes[4 + i] = ROW, c.rows[4 + i] = PG_BLOCK / PG_UNIT;
-  }
-  _tile_loadconfig(&c);
-}
-
-// The two octets that are multiplied at once, at their next block. An odd last octet stands for both.
-typedef struct pair {
-  const uint8_t *codes[2], *scales[2], *offsets[2];
-} pair;
-
-static pair pair_at(const pg_matrix *w, size_t o, size_t hi) {
-  pair p;
-  const size_t size = pg_type_size(w->type);
-  for (size_t i = 0; i < 2; i++) {
-    size_t at = o + i < hi ? o + i : o;
-    p.codes[i] = w->codes + at * pg_octet_bytes(w);
-    p.scales[i] = w->scales + at * w->groups * PG_OCTET * size;
-    p.offsets[i] = w->offsets + at * w->groups * PG_OCTET * pg_offset_size(w);
-  }
-  return p;
-}
-
-PG_INLINE __m512 join(__m256 a, __m256 b) {
-  return _mm512_castpd_ps(_mm512_insertf64x4(_mm512_castps_pd(_mm512_castps256_ps512(a)), _mm256_castps_pd(b), 1));
-}
+PG_AMX_BEGIN
 
 // Some blocks of both octets, unpacked: acc += scale * (x.d * sum) + min * x.s.
 typedef struct panel {
   _Alignas(64) uint8_t units[PANEL][PG_BLOCK / PG_UNIT * ROW];
   __m512 scale[PANEL], min[PANEL];
 } panel;
-
-// A block's units, side by side.
-PG_INLINE void unpack(uint8_t *to, pair *p, int bits) {
-  const size_t bytes = pg_block_bytes(bits);
-  for (int i = 0; i < 2; i++) {
-    __m256i w[8];
-    if (bits == 8) {
-      for (int u = 0; u < 8; u++) w[u] = _mm256_load_si256((const __m256i *)p->codes[i] + u);
-    } else {
-      pg_unpack8(w, p->codes[i], bits);
-    }
-    for (size_t at = 0; at < bytes; at += 64) _mm_prefetch((const char *)p->codes[i] + PG_PREFETCH + at, _MM_HINT_T0);
-    for (int u = 0; u < 8; u++) _mm256_store_si256((__m256i *)(to + u * ROW + i * ROW / 2), w[u]);
-    p->codes[i] += bytes;
-  }
-}
 
 // Whether min is zero throughout.
 static int is_plain(const pg_matrix *w) { return w->offset == PG_OFFSET_ZERO && w->zero == 0; }
@@ -102,7 +33,7 @@ static void next_group(const pg_matrix *w, pair *p, __m512 *scale, __m512 *min) 
 PG_INLINE void fill(panel *to, const pg_matrix *w, pair *p, size_t from, size_t n, size_t *g, int bits) {
   __m512 scale = to->scale[PANEL - 1], min = to->min[PANEL - 1];
   for (size_t b = 0; b < n; b++) {
-    unpack(to->units[b], p, bits);
+    unpack(to->units[b], p, bits, 0);
     if (from + b == w->group_start[*g]) next_group(w, p, &scale, &min), ++*g;
     to->scale[b] = scale;
     to->min[b] = min;
@@ -118,18 +49,6 @@ PG_INLINE void fold(__m512 acc[MANY], const int32_t *sums, int tokens, __m512 sc
     if (!plain) acc[t] = _mm512_fmadd_ps(min, _mm512_set1_ps(xs[t]), acc[t]);
   }
 }
-
-#define PRODUCT(sum, tokens, weights, to, w, x, is_signed) \
-  do { \
-    _tile_zero(sum); \
-    _tile_loadd(tokens, x, PG_BLOCK); \
-    _tile_loadd(weights, w, ROW); \
-    if (is_signed) \
-      _tile_dpbssd(sum, tokens, weights); \
-    else \
-      _tile_dpbsud(sum, tokens, weights); \
-    _tile_stored(sum, to, ROW); \
-  } while (0)
 
 // Two blocks' sums of a panel of n.
 PG_INLINE void sum_two(int32_t sums[2][MANY * 2 * PG_OCTET], const panel *w, size_t b, size_t n, const int8_t *q, size_t stride,
@@ -153,13 +72,6 @@ PG_INLINE void product(__m512 total[MANY], const panel *w, size_t n, const int8_
       fold(acc, sums[now][i - b], tokens, w->scale[i], w->min[i], plain, xd + i * stride, xs + i * stride);
   }
   for (int t = 0; t < tokens; t++) total[t] = acc[t];
-}
-
-static void write(float *y, size_t ldy, const __m512 *acc, int tokens, int both) {
-  for (int t = 0; t < tokens; t++, y += ldy) {
-    _mm256_storeu_ps(y, _mm512_castps512_ps256(acc[t]));
-    if (both) _mm256_storeu_ps(y + PG_OCTET, _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(acc[t]), 1)));
-  }
 }
 
 // Octets lo..hi for x->tokens / tokens tiles of 16 or 8 tokens, a constant.
@@ -215,11 +127,15 @@ static pg_tile part(const pg_tile *x, size_t at, size_t n) {
 
 void pg_amx_mul_int(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x) {
   size_t at = 0;
-  for (size_t n = MANY; n >= MANY / 2 && !w->parts; n /= 2) {
+  for (size_t n = MANY; n >= MANY / 2; n /= 2) {
     pg_tile some = part(x, at, (x->tokens - at) / n * n);
     if (some.tokens == 0) continue;
-    configure((int)n);
-    mul_tiles(y + at * ldy, ldy, w, lo, hi, &some, n);
+    if (w->parts) {
+      pg_amx_mul_parts(y + at * ldy, ldy, w, lo, hi, &some, n);
+    } else {
+      configure((int)n, PG_BLOCK);
+      mul_tiles(y + at * ldy, ldy, w, lo, hi, &some, n);
+    }
     _tile_release();
     at += some.tokens;
   }
@@ -229,5 +145,5 @@ void pg_amx_mul_int(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t 
   }
 }
 
-PG_TARGET_END
+PG_AMX_END
 #endif
