@@ -86,12 +86,12 @@ static vector vector_at(const pg_chunk *c, size_t kv_head, size_t v) {
   };
 }
 
-// One segment for up to PG_TILE vectors: part[v] = {o[dv], m, l}. A vector that sees no key of it gets l = 0.
+// One segment for up to PG_VECTORS vectors: part[v] = {o[dv], m, l}. A vector that sees no key of it gets l = 0.
 static void segment_part(const pg_chunk *c, size_t layer, size_t kv_head, size_t segment, const vector *vec, size_t n,
-                         float *const part[PG_TILE], pg_scratch *s) {
+                         float *const part[PG_VECTORS], pg_scratch *s) {
   const pg_model *m = c->m;
-  size_t dv = width(m), first = segment * PG_SEGMENT, keys = 0, sees[PG_TILE];
-  const float *q[PG_TILE];
+  size_t dv = width(m), first = segment * PG_SEGMENT, keys = 0, sees[PG_VECTORS];
+  const float *q[PG_VECTORS];
   for (size_t v = 0; v < n; v++) {
     size_t all = vec[v].pos + 1;
     sees[v] = all <= first ? 0 : all - first < PG_SEGMENT ? all - first : PG_SEGMENT;
@@ -134,13 +134,13 @@ static void write_out(const pg_model *m, const vector *vec, const float *state) 
 // A few tokens: an item is a tile of vectors and a segment; who finishes a tile's last segment folds them all.
 static void attend_few(pg_chunk *c, size_t layer, pg_scratch *s) {
   pg_model *m = c->m;
-  size_t dv = width(m), group = m->heads / m->kv_heads, vectors = group * c->n, tiles = (vectors + PG_TILE - 1) / PG_TILE;
+  size_t dv = width(m), group = m->heads / m->kv_heads, vectors = group * c->n, most = m->isa->vectors, tiles = (vectors + most - 1) / most;
   size_t segs = (c->pos + c->n - 1) / PG_SEGMENT + 1, all = segments(m), items = m->kv_heads * tiles * segs;
   for (size_t item = pg_next(m->pool); item < items; item = pg_next(m->pool)) {
-    size_t segment = item % segs, tile = item / segs, kv_head = tile / tiles, v0 = tile % tiles * PG_TILE;
-    size_t n = vectors - v0 < PG_TILE ? vectors - v0 : PG_TILE;
-    vector vec[PG_TILE];
-    float *part[PG_TILE];
+    size_t segment = item % segs, tile = item / segs, kv_head = tile / tiles, v0 = tile % tiles * most;
+    size_t n = vectors - v0 < most ? vectors - v0 : most;
+    vector vec[PG_VECTORS];
+    float *part[PG_VECTORS];
     for (size_t v = 0; v < n; v++) {
       vec[v] = vector_at(c, kv_head, v0 + v);
       part[v] = m->parts + ((kv_head * vectors + v0 + v) * all + segment) * (dv + 2);
@@ -168,15 +168,15 @@ size_t pg_attention_vectors(const pg_model *m) { return item_rows(m) * (m->heads
 static void attend_many(pg_chunk *c, size_t layer, pg_scratch *s) {
   pg_model *m = c->m;
   size_t dv = width(m), group = m->heads / m->kv_heads, rows = item_rows(m), runs = (c->n + rows - 1) / rows;
-  float *part[PG_TILE];
+  float *part[PG_VECTORS];
   for (size_t item = pg_next(m->pool); item < runs * m->kv_heads; item = pg_next(m->pool)) {
     size_t run = runs - 1 - item / m->kv_heads, kv_head = item % m->kv_heads; // the longest first
     size_t t0 = run * rows, t1 = t0 + rows < c->n ? t0 + rows : c->n, v0 = t0 * group, vectors = (t1 - t0) * group;
     size_t segs = (c->pos + t1 - 1) / PG_SEGMENT + 1;
     for (size_t segment = 0; segment < segs; segment++) {
-      for (size_t v = 0; v < vectors; v += PG_TILE) {
-        size_t n = vectors - v < PG_TILE ? vectors - v : PG_TILE;
-        vector vec[PG_TILE];
+      for (size_t v = 0; v < vectors; v += m->isa->vectors) {
+        size_t n = vectors - v < m->isa->vectors ? vectors - v : m->isa->vectors;
+        vector vec[PG_VECTORS];
         for (size_t i = 0; i < n; i++) {
           vec[i] = vector_at(c, kv_head, v0 + v + i);
           part[i] = segment ? s->part + i * (dv + 2) : s->state + (v + i) * (dv + 2);

@@ -26,8 +26,11 @@ void pg_avx2_quantise(int8_t *q, float *d, float *s, int16_t *h, const float *x,
 void pg_avx2_mul_int(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x);
 void pg_avx2_mul_float(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const float *x, size_t ldx, size_t m,
                        float *scratch);
-void pg_avx2_scores(float *s, const float *const q[PG_TILE], size_t n, const uint8_t *k, int type, size_t keys, size_t d);
-void pg_avx2_weigh(float *const o[PG_TILE], const float *p, size_t n, const uint8_t *v, int type, size_t keys, size_t dv);
+void pg_avx2_scores(float *s, const float *const q[PG_VECTORS], size_t n, const uint8_t *k, int type, size_t keys, size_t d);
+void pg_avx2_weigh(float *const o[PG_VECTORS], const float *p, size_t n, const uint8_t *v, int type, size_t keys, size_t dv);
+
+void pg_avx512_scores(float *s, const float *const q[PG_VECTORS], size_t n, const uint8_t *k, int type, size_t keys, size_t d);
+void pg_avx512_weigh(float *const o[PG_VECTORS], const float *p, size_t n, const uint8_t *v, int type, size_t keys, size_t dv);
 
 void pg_avxvnni_mul_int(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x);
 void pg_avx512vnni_mul_int(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x);
@@ -37,6 +40,8 @@ void pg_amx_mul_int(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t 
 void pg_avx2_mul_parts(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x);
 void pg_avxvnni_mul_parts(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x);
 void pg_avx512vnni_mul_parts(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x);
+
+enum { PG_AVX2_VECTORS = 4 }; // query vectors of pg_avx2_scores and _weigh: there are 16 registers
 
 // Bytes of weights that are asked for ahead of their use: about 100 ns at one core's share of the memory.
 enum { PG_PREFETCH = 1536 };

@@ -9,8 +9,8 @@
 PG_AVX2_BEGIN
 
 // Scores of keys 8*kb.. for `wide` blocks of eight keys.
-PG_INLINE void score_blocks(float *s, const float *const q[PG_TILE], int n, const uint8_t *k, int type, size_t d, int wide) {
-  __m256 acc[PG_TILE][2];
+PG_INLINE void score_blocks(float *s, const float *const q[PG_VECTORS], int n, const uint8_t *k, int type, size_t d, int wide) {
+  __m256 acc[PG_AVX2_VECTORS][2];
   size_t step = 8 * pg_type_size(type), stride = d * step;
   for (int v = 0; v < n; v++)
     for (int w = 0; w < wide; w++) acc[v][w] = _mm256_setzero_ps();
@@ -26,16 +26,16 @@ PG_INLINE void score_blocks(float *s, const float *const q[PG_TILE], int n, cons
     for (int w = 0; w < wide; w++) _mm256_storeu_ps(s + v * PG_SEGMENT + 8 * w, acc[v][w]);
 }
 
-PG_INLINE void score_all(float *s, const float *const q[PG_TILE], int n, const uint8_t *k, int type, size_t keys, size_t d) {
+PG_INLINE void score_all(float *s, const float *const q[PG_VECTORS], int n, const uint8_t *k, int type, size_t keys, size_t d) {
   size_t blocks = (keys + 7) / 8, b = 0, stride = 8 * d * pg_type_size(type);
   for (; b + 2 <= blocks; b += 2) score_blocks(s + 8 * b, q, n, k + b * stride, type, d, 2);
   if (b < blocks) score_blocks(s + 8 * b, q, n, k + b * stride, type, d, 1);
 }
 
 // Features i..i+8*wide of the weighted sums.
-PG_INLINE void weigh_strip(float *const o[PG_TILE], const float *p, int n, const uint8_t *v, int type, size_t keys, size_t dv,
+PG_INLINE void weigh_strip(float *const o[PG_VECTORS], const float *p, int n, const uint8_t *v, int type, size_t keys, size_t dv,
                            size_t i, int wide) {
-  __m256 acc[PG_TILE][2];
+  __m256 acc[PG_AVX2_VECTORS][2];
   size_t size = pg_type_size(type);
   for (int a = 0; a < n; a++)
     for (int w = 0; w < wide; w++) acc[a][w] = _mm256_setzero_ps();
@@ -51,7 +51,7 @@ PG_INLINE void weigh_strip(float *const o[PG_TILE], const float *p, int n, const
     for (int w = 0; w < wide; w++) _mm256_storeu_ps(o[a] + i + 8 * w, acc[a][w]);
 }
 
-PG_INLINE void weigh_all(float *const o[PG_TILE], const float *p, int n, const uint8_t *v, int type, size_t keys, size_t dv) {
+PG_INLINE void weigh_all(float *const o[PG_VECTORS], const float *p, int n, const uint8_t *v, int type, size_t keys, size_t dv) {
   size_t i = 0;
   for (; i + 16 <= dv; i += 16) weigh_strip(o, p, n, v, type, keys, dv, i, 2);
   if (i < dv) weigh_strip(o, p, n, v, type, keys, dv, i, 1);
@@ -75,7 +75,7 @@ PG_INLINE void weigh_all(float *const o[PG_TILE], const float *p, int n, const u
 #define SCORE(a, n, type) score_all(a, q, n, k, type, keys, d)
 #define WEIGH(a, n, type) weigh_all(a, p, n, v, type, keys, dv)
 
-void pg_avx2_scores(float *s, const float *const q[PG_TILE], size_t n, const uint8_t *k, int type, size_t keys, size_t d) {
+void pg_avx2_scores(float *s, const float *const q[PG_VECTORS], size_t n, const uint8_t *k, int type, size_t keys, size_t d) {
   if (type == PG_F16) {
     EACH(SCORE, n, PG_F16, s)
   } else {
@@ -83,7 +83,7 @@ void pg_avx2_scores(float *s, const float *const q[PG_TILE], size_t n, const uin
   }
 }
 
-void pg_avx2_weigh(float *const o[PG_TILE], const float *p, size_t n, const uint8_t *v, int type, size_t keys, size_t dv) {
+void pg_avx2_weigh(float *const o[PG_VECTORS], const float *p, size_t n, const uint8_t *v, int type, size_t keys, size_t dv) {
   if (type == PG_F16) {
     EACH(WEIGH, n, PG_F16, o)
   } else {

@@ -186,11 +186,12 @@ static uint64_t read_all(const uint8_t *p, size_t n) {
 
 PG_AVX2_END
 
-// Sets with AVX2 differ in their integer products alone.
-#define PG_SET(set, tokens)             \
+// Sets with AVX2 differ in integer products and attention alone.
+#define PG_SET(set, tokens, attention, at_once) \
   const pg_isa pg_isa_##set = {         \
       .name = #set,                     \
       .tile = tokens,                   \
+      .vectors = at_once,               \
       .quantise = pg_avx2_quantise,     \
       .mul_int = pg_##set##_mul_int,    \
       .mul_float = pg_avx2_mul_float,   \
@@ -201,12 +202,12 @@ PG_AVX2_END
       .to_half = to_half,               \
       .max = max,                       \
       .sum_exp = sum_exp,               \
-      .scores = pg_avx2_scores,         \
-      .weigh = pg_avx2_weigh,           \
+      .scores = pg_##attention##_scores, \
+      .weigh = pg_##attention##_weigh,  \
       .read = read_all,                 \
   }
-PG_SET(avx2, PG_TILE);
-PG_SET(avxvnni, PG_TILE);
-PG_SET(avx512vnni, PG_TILE);
-PG_SET(amx, 64);
+PG_SET(avx2, PG_TILE, avx2, PG_AVX2_VECTORS);
+PG_SET(avxvnni, PG_TILE, avx2, PG_AVX2_VECTORS);
+PG_SET(avx512vnni, PG_TILE, avx512, PG_VECTORS);
+PG_SET(amx, 64, avx512, PG_VECTORS);
 #endif

@@ -39,8 +39,8 @@ typedef struct pg_scratch {
   float *decode; // for mul_float
   float *norm;   // [2][PG_SMALL][H]
   uint8_t *acts; // prepared inputs of up to PG_SMALL tokens
-  float *scores; // [PG_TILE][PG_SEGMENT]
-  float *part;   // [PG_TILE][dv], one segment's weighted sums
+  float *scores; // [PG_VECTORS][PG_SEGMENT]
+  float *part;   // [PG_VECTORS][dv], one segment's weighted sums
   float *state;  // [attention vectors of an item][dv + 2]: weighted sum, maximum, sum
   float *exps;   // [PG_VOCAB_SEGMENT], for the sum of exponentials
 } pg_scratch;

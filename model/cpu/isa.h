@@ -11,7 +11,8 @@
 #include "layout.h"
 
 enum {
-  PG_TILE = 4,      // query vectors that one attention call takes, and tokens that most sets' mul_int takes
+  PG_TILE = 4,      // tokens that most sets' mul_int takes
+  PG_VECTORS = 8,   // the most query vectors that one attention call takes
   PG_SEGMENT = 256, // keys that one softmax segment holds
   PG_CHUNK_K = 128, // features that mul_float decodes at a time
   PG_FLOAT_OCTETS = 3, // octets that mul_float decodes at a time
@@ -29,7 +30,8 @@ typedef struct pg_tile {
 
 typedef struct pg_isa {
   const char *name;
-  size_t tile; // the most tokens that mul_int takes
+  size_t tile;    // the most tokens that mul_int takes
+  size_t vectors; // the most query vectors that scores and weigh take, up to PG_VECTORS
 
   // quantise turns x[blocks * 32] into one token of a tile: q, d, s and h advance by 32*stride, stride, stride and 2*stride per
   // block. A block that holds NaN or infinity gets a NaN scale.
@@ -53,11 +55,11 @@ typedef struct pg_isa {
   float (*max)(const float *x, size_t n);              // NaN elements are passed over
   float (*sum_exp)(float *x, float max, size_t n);     // x = exp(x - max), returns the sum; exp(-inf) is 0
 
-  // Attention over one segment, keys 0..keys-1, for n <= PG_TILE query vectors of d features.
+  // Attention over one segment, keys 0..keys-1, for n <= vectors query vectors of d features.
   // s[v*PG_SEGMENT + j] = q_v . K_j, for j up to keys rounded up to 8. k: [PG_SEGMENT / 8][d][8] of type.
-  void (*scores)(float *s, const float *const q[PG_TILE], size_t n, const uint8_t *k, int type, size_t keys, size_t d);
+  void (*scores)(float *s, const float *const q[PG_VECTORS], size_t n, const uint8_t *k, int type, size_t keys, size_t d);
   // o_v[d] = sum_j p[v*PG_SEGMENT + j] V_j. v: [PG_SEGMENT][dv] of type, dv = d rounded up to 8; o_v holds dv.
-  void (*weigh)(float *const o[PG_TILE], const float *p, size_t n, const uint8_t *v, int type, size_t keys, size_t dv);
+  void (*weigh)(float *const o[PG_VECTORS], const float *p, size_t n, const uint8_t *v, int type, size_t keys, size_t dv);
 
   // read returns a value that depends on all of p[n], as fast as memory allows: the read bandwidth test.
   uint64_t (*read)(const uint8_t *p, size_t n);

@@ -51,8 +51,8 @@ static int init_scratch(pg_model *m, pg_scratch *s) {
   s->decode = floats(PG_FLOAT_OCTETS * PG_CHUNK_K * PG_OCTET);
   s->norm = floats(2 * PG_SMALL * m->hidden);
   s->acts = bytes(acts_bytes(m, PG_SMALL));
-  s->scores = floats(PG_TILE * PG_SEGMENT);
-  s->part = floats(PG_TILE * (dv + 2));
+  s->scores = floats(PG_VECTORS * PG_SEGMENT);
+  s->part = floats(PG_VECTORS * (dv + 2));
   s->state = floats(pg_attention_vectors(m) * (dv + 2));
   s->exps = floats(PG_VOCAB_SEGMENT);
   return s->tile && s->decode && s->norm && s->acts && s->scores && s->part && s->state && s->exps;

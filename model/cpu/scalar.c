@@ -128,7 +128,7 @@ static float sum_exp(float *x, float max, size_t n) {
   return sum;
 }
 
-static void scores(float *s, const float *const q[PG_TILE], size_t n, const uint8_t *k, int type, size_t keys, size_t d) {
+static void scores(float *s, const float *const q[PG_VECTORS], size_t n, const uint8_t *k, int type, size_t keys, size_t d) {
   for (size_t v = 0; v < n; v++)
     for (size_t j = 0; j < (keys + 7) / 8 * 8; j++) {
       float sum = 0;
@@ -137,7 +137,7 @@ static void scores(float *s, const float *const q[PG_TILE], size_t n, const uint
     }
 }
 
-static void weigh(float *const o[PG_TILE], const float *p, size_t n, const uint8_t *v, int type, size_t keys, size_t dv) {
+static void weigh(float *const o[PG_VECTORS], const float *p, size_t n, const uint8_t *v, int type, size_t keys, size_t dv) {
   for (size_t a = 0; a < n; a++) {
     memset(o[a], 0, dv * sizeof(float));
     for (size_t j = 0; j < keys; j++)
@@ -157,6 +157,7 @@ static uint64_t read_all(const uint8_t *p, size_t n) {
 const pg_isa pg_isa_scalar = {
     .name = "scalar",
     .tile = PG_TILE,
+    .vectors = PG_VECTORS,
     .quantise = quantise,
     .mul_int = mul_int,
     .mul_float = mul_float,

@@ -3,6 +3,10 @@ package cpu
 import (
 	"slices"
 	"testing"
+
+	"peregrine/model"
+	"peregrine/model/backendtest"
+	"peregrine/model/quant"
 )
 
 // The sets with AVX2 differ in how they sum integers, which is exact: a machine with a better one answers with the same words.
@@ -28,4 +32,44 @@ func TestSetsWithAVX2GiveTheSameBits(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The same for whole models, whose attention takes more vectors at once with wider registers: heads of 64 features, and of 24, which are
+// no whole register.
+func TestModelsGiveTheSameBitsWithAllSetsWithAVX2(t *testing.T) {
+	for _, c := range []struct {
+		name           string
+		heads, kv, dim int
+		precision      model.Precision
+	}{{"f16", 6, 2, 64, model.Fast}, {"f32", 8, 1, 24, model.Precise}} {
+		config := model.Config{
+			Architecture: "llama", Hidden: c.heads * c.dim, Layers: 2, Heads: c.heads, KVHeads: c.kv, HeadDim: c.dim, FFN: 320, Vocab: 97,
+			MaxContext: 400, Norm: model.RMSNorm, NormEps: 1e-5, MLP: model.GatedSiLU, Rope: model.Rope{Base: 10000}, BOS: -1,
+		}
+		params := backendtest.Random(7, config, backendtest.Weights{Format: quant.Q4_1}, false, false)
+		tokens := make([]int32, 333)
+		for i := range tokens {
+			tokens[i] = int32(i * i % config.Vocab)
+		}
+		var want []float32
+		for _, isa := range ISAs() {
+			if isa == "scalar" {
+				continue
+			}
+			e, _ := load(t, params, Options{Threads: 2, ISA: isa}, c.precision, 0)
+			got := make([]float32, 2*config.Vocab)
+			for i, at := range []int{0, len(tokens) - 1} { // a prompt, then one token
+				end := []int{len(tokens) - 1, len(tokens)}[i]
+				out := &model.Output{Rows: 1, Logits: got[i*config.Vocab : (i+1)*config.Vocab]}
+				if err := e.Forward(t.Context(), tokens[at:end], at, out); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if want == nil {
+				want = got
+			} else if !slices.Equal(got, want) {
+				t.Errorf("%s: %s gives other bits than %s", c.name, isa, ISAs()[0])
+			}
+		}
+	}
 }
