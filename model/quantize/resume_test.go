@@ -184,12 +184,34 @@ func TestForeignStateIsRefused(t *testing.T) {
 			t.Errorf("got %v, want ErrForeign with %q", err, want)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(dir, "state.json"), []byte("{"), 0o600); err != nil {
-		t.Fatal(err)
+}
+
+// TestRunLeavesOtherFoldersAlone: a folder that Run takes is removed in the end, so that it must be its own. That of somebody
+// else is not ErrForeign either, for which a caller might remove it.
+func TestRunLeavesOtherFoldersAlone(t *testing.T) {
+	c := open(t, "smollm2")
+	for name, want := range map[string]string{"mine": `holds "mine" and no unfinished work`, "state.json": "was not written by this program"} {
+		for _, text := range []string{"{", `{"a":"b"}`} {
+			j := job(c, t.TempDir(), resumed)
+			path := filepath.Join(j.Dir, name)
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := finish(c, j, filepath.Join(t.TempDir(), "out")); err == nil || errors.Is(err, quantize.ErrForeign) || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s with %s: got %v, want an error with %q that is not ErrForeign", name, text, err, want)
+			}
+			if got, err := os.ReadFile(path); err != nil || string(got) != text {
+				t.Errorf("%s is %q now (%v)", name, got, err)
+			}
+		}
 	}
-	if _, err := quantize.Run(t.Context(), first); !errors.Is(err, quantize.ErrForeign) {
-		t.Errorf("with a torn state.json: got %v", err)
+	j := job(c, t.TempDir(), resumed) // killed before the state file was whole
+	for _, name := range []string{"lock", ".state.json.123"} {
+		if err := os.WriteFile(filepath.Join(j.Dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
+	write(t, c, j, filepath.Join(t.TempDir(), "out"))
 }
 
 // TestResumeAfterEveryStop: cancelled after each module in turn, and gone on with, the result has the same bits.

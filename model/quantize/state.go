@@ -37,10 +37,14 @@ type state struct {
 	lock *os.File
 }
 
-// openState makes dir or takes it over when its work depends on the same facts. Another process's is refused.
+// openState makes dir or takes it over when its work depends on the same facts. Another process's is refused, and so is a folder
+// that holds anything but such work: in the end the folder is removed.
 func openState(dir string, facts map[string]string) (_ *state, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("quantize: %w", err)
+	}
+	if err := checkOwn(dir); err != nil {
+		return nil, err
 	}
 	s := &state{dir: dir}
 	if s.lock, err = os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o644); err != nil {
@@ -74,10 +78,31 @@ func openState(dir string, facts map[string]string) (_ *state, err error) {
 		return s, nil
 	}
 	var theirs map[string]string
-	if err := json.Unmarshal(there, &theirs); err != nil {
-		return nil, fmt.Errorf("%w: %s is not readable (%w)", ErrForeign, path, err)
+	if err := json.Unmarshal(there, &theirs); err != nil || theirs["version"] == "" || theirs["method"] == "" {
+		return nil, fmt.Errorf("quantize: %s was not written by this program; move %s away, or name another folder", path, dir)
 	}
 	return nil, fmt.Errorf("%w: %s: %s", ErrForeign, dir, differences(theirs, facts))
+}
+
+// checkOwn refuses a folder without a state file that holds anything else.
+func checkOwn(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("quantize: %w", err)
+	}
+	var other string
+	for _, e := range entries {
+		switch name := e.Name(); {
+		case name == stateName:
+			return nil
+		case name != "lock" && !strings.HasPrefix(name, "."+stateName): // left by a kill before the first state file was whole
+			other = name
+		}
+	}
+	if other != "" {
+		return fmt.Errorf("quantize: %s holds %q and no unfinished work; move it away, or name another folder", dir, other)
+	}
+	return nil
 }
 
 // differences lists what distinguishes two calls, at most three facts. A fact that one of them does not have follows from
