@@ -12,9 +12,9 @@ import (
 )
 
 // stateVersion changes whenever the same call would give other bits.
-const stateVersion = "1"
+const stateVersion = "2"
 
-// facts returns all that the result depends on.
+// facts returns all that the result depends on but the weights, which the caller knows by Job.Facts.
 func (j Job) facts() map[string]string {
 	f := maps.Clone(j.Facts)
 	if f == nil {
@@ -23,12 +23,14 @@ func (j Job) facts() map[string]string {
 	o := j.Options
 	f["version"], f["method"] = stateVersion, "gptq"
 	f["bits"], f["group size"] = fmt.Sprint(o.Bits), fmt.Sprint(o.GroupSize)
-	f["symmetric"] = fmt.Sprint(o.Symmetric)
+	f["symmetric"], f["storable"] = fmt.Sprint(o.Symmetric), fmt.Sprint(o.Storable)
+	j.model(f)
 	if j.Nearest {
 		f["method"] = "rtn"
 		return f
 	}
 	f["act-order"], f["damping"] = fmt.Sprint(o.ActOrder), fmt.Sprint(o.damping())
+	f["static groups"] = fmt.Sprint(o.StaticGroups)
 	f["samples"], f["length"] = fmt.Sprint(len(j.Windows)), fmt.Sprint(len(j.Windows[0]))
 	h := sha256.New()
 	for _, window := range j.Windows {
@@ -40,6 +42,16 @@ func (j Job) facts() map[string]string {
 	}
 	f["calibration tokens"] = hex.EncodeToString(h.Sum(nil))
 	return f
+}
+
+// model adds what the forward pass takes from the configuration, which is a file of its own beside the weights.
+func (j Job) model(f map[string]string) {
+	c := j.Params.Config
+	f["shape"] = fmt.Sprintf("%s, %d layers, hidden %d, heads %d/%d of %d, ffn %d, vocabulary %d",
+		c.Architecture, c.Layers, c.Hidden, c.Heads, c.KVHeads, c.HeadDim, c.FFN, c.Vocab)
+	f["block"] = fmt.Sprintf("norm %d, mlp %d, parallel %v", c.Norm, c.MLP, c.Parallel)
+	f["norm epsilon"] = fmt.Sprint(c.NormEps)
+	f["positions"] = fmt.Sprintf("kind %d, rope %+v", c.Positions, c.Rope)
 }
 
 // Need returns about how many bytes of memory the job holds at its peak, the source's own pages left out, and of disk space in

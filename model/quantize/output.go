@@ -36,7 +36,7 @@ func (o Options) FileName() string { return fmt.Sprintf("gptq_model-%dbit-%dg", 
 // config returns what AutoGPTQ writes into quantize_config.json.
 func (o Options) config() map[string]any {
 	return map[string]any{
-		"bits": o.Bits, "group_size": o.GroupSize, "damp_percent": o.damping(), "desc_act": o.ActOrder, "static_groups": false,
+		"bits": o.Bits, "group_size": o.GroupSize, "damp_percent": o.damping(), "desc_act": o.ActOrder, "static_groups": o.StaticGroups,
 		"sym": o.Symmetric, "true_sequential": true, "model_name_or_path": nil, "model_file_base_name": o.FileName(),
 		"quant_method": "gptq", "checkpoint_format": "gptq",
 	}

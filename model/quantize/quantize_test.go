@@ -166,3 +166,12 @@ func TestDeadColumnsRankWithOne(t *testing.T) {
 		t.Errorf("order %v, want %v", s.order, want)
 	}
 }
+
+// TestConfigSaysHowGroupsWereMade: act-order with static groups has other groups than without.
+func TestConfigSaysHowGroupsWereMade(t *testing.T) {
+	for _, static := range []bool{false, true} {
+		if got := (Options{Bits: 4, GroupSize: 32, ActOrder: true, StaticGroups: static}).config()["static_groups"]; got != static {
+			t.Errorf("static_groups is %v, want %v", got, static)
+		}
+	}
+}

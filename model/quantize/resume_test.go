@@ -177,6 +177,13 @@ func TestForeignStateIsRefused(t *testing.T) {
 		`group size is "32" there and "64" here`:     func(j *quantize.Job) { j.Options.GroupSize = 64 },
 		`damping is "0.01" there and "0.05" here`:    func(j *quantize.Job) { j.Options.Damping = 0.05 },
 		`symmetric is "true" there and "false" here`: func(j *quantize.Job) { j.Options.Symmetric = false },
+		`storable is "true" there`:                   func(j *quantize.Job) { j.Options.Storable = false },
+		`static groups is "false" there`:             func(j *quantize.Job) { j.Options.StaticGroups = true },
+		`norm epsilon is "1e-05" there`:              func(j *quantize.Job) { j.Params = otherConfig(j.Params, func(c *model.Config) { c.NormEps = 1e-6 }) },
+		`rope {Base:100000 `:                         func(j *quantize.Job) { j.Params = otherConfig(j.Params, func(c *model.Config) { c.Rope.Base = 1e4 }) },
+		`heads 10/2 of 16, ffn`: func(j *quantize.Job) {
+			j.Params = otherConfig(j.Params, func(c *model.Config) { c.Heads, c.HeadDim = 5, 32 })
+		},
 	} {
 		j := first
 		change(&j)
@@ -184,6 +191,13 @@ func TestForeignStateIsRefused(t *testing.T) {
 			t.Errorf("got %v, want ErrForeign with %q", err, want)
 		}
 	}
+}
+
+// otherConfig returns the same weights with another config.json beside them.
+func otherConfig(p *model.Params, change func(c *model.Config)) *model.Params {
+	other := *p
+	change(&other.Config)
+	return &other
 }
 
 // TestRunLeavesOtherFoldersAlone: a folder that Run takes is removed in the end, so that it must be its own. That of somebody
