@@ -107,21 +107,25 @@ func (c *Checkpoint) Folder() string {
 }
 
 // ConfigJSON returns what the config.json of a transformers checkpoint of this model holds, by key: the model's own, or one made
-// of a GGUF file's metadata. It refuses what config.json has no words for.
+// of a GGUF file's metadata, or of one of Falcon's first configurations, whose model types only their own Python files explain.
+// What names such files is left out. It refuses what config.json has no words for.
 func (c *Checkpoint) ConfigJSON() (map[string]json.RawMessage, error) {
+	var f *fields
+	var err error
 	switch s := c.src.(type) {
 	case stFiles:
-		f, err := readFields(filepath.Join(filepath.Dir(s.Path()), "config.json"))
-		if err != nil {
-			return nil, err
-		}
-		return f.raw, nil
+		f, err = readFields(filepath.Join(filepath.Dir(s.Path()), "config.json"))
 	case memory:
-		f, err := parseFields(s.Name+": config.json", s.Config)
-		if err != nil {
-			return nil, err
+		f, err = parseFields(s.Name+": config.json", s.Config)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if f != nil {
+		delete(f.raw, "auto_map")
+		if modelType := f.text("", "model_type"); f.err != nil || !isLegacyFalcon(modelType) {
+			return f.raw, f.err
 		}
-		return f.raw, nil
 	}
 	values, err := c.madeConfig()
 	if err != nil {
@@ -170,17 +174,24 @@ func (c *Checkpoint) madeConfig() (map[string]any, error) {
 		v["attention_bias"], v["mlp_bias"] = attnBias, mlpBias
 		return v, nil
 	}
-	grouped := m.KVHeads > 1
+	return v, madeFalcon(m, c.Params.Layers[0].MLPNorm.Weight != nil, attnBias || mlpBias, v)
+}
+
+// madeFalcon adds what Falcon's configurations say; twoNorms means that a block has two.
+func madeFalcon(m Config, twoNorms, bias bool, v map[string]any) error {
+	norms := m.Parallel && twoNorms
+	grouped := m.Parallel && (norms || m.KVHeads > 1 && m.KVHeads < m.Heads)
+	if !grouped && m.KVHeads != 1 && m.KVHeads != m.Heads {
+		return fmt.Errorf("%d KV heads of %d in a sequential block: config.json has no words for that", m.KVHeads, m.Heads)
+	}
 	v["model_type"], v["architectures"] = "falcon", []string{"FalconForCausalLM"}
 	v["activation"], v["layer_norm_epsilon"], v["ffn_hidden_size"] = "gelu", shortest(m.NormEps), m.FFN
-	v["alibi"], v["bias"], v["parallel_attn"] = m.Positions == ALiBi, attnBias || mlpBias, m.Parallel
-	v["new_decoder_architecture"], v["multi_query"], v["num_kv_heads"] = grouped, true, m.KVHeads
-	if norms := c.Params.Layers[0].MLPNorm.Weight != nil; grouped {
+	v["alibi"], v["bias"], v["parallel_attn"] = m.Positions == ALiBi, bias, m.Parallel
+	v["new_decoder_architecture"], v["multi_query"], v["num_kv_heads"] = grouped, grouped || m.KVHeads == 1, m.KVHeads
+	if grouped {
 		v["num_ln_in_parallel_attn"] = map[bool]int{true: 2, false: 1}[norms]
-	} else if norms {
-		return nil, errors.New("two norms with one KV head: config.json has no words for that; quantise from the safetensors checkpoint")
 	}
-	return v, nil
+	return nil
 }
 
 func madeRope(r Rope, v map[string]any) error {

@@ -84,9 +84,14 @@ func (n falconNames) fill(layout qkvLayout) func(b *builder, p *Params) {
 	}
 }
 
+// isLegacyFalcon says whether a model type is one of those that Falcon had before transformers knew it.
+func isLegacyFalcon(modelType string) bool {
+	return modelType == "RefinedWeb" || modelType == "RefinedWebModel"
+}
+
 // falconJSON reads a config.json in any of its three generations: RefinedWebModel (7B), RefinedWeb (40B), falcon.
 func falconJSON(f *fields, modelType string) (blueprint, error) {
-	legacy := modelType == "RefinedWeb" || modelType == "RefinedWebModel"
+	legacy := isLegacyFalcon(modelType)
 	c := Config{
 		Architecture: "falcon", Norm: LayerNorm, MLP: GELU,
 		Layers:     f.required("num_hidden_layers", "n_layer"),
