@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"peregrine/model"
 	"peregrine/model/quantize"
@@ -100,21 +99,7 @@ func (o *quantizeOptions) check() error {
 	case o.out == "." || o.out == "/":
 		return usage("--out is %q; name a new folder", o.out)
 	}
-	entries, err := os.ReadDir(o.out)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return nil
-	case err != nil:
-		return usage("--out: %v", err)
-	case len(entries) == 0:
-		return nil
-	case !o.force:
-		return usage("--out: %s is not empty (%q); name a new folder, or replace it with --force", o.out, entries[0].Name())
-	}
-	if _, err := os.Stat(filepath.Join(o.out, "quantize_config.json")); err != nil {
-		return usage("--out: %s is not empty (%q) and no GPTQ checkpoint, which is all that --force replaces; name a new folder", o.out, entries[0].Name())
-	}
-	return nil
+	return checkOut(o.out, o.force)
 }
 
 // quantize does the whole work.
@@ -170,20 +155,6 @@ func (s *settings) quantize(cmd *cobra.Command, args []string, o quantizeOptions
 		fmt.Fprintf(io.err, "%s: %d matrices in %v\n", o.out, p.matrices, time.Since(begin).Round(time.Second))
 	}
 	return err
-}
-
-// apart refuses to replace the folder that is read.
-func (o *quantizeOptions) apart(c *model.Checkpoint) error {
-	out, err := os.Stat(o.out)
-	if err != nil {
-		return nil // there is nothing to replace
-	}
-	for _, file := range c.Files() {
-		if dir, err := os.Stat(filepath.Dir(file)); err == nil && os.SameFile(out, dir) {
-			return fmt.Errorf("%s: holds %s, which is read; name another folder", o.out, filepath.Base(file))
-		}
-	}
-	return nil
 }
 
 // runQuantize runs the job and writes what it gives.
@@ -278,20 +249,6 @@ func filesOfGGUF(c *model.Checkpoint) (map[string][]byte, error) {
 	}, nil
 }
 
-// room refuses a job for which there is not enough memory or disk space.
-func room(j quantize.Job, name string) error {
-	memory, disk := j.Need()
-	if have, ok := availableMemory(); ok && memory+workspace > have {
-		return fmt.Errorf("%s: quantising needs about %s of memory, %s are free; close programs, or take fewer --samples or a shorter --length",
-			name, size(memory+workspace), size(have))
-	}
-	where := filepath.Dir(j.Dir)
-	if have, ok := freeDisk(where); ok && disk > have {
-		return fmt.Errorf("%s: quantising needs about %s on the disk of %s, %s are free; choose another --out", name, size(disk), where, size(have))
-	}
-	return nil
-}
-
 // sourceFacts identifies the weights by their hash, so that unfinished work is never gone on with for another model.
 func sourceFacts(ctx context.Context, c *model.Checkpoint) (map[string]string, error) {
 	h := sha256.New()
@@ -306,19 +263,6 @@ func sourceFacts(ctx context.Context, c *model.Checkpoint) (map[string]string, e
 		}
 	}
 	return map[string]string{"source": hex.EncodeToString(h.Sum(nil))}, nil
-}
-
-// freeDisk returns the bytes that are free in the first folder upwards of dir that is there.
-func freeDisk(dir string) (int64, bool) {
-	var s unix.Statfs_t
-	for ; ; dir = filepath.Dir(dir) {
-		if err := unix.Statfs(dir, &s); err == nil {
-			return int64(s.Bavail) * int64(s.Bsize), true
-		}
-		if dir == filepath.Dir(dir) {
-			return 0, false
-		}
-	}
 }
 
 // cancellable is a reader that ends with a context.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -57,7 +58,10 @@ func TestQuantizeRefusesBeforeOpening(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(taken, "mine"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	free := filepath.Join(t.TempDir(), "new")
+	free, link, dangling := filepath.Join(t.TempDir(), "new"), filepath.Join(t.TempDir(), "link"), filepath.Join(t.TempDir(), "link")
+	if err := errors.Join(os.Symlink(t.TempDir(), link), os.Symlink(free, dangling)); err != nil {
+		t.Fatal(err)
+	}
 	for want, args := range map[string][]string{
 		"--bits is 5":            {"--bits", "5", "--out", free},
 		"--group-size is 100":    {"--group-size", "100", "--out", free},
@@ -71,6 +75,9 @@ func TestQuantizeRefusesBeforeOpening(t *testing.T) {
 		"no GPTQ checkpoint":     {"--out", taken, "--force"},
 		`required flag(s) "out"`: {},
 		"name a new folder":      {"--out", "."},
+		"is a mount point":       {"--out", "/proc"},
+		link + " is a symbolic":  {"--out", link},
+		dangling + " is a symb":  {"--out", dangling},
 	} {
 		code, _, errs := program(t, "", append([]string{"quantize", "/no/such/model"}, args...)...)
 		if code != ExitUsage || !strings.Contains(errs, want) {
@@ -170,7 +177,14 @@ func TestQuantizeGoesOn(t *testing.T) {
 	if code, _, said := program(t, "", append(call, "--force", "--bits", "8")...); code != ExitOK {
 		t.Errorf("--force: exit code %d, %s", code, said)
 	}
-	for want, args := range map[string][]string{"which is read": {out, "--force", "--out", out}, "is not empty": {source, "--out", out}} {
+	above := filepath.Dir(source) // made to look like a checkpoint, which --force may replace
+	if err := os.WriteFile(filepath.Join(above, "quantize_config.json"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for want, args := range map[string][]string{
+		"which is read": {out, "--force", "--out", out}, "is not empty": {source, "--out", out},
+		"holds model.safetensors, which is read": append(call[1:], "--force", "--out", above),
+	} {
 		if code, _, said := program(t, "", append([]string{"quantize"}, args...)...); code == ExitOK || !strings.Contains(said, want) {
 			t.Errorf("%v: exit code %d, %s; want %q", args, code, said, want)
 		}
