@@ -154,7 +154,7 @@ func (s *settings) quantize(cmd *cobra.Command, args []string, o quantizeOptions
 	case err == nil:
 		fmt.Fprintf(io.err, "%s: %d matrices in %v\n", o.out, p.matrices, time.Since(begin).Round(time.Second))
 	}
-	return err
+	return kept(err, j.Dir)
 }
 
 // runQuantize runs the job and writes what it gives.

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -84,10 +85,41 @@ func room(j quantize.Job, name string) error {
 			name, size(memory+workspace), size(have))
 	}
 	where := filepath.Dir(j.Dir)
-	if have, ok := freeDisk(where); ok && disk > have {
-		return fmt.Errorf("%s: quantising needs about %s on the disk of %s, %s are free; choose another --out", name, size(disk), where, size(have))
+	have, ok := freeDisk(where)
+	if !ok {
+		return nil
+	}
+	if disk = stillNeeded(disk, j.Dir); disk > have {
+		return fmt.Errorf("%s: quantising needs about %s on the disk of %s, %s are free; make room there, or choose another --out",
+			name, size(disk), where, size(have))
 	}
 	return nil
+}
+
+// stillNeeded takes off what unfinished work in dir has of the disk already.
+func stillNeeded(disk int64, dir string) int64 { return max(disk-folderBytes(dir), 0) }
+
+// folderBytes returns what the files of a folder hold; 0 for what cannot be read.
+func folderBytes(dir string) (sum int64) {
+	// What an entry's error leaves out is asked for again, which is on the safe side.
+	_ = filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() {
+			return nil
+		}
+		if info, err := e.Info(); err == nil {
+			sum += info.Size()
+		}
+		return nil
+	})
+	return sum
+}
+
+// kept adds to the error of a job that began what becomes of its work.
+func kept(err error, dir string) error {
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		return fmt.Errorf("%w; %s keeps what is done: make room on its disk and give the same call again", err, dir)
+	}
+	return err
 }
 
 // freeDisk returns the bytes that are free in the first folder upwards of dir that is there.
