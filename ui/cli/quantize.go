@@ -146,13 +146,13 @@ func (s *settings) quantize(cmd *cobra.Command, args []string, o quantizeOptions
 	err = runQuantize(ctx, j, o, made, p)
 	p.end()
 	switch {
+	case err == nil: // however late an interrupt came
+		fmt.Fprintf(io.err, "%s: %d matrices in %v\n", o.out, p.matrices, time.Since(begin).Round(time.Second))
 	case ctx.Err() != nil:
 		fmt.Fprintf(io.err, "stopped; the same call goes on from here (%s keeps what is done)\n", j.Dir)
 		return ctx.Err()
 	case errors.Is(err, quantize.ErrForeign):
 		return fmt.Errorf("%w; finish it with its own options, or throw it away with --force", err)
-	case err == nil:
-		fmt.Fprintf(io.err, "%s: %d matrices in %v\n", o.out, p.matrices, time.Since(begin).Round(time.Second))
 	}
 	return kept(err, j.Dir)
 }

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -37,5 +39,35 @@ func TestAFullDiskKeepsTheWork(t *testing.T) {
 	}
 	if other := errors.New("other"); kept(other, "out.part") != other { //nolint:errorlint // the same error, not one like it
 		t.Error("another error has changed")
+	}
+}
+
+// lateStopper cancels when the weights are written, and nothing is left that would look.
+type lateStopper struct {
+	bytes.Buffer
+	stop func()
+}
+
+func (s *lateStopper) Write(p []byte) (int, error) {
+	if done, total, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(string(p)), "writing "), " of "); ok && done == total {
+		s.stop()
+	}
+	return s.Buffer.Write(p)
+}
+
+// An interrupt that comes after the last look at it does not make a finished folder unfinished.
+func TestQuantizeInterruptedAtTheEnd(t *testing.T) {
+	home(t)
+	out := filepath.Join(t.TempDir(), "out")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	errs := &lateStopper{stop: cancel}
+	code := run(ctx, []string{"quantize", small(t), "--text", sentences(t, 40), "--samples", "4", "--length", "16", "--out", out},
+		streams{in: strings.NewReader(""), out: &bytes.Buffer{}, err: errs})
+	if ctx.Err() == nil {
+		t.Fatalf("nothing was interrupted: %s", errs)
+	}
+	if _, err := os.Stat(filepath.Join(out, "config.json")); err != nil || code != ExitOK || strings.Contains(errs.String(), "stopped") {
+		t.Errorf("exit code %d (%v): %s", code, err, errs)
 	}
 }
