@@ -20,7 +20,7 @@ func BenchmarkFactor(b *testing.B) {
 		m := h.Take()
 		b.Run(fmt.Sprint(in), func(b *testing.B) {
 			for b.Loop() {
-				if _, err := NewFactor(m, in, Options{Bits: 4, GroupSize: -1, ActOrder: true}); err != nil {
+				if _, err := NewFactor(b.Context(), m, in, Options{Bits: 4, GroupSize: -1, ActOrder: true}); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -131,7 +131,7 @@ func (w *work) linear(ctx context.Context, to *linear, from model.Linear, module
 		if f == nil {
 			q, err = Nearest(weights, out, in, w.options)
 		} else {
-			q, err = f.Solve(weights, out)
+			q, err = f.Solve(ctx, weights, out)
 		}
 		if err == nil {
 			err = q.storeScales()
@@ -203,7 +203,7 @@ func (w *work) solve(ctx context.Context, r *calibration) error {
 		if err != nil {
 			return nil, err
 		}
-		return NewFactor(h, in, w.options)
+		return NewFactor(ctx, h, in, w.options)
 	}
 	f, err := factor(c.Hidden, func(dst []float32, i int, _ *scratch) {
 		x, _ := r.rows(i)

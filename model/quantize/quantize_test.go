@@ -1,10 +1,13 @@
 package quantize
 
 import (
+	"context"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -29,7 +32,7 @@ func TestInverseFactor(t *testing.T) {
 	for _, n := range []int{1, 2, panel - 1, panel, panel + 1, 3*panel + 5} {
 		r := rand.New(rand.NewPCG(1, uint64(n)))
 		h := positive(r, n)
-		u, err := inverseFactor(slices.Clone(h), n)
+		u, err := inverseFactor(t.Context(), slices.Clone(h), n)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +89,7 @@ func TestSolveRefuses(t *testing.T) {
 		{"Hessian not definite", []float32{1, 2}, 1, 2, []float64{1, 3, 3, 1}, Options{Bits: 4, GroupSize: -1}, "not positive definite"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := Solve(c.weights, c.out, c.in, c.hessian, c.options)
+			_, err := Solve(t.Context(), c.weights, c.out, c.in, c.hessian, c.options)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want an error with %q", err, c.want)
 			}
@@ -103,7 +106,7 @@ func TestSolveLeavesItsArguments(t *testing.T) {
 		weights[i] = float32(r.NormFloat64())
 	}
 	w, h := slices.Clone(weights), slices.Clone(hessian)
-	if _, err := Solve(weights, out, in, hessian, Options{Bits: 3, GroupSize: 32, ActOrder: true}); err != nil {
+	if _, err := Solve(t.Context(), weights, out, in, hessian, Options{Bits: 3, GroupSize: 32, ActOrder: true}); err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Equal(w, weights) || !slices.Equal(h, hessian) {
@@ -173,5 +176,39 @@ func TestConfigSaysHowGroupsWereMade(t *testing.T) {
 		if got := (Options{Bits: 4, GroupSize: 32, ActOrder: true, StaticGroups: static}).config()["static_groups"]; got != static {
 			t.Errorf("static_groups is %v, want %v", got, static)
 		}
+	}
+}
+
+// looks is a context that ends when it has been looked at so many times.
+type looks struct {
+	context.Context
+	left atomic.Int64
+}
+
+func (l *looks) Err() error {
+	if l.left.Add(-1) < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// TestSolveStops wherever it is: between the panels of both halves of the factor, and between rows.
+func TestSolveStops(t *testing.T) {
+	const out, in = 3*rowsPerTask + 1, 2*panel + 5
+	weights, hessian := make([]float32, out*in), positive(rand.New(rand.NewPCG(4, 5)), in)
+	stops := 0
+	for ; ; stops++ {
+		ctx := &looks{Context: t.Context()}
+		ctx.left.Store(int64(stops))
+		w, err := Solve(ctx, weights, out, in, hessian, Options{Bits: 4, GroupSize: -1})
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, context.Canceled) || w != nil {
+			t.Fatalf("stopped at look %d: got %v, %v", stops, w, err)
+		}
+	}
+	if want := 3 + 3 + 4 + 1; stops != want { // panels twice, tasks of rows, and the end
+		t.Errorf("the context was looked at %d times, want %d", stops, want)
 	}
 }

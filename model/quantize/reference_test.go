@@ -141,7 +141,7 @@ func TestHessianEqualsItsDefinition(t *testing.T) {
 func TestSolveEqualsAutoGPTQ(t *testing.T) {
 	eachReference(t, func(t *testing.T, r reference) {
 		for source, hessian := range map[string][]float64{"hessian": r.hessian, "inputs": gather(t, r)} {
-			got, err := Solve(r.weight, r.out, r.in, hessian, r.options)
+			got, err := Solve(t.Context(), r.weight, r.out, r.in, hessian, r.options)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -204,7 +204,7 @@ func TestNearestEqualsPlainRounding(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		solved, err := Solve(r.weight, r.out, r.in, r.hessian, r.options)
+		solved, err := Solve(t.Context(), r.weight, r.out, r.in, r.hessian, r.options)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package quantize
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -20,16 +21,17 @@ const rowsPerTask = 16
 // Solve quantises the weights [out, in] by GPTQ with the Hessian [in, in] of their inputs (see [Hessian]), on all cores. Both
 // stay as they are. Input features that were always 0 get the weight 0. It refuses weights and Hessians that are not finite,
 // and a Hessian that is not positive definite after damping. It holds about 16·in² bytes besides its arguments and result.
+// When ctx ends it returns ctx's error, after the panel of columns or the few rows that it was at.
 // Source: AutoGPTQ 0.7.1 quantization/gptq.py, GPTQ.fasterquant.
-func Solve(weights []float32, out, in int, hessian []float64, o Options) (*Weights, error) {
+func Solve(ctx context.Context, weights []float32, out, in int, hessian []float64, o Options) (*Weights, error) {
 	if err := o.check(weights, out, in); err != nil {
 		return nil, err
 	}
-	f, err := NewFactor(hessian, in, o)
+	f, err := NewFactor(ctx, hessian, in, o)
 	if err != nil {
 		return nil, err
 	}
-	return f.Solve(weights, out)
+	return f.Solve(ctx, weights, out)
 }
 
 // Nearest quantises the weights [out, in], which stay as they are, by rounding each to the nearest code of its group of
@@ -97,8 +99,8 @@ type Factor struct {
 }
 
 // NewFactor prepares Solve for the matrices with the Hessian [in, in] of their common input, which stays as it is. It refuses
-// what [Solve] refuses of a Hessian.
-func NewFactor(hessian []float64, in int, o Options) (*Factor, error) {
+// what [Solve] refuses of a Hessian, and stops when ctx does.
+func NewFactor(ctx context.Context, hessian []float64, in int, o Options) (*Factor, error) {
 	if err := o.checkCodes(); err != nil {
 		return nil, err
 	}
@@ -112,12 +114,14 @@ func NewFactor(hessian []float64, in int, o Options) (*Factor, error) {
 	}
 	f := newFactor(in, hessian, o)
 	var err error
-	f.upper, err = inverseFactor(f.damped(hessian), in)
-	return f, err
+	if f.upper, err = inverseFactor(ctx, f.damped(hessian), in); err != nil {
+		return nil, err
+	}
+	return f, nil
 }
 
-// Solve quantises the weights [out, in], which stay as they are, on all cores.
-func (f *Factor) Solve(weights []float32, out int) (*Weights, error) {
+// Solve quantises the weights [out, in], which stay as they are, on all cores, until ctx ends.
+func (f *Factor) Solve(ctx context.Context, weights []float32, out int) (*Weights, error) {
 	if err := f.options.check(weights, out, f.in); err != nil {
 		return nil, err
 	}
@@ -125,10 +129,16 @@ func (f *Factor) Solve(weights []float32, out int) (*Weights, error) {
 	copy(s.result.GIdx, f.gIdx)
 	losses := make([]float64, out)
 	product.Parallel((out+rowsPerTask-1)/rowsPerTask, func(task int) {
+		if ctx.Err() != nil {
+			return
+		}
 		begin := task * rowsPerTask
 		end := min(begin+rowsPerTask, out)
 		s.rows(weights[begin*f.in:end*f.in], begin, losses[begin:end])
 	})
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	for _, l := range losses {
 		s.result.Loss += l
 	}
