@@ -198,14 +198,18 @@ func (w *work) round(ctx context.Context) error {
 func (w *work) solve(ctx context.Context, r *calibration) error {
 	b, l, c := r.block, w.from, r.block.c
 	b.attnNorm, b.mlpNorm = halfNorm(l.AttnNorm), halfNorm(l.MLPNorm)
-	factor := func(in int, inputs func(dst []float32, i int, s *scratch)) (*Factor, error) {
+	factor := func(modules []model.Stored, in int, inputs func(dst []float32, i int, s *scratch)) (*Factor, error) {
 		h, err := r.hessian(ctx, in, inputs)
-		if err != nil {
-			return nil, err
+		var f *Factor
+		if err == nil {
+			f, err = NewFactor(ctx, h, in, w.options)
 		}
-		return NewFactor(ctx, h, in, w.options)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", modules[0].Module, err)
+		}
+		return f, nil
 	}
-	f, err := factor(c.Hidden, func(dst []float32, i int, _ *scratch) {
+	f, err := factor(w.names.QKV, c.Hidden, func(dst []float32, i int, _ *scratch) {
 		x, _ := r.rows(i)
 		normalise(dst, x, b.attnNorm, c)
 	})
@@ -226,7 +230,7 @@ func (w *work) solve(ctx context.Context, r *calibration) error {
 		return err
 	}
 	width := c.Heads * c.HeadDim
-	if f, err = factor(width, func(dst []float32, i int, _ *scratch) {
+	if f, err = factor(w.names.AttnOut, width, func(dst []float32, i int, _ *scratch) {
 		_, side := r.rows(i)
 		copy(dst, side[:len(dst)])
 	}); err != nil {
@@ -255,11 +259,11 @@ func (r *calibration) projectAttention(i int, s *scratch) {
 
 // mlp is the second half of solve.
 func (w *work) mlp(ctx context.Context, r *calibration, f *Factor,
-	factor func(in int, inputs func(dst []float32, i int, s *scratch)) (*Factor, error),
+	factor func(modules []model.Stored, in int, inputs func(dst []float32, i int, s *scratch)) (*Factor, error),
 ) (err error) {
 	b, l, c := r.block, w.from, r.block.c
 	if f == nil {
-		if f, err = factor(c.Hidden, func(dst []float32, i int, _ *scratch) {
+		if f, err = factor(w.names.Up, c.Hidden, func(dst []float32, i int, _ *scratch) {
 			x, _ := r.rows(i)
 			b.mlpInput(dst, x)
 		}); err != nil {
@@ -269,7 +273,7 @@ func (w *work) mlp(ctx context.Context, r *calibration, f *Factor,
 	if err := w.linear(ctx, &b.up, l.Up, w.names.Up, f); err != nil {
 		return err
 	}
-	if f, err = factor(c.FFN, func(dst []float32, i int, s *scratch) {
+	if f, err = factor(w.names.Down, c.FFN, func(dst []float32, i int, s *scratch) {
 		x, _ := r.rows(i)
 		b.activations(dst, x, s)
 	}); err != nil {

@@ -155,7 +155,7 @@ func checkHalf(m *quant.Matrix) error {
 		}
 	})
 	if bad.Load() {
-		return fmt.Errorf("quantize: tensor %q has values beyond 65504; GPTQ checkpoints hold float16", m.Name)
+		return fmt.Errorf("quantize: tensor %q has values that are no numbers or beyond 65504; GPTQ checkpoints hold float16", m.Name)
 	}
 	return nil
 }

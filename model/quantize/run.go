@@ -92,7 +92,7 @@ func Run(ctx context.Context, j Job) (_ *Result, err error) {
 	return r, nil
 }
 
-// Check refuses what Run would refuse, before anything is made.
+// Check refuses what Run would refuse but for the values of matrices, before anything is made.
 func (j Job) Check() error {
 	if err := j.Options.checkCodes(); err != nil {
 		return err
@@ -116,6 +116,9 @@ func (j Job) Check() error {
 			}
 		}
 	}
+	if err := j.checkVectors(); err != nil {
+		return err
+	}
 	if j.Nearest {
 		return nil
 	}
@@ -132,6 +135,30 @@ func (j Job) Check() error {
 		for _, id := range window {
 			if id < 0 || int(id) >= c.Vocab {
 				return fmt.Errorf("quantize: sequence %d has token %d, outside the vocabulary of %d", i, id, c.Vocab)
+			}
+		}
+	}
+	return nil
+}
+
+// checkVectors refuses norms and biases that float16 does not hold.
+func (j Job) checkVectors() error {
+	names := j.Params.StoredNames()
+	if _, err := halfNorms(names.FinalNorm, j.Params.FinalNorm); err != nil {
+		return err
+	}
+	for i, at := range names.Layers {
+		l := &j.Params.Layers[i]
+		for module, n := range map[string]model.Norm{at.AttnNorm: l.AttnNorm, at.MLPNorm: l.MLPNorm} {
+			if _, err := halfNorms(module, n); err != nil {
+				return err
+			}
+		}
+		for module, bias := range map[string][]float32{
+			at.QKV[0].Module: l.QKV.Bias, at.AttnOut[0].Module: l.AttnOut.Bias, at.Up[0].Module: l.Up.Bias, at.Down[0].Module: l.Down.Bias,
+		} {
+			if _, err := half(module+".bias", []int{len(bias)}, bias); err != nil {
+				return err
 			}
 		}
 	}

@@ -266,3 +266,40 @@ func TestRefusals(t *testing.T) {
 		})
 	}
 }
+
+// TestRefusalsNameTheTensor: of weights, biases and activations that cannot be quantised.
+func TestRefusalsNameTheTensor(t *testing.T) {
+	o := quantize.Options{Bits: 4, GroupSize: -1, Symmetric: true}
+	for _, x := range []struct {
+		name, want string
+		change     func(p *model.Params)
+	}{
+		{
+			"a bias beyond float16", `"transformer.h.1.self_attention.dense.bias": value 3 is 70000`,
+			func(p *model.Params) { p.Layers[1].AttnOut.Bias = vectorWith(p.Config.Hidden, 3, 7e4) },
+		},
+		{
+			"a norm beyond float16", `"transformer.h.0.post_attention_layernorm.weight": value 5 is 70000`,
+			func(p *model.Params) { p.Layers[0].MLPNorm.Weight = vectorWith(p.Config.Hidden, 5, 7e4) },
+		},
+		{
+			"activations that are no numbers", "transformer.h.0.self_attention.query_key_value: calibration sequence 0: quantize: input 0 of token 0 is NaN",
+			func(p *model.Params) { p.Config.NormEps = float32(math.NaN()) },
+		},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			c := open(t, "falcon-rw")
+			x.change(c.Params)
+			if _, err := quantize.Run(t.Context(), job(c, filepath.Join(t.TempDir(), "work"), o)); err == nil || !strings.Contains(err.Error(), x.want) {
+				t.Errorf("got %v, want an error with %q", err, x.want)
+			}
+		})
+	}
+}
+
+// vectorWith returns zeros but for one value.
+func vectorWith(n, at int, v float32) []float32 {
+	x := make([]float32, n)
+	x[at] = v
+	return x
+}
