@@ -281,6 +281,34 @@ func TestResumeAfterEveryStop(t *testing.T) {
 	same(t, whole, filepath.Join(dir, "cut"))
 }
 
+// TestRunRemovesWhatKillsLeft: half written files would add up from kill to kill.
+func TestRunRemovesWhatKillsLeft(t *testing.T) {
+	c := open(t, "smollm2")
+	j := job(c, filepath.Join(t.TempDir(), "work"), resumed)
+	ctx, cancel := context.WithCancel(t.Context())
+	j.Observe = func(quantize.Progress) { cancel() }
+	if _, err := quantize.Run(ctx, j); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	left := []string{".layer-0000.safetensors.12", ".hidden-0001.safetensors.3", ".state.json.4"}
+	for _, name := range left {
+		if err := os.WriteFile(filepath.Join(j.Dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	j.Observe = nil
+	r, err := quantize.Run(t.Context(), j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = r.Close() }()
+	for _, name := range left {
+		if _, err := os.Stat(filepath.Join(j.Dir, name)); err == nil {
+			t.Errorf("%s is still there", name)
+		}
+	}
+}
+
 // same compares the files of two folders, the log's times left out.
 func same(t *testing.T, a, b string) {
 	t.Helper()

@@ -61,6 +61,9 @@ func openState(dir string, facts map[string]string) (_ *state, err error) {
 	case err != nil:
 		return nil, fmt.Errorf("quantize: %s: lock: %w", dir, err)
 	}
+	if err := removeTemporary(dir); err != nil {
+		return nil, err
+	}
 	text, err := json.MarshalIndent(facts, "", "  ")
 	if err != nil {
 		return nil, err
@@ -101,6 +104,25 @@ func checkOwn(dir string) error {
 	}
 	if other != "" {
 		return fmt.Errorf("quantize: %s holds %q and no unfinished work; move it away, or name another folder", dir, other)
+	}
+	return nil
+}
+
+// removeTemporary removes the files that kills left half written, each up to the size of a layer.
+func removeTemporary(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("quantize: %w", err)
+	}
+	for _, e := range entries {
+		for _, kind := range []string{stateName, "layer-", "hidden-"} {
+			if !strings.HasPrefix(e.Name(), "."+kind) {
+				continue
+			}
+			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+				return fmt.Errorf("quantize: %w", err)
+			}
+		}
 	}
 	return nil
 }
