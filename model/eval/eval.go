@@ -42,7 +42,7 @@ type Result struct {
 	Window     int         `json:"window"`
 	Stride     int         `json:"stride"`
 	LogLoss    float64     `json:"log_loss"`   // mean of −ln p(token), in nats
-	Perplexity float64     `json:"perplexity"` // e^LogLoss
+	Perplexity float64     `json:"perplexity"` // e^LogLoss, or the largest float64
 	Rate       float64     `json:"tokens_per_s"`
 	Against    *Divergence `json:"against,omitempty"`
 }
@@ -140,22 +140,31 @@ func (r *run) chunk(ctx context.Context, window []int32, pos, end, first int) er
 		}
 	}
 	for row := range min(end, len(window)-1) - first {
-		r.judge(row*vocab, (row+1)*vocab, window[first+row+1])
+		if err := r.judge(row*vocab, (row+1)*vocab, window[first+row+1]); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// judge adds one prediction: the logits begin … end−1, and the token that came.
-func (r *run) judge(begin, end int, token int32) {
+// judge adds one prediction: the logits begin … end−1, and the token that came. It refuses logits that are not finite, of which
+// nothing can be said.
+func (r *run) judge(begin, end int, token int32) error {
 	q := r.logits[begin:end]
-	sumQ, topQ := logSum(q)
+	sumQ, topQ, err := logSum(q)
+	if err != nil {
+		return fmt.Errorf("eval: prediction %d: %w", r.judged, err)
+	}
 	r.judged++
 	r.loss += sumQ - float64(q[token])
 	if r.reference == nil {
-		return
+		return nil
 	}
 	p := r.expected[begin:end]
-	sumP, topP := logSum(p)
+	sumP, topP, err := logSum(p)
+	if err != nil {
+		return fmt.Errorf("eval: prediction %d of the reference: %w", r.judged-1, err)
+	}
 	r.against += sumP - float64(p[token])
 	if topP == topQ {
 		r.agreed++
@@ -164,11 +173,15 @@ func (r *run) judge(begin, end int, token int32) {
 		logP := float64(p[i]) - sumP
 		r.kl += math.Exp(logP) * (logP - (float64(q[i]) - sumQ))
 	}
+	return nil
 }
 
-// logSum returns log Σ exp(v) and the index of the highest value; ties go to the lowest.
-func logSum(v []float32) (sum float64, top int) {
+// logSum returns log Σ exp(v) and the index of the highest value; ties go to the lowest. It refuses values that are not finite.
+func logSum(v []float32) (sum float64, top int, err error) {
 	for i, x := range v {
+		if f := float64(x); math.IsNaN(f) || math.IsInf(f, 0) {
+			return 0, 0, fmt.Errorf("the logit of token %d is %v; the model's file is damaged, or its activations leave their precision", i, x)
+		}
 		if x > v[top] {
 			top = i
 		}
@@ -177,17 +190,20 @@ func logSum(v []float32) (sum float64, top int) {
 	for _, x := range v {
 		sum += math.Exp(float64(x) - high)
 	}
-	return high + math.Log(sum), top
+	return high + math.Log(sum), top, nil
 }
 
 func (r *run) result(o Options) Result {
 	n := float64(r.judged)
 	out := Result{
 		Tokens: r.judged, Window: o.Window, Stride: o.Stride,
-		LogLoss: r.loss / n, Perplexity: math.Exp(r.loss / n), Rate: float64(r.passed) / max(r.busy.Seconds(), 1e-9),
+		LogLoss: r.loss / n, Perplexity: perplexity(r.loss / n), Rate: float64(r.passed) / max(r.busy.Seconds(), 1e-9),
 	}
 	if r.reference != nil {
-		out.Against = &Divergence{Perplexity: math.Exp(r.against / n), KL: r.kl / n, Top1: float64(r.agreed) / n}
+		out.Against = &Divergence{Perplexity: perplexity(r.against / n), KL: r.kl / n, Top1: float64(r.agreed) / n}
 	}
 	return out
 }
+
+// perplexity returns e^loss. What is beyond float64 becomes its largest number, since JSON has no infinity.
+func perplexity(loss float64) float64 { return min(math.Exp(loss), math.MaxFloat64) }

@@ -2,6 +2,7 @@ package eval
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"math"
 	"strings"
@@ -94,7 +95,10 @@ func strided(c *counting, ids []int32, window, stride int) (loss float64, n int)
 		for i := begin + 1; i < min(begin+window, len(ids)); i++ {
 			if !seen[i] {
 				seen[i] = true
-				sum, _ := logSum(c.logits(i - 1 - begin))
+				sum, _, err := logSum(c.logits(i - 1 - begin))
+				if err != nil {
+					panic(err)
+				}
 				loss += sum - float64(c.logits(i - 1 - begin)[ids[i]])
 				n++
 			}
@@ -137,8 +141,11 @@ func TestDivergence(t *testing.T) {
 	var kl float64
 	for pos := range 2 {
 		p, q := reference.logits(pos), model.logits(pos)
-		sumP, _ := logSum(p)
-		sumQ, _ := logSum(q)
+		sumP, _, errP := logSum(p)
+		sumQ, _, errQ := logSum(q)
+		if errP != nil || errQ != nil {
+			t.Fatal(errP, errQ)
+		}
 		for i := range p {
 			kl += math.Exp(float64(p[i])-sumP) * (float64(p[i]) - sumP - float64(q[i]) + sumQ) / 2
 		}
@@ -148,6 +155,17 @@ func TestDivergence(t *testing.T) {
 	}
 	if got.Against.Top1 != 0.5 { // at position 1 the reference prefers token 0
 		t.Errorf("top-1 agreement %v, want 0.5", got.Against.Top1)
+	}
+}
+
+// TestResultIsAlwaysJSON: a model without any use has a perplexity too.
+func TestResultIsAlwaysJSON(t *testing.T) {
+	got, err := Run(t.Context(), []int32{1, 2, 3}, &counting{context: 8, slope: 1e6}, nil, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := json.Marshal(got); err != nil || got.LogLoss < 1000 {
+		t.Errorf("got %+v (%v)", got, err)
 	}
 }
 
@@ -171,6 +189,9 @@ func TestRunRefuses(t *testing.T) {
 		{"stride of -1", ids, c, nil, Options{Stride: -1}},
 		{"fewer than 2 tokens", ids[:1], c, nil, Options{}},
 		{"vocabularies of 5 and 6", ids, c, &otherVocab{*c}, Options{}},
+		{"prediction 1: the logit of token 0 is +Inf", ids, &counting{context: 8, slope: 1e39}, nil, Options{}},
+		{"prediction 0: the logit of token 0 is NaN", ids, &counting{context: 8, slope: math.NaN()}, nil, Options{}},
+		{"prediction 1 of the reference: the logit of token 0 is -Inf", ids, c, &counting{context: 8, slope: -1e39}, Options{}},
 		{"broken", ids, &counting{context: 8, fail: broken}, nil, Options{}},
 		{"broken", ids, c, &counting{context: 8, fail: broken}, Options{}},
 	} {
