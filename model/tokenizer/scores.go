@@ -66,6 +66,19 @@ func (v *Vocabulary) sentencePiece() (*spec, error) {
 	return out, err
 }
 
+// PieceMerges returns the merges that stand for the scores of a SentencePiece vocabulary, by rank, as its tokenizer.json has them.
+func (v *Vocabulary) PieceMerges() ([][2]string, error) {
+	s, err := v.sentencePiece()
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %s: %w", v.Source, err)
+	}
+	merges := make([][2]string, len(s.merges))
+	for i, m := range s.merges {
+		merges[i] = [2]string{m.left, m.right}
+	}
+	return merges, nil
+}
+
 // addToken makes a token of the vocabulary one that is matched in the text.
 func (s *spec) addToken(id int32, special bool) {
 	s.added = append(s.added, addedToken{id: id, content: strings.Clone(s.tokens[id]), special: special})

@@ -236,6 +236,27 @@ func TestQuantizeOfGGUF(t *testing.T) {
 	}
 }
 
+// A SentencePiece vocabulary becomes a tokenizer.json too.
+func TestQuantizeOfSentencePieceGGUF(t *testing.T) {
+	home(t)
+	m := tinyLlama()
+	tokens, types, scores := []string{"<unk>", "<s>", "</s>", "<0x2C>"}, []int32{2, 3, 3, 6}, []float32{0, 0, 0, 0}
+	for i, piece := range strings.Fields("▁s ev en ev▁ ▁b ir ds ▁sev ▁seven bir birds ▁birds ▁ s e v n b i r d o f p y a l c . 1 2") {
+		tokens, types, scores = append(tokens, piece), append(types, 1), append(scores, -float32(i))
+	}
+	delete(m, "tokenizer.ggml.merges")
+	m["tokenizer.ggml.model"], m["tokenizer.ggml.tokens"], m["tokenizer.ggml.token_type"] = "llama", tokens, types
+	m["tokenizer.ggml.scores"], m["tokenizer.ggml.bos_token_id"], m["tokenizer.ggml.eos_token_id"] = scores, uint32(1), uint32(2)
+	path, out := filepath.Join(t.TempDir(), "tiny.gguf"), filepath.Join(t.TempDir(), "out")
+	backendtest.WriteGGUF(t, path, m, tinyLlamaTensors())
+	succeed(t, "", "quantize", path, "--bits", "8", "--group-size", "32", "--text", sentences(t, 40), "--samples", "4", "--length", "16", "--out", out)
+	ask := `["seven birds, 12 falcons", " </s>x"]`
+	got, want := succeed(t, ask, "debug", "tokenize", out, "--special"), succeed(t, ask, "debug", "tokenize", path, "--special")
+	if got != want || !strings.Contains(want, "12") { // ▁seven
+		t.Errorf("tokens %s, want %s", got, want)
+	}
+}
+
 // The program's own text is long enough for what the options ask for by default.
 func TestOwnCalibrationTextIsLongEnough(t *testing.T) {
 	path := backendtest.OpenDefault(t).Path

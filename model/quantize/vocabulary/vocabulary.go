@@ -2,8 +2,8 @@
 //
 // The one idea: a byte-level vocabulary has everything that tokenizer.json wants, tokens, merges and kinds, but for the
 // pre-tokenizer, of which GGUF has the name alone; the table here says what the names stand for, the same as package tokenizer
-// does for its own use, and a test holds both against each other. SentencePiece's vocabularies are left to whoever has the
-// original.
+// does for its own use, and a test holds both against each other. SentencePiece's vocabularies have scores instead of merges,
+// which package tokenizer derives for its own use too, and get the form of Llama 2.
 package vocabulary
 
 import (
@@ -13,6 +13,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"peregrine/model/tokenizer"
 )
@@ -23,6 +24,7 @@ const (
 	control     = 3
 	userDefined = 4
 	unused      = 5
+	singleByte  = 6
 )
 
 // object is a JSON object.
@@ -64,20 +66,37 @@ var (
 	}
 )
 
+// form is what tells the kinds of tokenizer.json apart.
+type form struct {
+	normalizer, preTokenizer, postProcessor any
+	decoder                                 object
+	unknown                                 any // token, or nil
+	bytes, ignoreMerges                     bool
+	merges                                  []string
+}
+
 // TokenizerJSON returns the tokenizer.json of v. begin is the id that every text begins with, nil if there is none. It refuses
-// SentencePiece's vocabularies and pre-tokenizers that it does not know.
+// pre-tokenizers that it does not know.
 func TokenizerJSON(v tokenizer.Vocabulary, begin *int32) ([]byte, error) {
-	k, ok := kindByName[v.Pre]
 	switch {
-	case v.Model != "gpt2":
-		return nil, fmt.Errorf("vocabulary: %s: tokenizer.json cannot be made of a vocabulary of kind %.40q; put the original's tokenizer.json "+
-			"beside its safetensors files and start from those", v.Source, v.Model)
-	case !ok:
-		return nil, fmt.Errorf("vocabulary: %s: pre-tokenizer %.40q is not known; start from the safetensors checkpoint", v.Source, v.Pre)
 	case len(v.Types) != 0 && len(v.Types) != len(v.Tokens):
 		return nil, fmt.Errorf("vocabulary: %s: %d token types for %d tokens; fetch the file again", v.Source, len(v.Types), len(v.Tokens))
 	case begin != nil && int(*begin) >= len(v.Tokens):
 		return nil, fmt.Errorf("vocabulary: %s: texts begin with token %d of %d; fetch the file again", v.Source, *begin, len(v.Tokens))
+	}
+	var f form
+	var err error
+	switch v.Model {
+	case "gpt2":
+		f, err = byteLevelForm(v)
+	case "llama":
+		f, err = piecesForm(v)
+	default:
+		err = fmt.Errorf("vocabulary: %s: tokenizer.json cannot be made of a vocabulary of kind %.40q; put the original's tokenizer.json "+
+			"beside its safetensors files and start from those", v.Source, v.Model)
+	}
+	if err != nil {
+		return nil, err
 	}
 	added := []object{}
 	vocab := ordered{}
@@ -93,22 +112,65 @@ func TokenizerJSON(v tokenizer.Vocabulary, begin *int32) ([]byte, error) {
 		}
 		vocab = append(vocab, entry{token, id})
 	}
-	post := any(byteLevel(true))
 	if begin != nil {
-		post = beginWith(v.Tokens[*begin], *begin)
-	}
-	merges := v.Merges
-	if merges == nil {
-		merges = []string{}
+		f.postProcessor = beginWith(v.Tokens[*begin], *begin)
 	}
 	return encode(object{
 		"version": "1.0", "truncation": nil, "padding": nil, "added_tokens": added,
-		"normalizer": k.normalizer, "pre_tokenizer": k.preTokenizer, "post_processor": post, "decoder": byteLevel(true),
+		"normalizer": f.normalizer, "pre_tokenizer": f.preTokenizer, "post_processor": f.postProcessor, "decoder": f.decoder,
 		"model": object{
-			"type": "BPE", "dropout": nil, "unk_token": nil, "continuing_subword_prefix": nil, "end_of_word_suffix": nil,
-			"fuse_unk": false, "byte_fallback": false, "ignore_merges": k.ignoreMerges, "vocab": vocab, "merges": merges,
+			"type": "BPE", "dropout": nil, "unk_token": f.unknown, "continuing_subword_prefix": nil, "end_of_word_suffix": nil,
+			"fuse_unk": f.unknown != nil, "byte_fallback": f.bytes, "ignore_merges": f.ignoreMerges, "vocab": vocab, "merges": f.merges,
 		},
 	})
+}
+
+func byteLevelForm(v tokenizer.Vocabulary) (form, error) {
+	k, ok := kindByName[v.Pre]
+	if !ok {
+		return form{}, fmt.Errorf("vocabulary: %s: pre-tokenizer %.40q is not known; start from the safetensors checkpoint", v.Source, v.Pre)
+	}
+	f := form{
+		normalizer: k.normalizer, preTokenizer: k.preTokenizer, postProcessor: byteLevel(true), decoder: byteLevel(true),
+		ignoreMerges: k.ignoreMerges, merges: v.Merges,
+	}
+	if f.merges == nil {
+		f.merges = []string{}
+	}
+	return f, nil
+}
+
+// piecesForm is that of Llama 2: ▁ stands for a space, and in front of a text if the file does not deny it.
+func piecesForm(v tokenizer.Vocabulary) (form, error) {
+	const blank = "▁"
+	merges, err := v.PieceMerges()
+	if err != nil {
+		return form{}, err
+	}
+	f := form{merges: make([]string, 0, len(merges))}
+	for _, m := range merges {
+		// In a text that is merged every space has become a ▁, so that a token with a space is never made.
+		if line := m[0] + " " + m[1]; strings.Count(line, " ") == 1 {
+			f.merges = append(f.merges, line)
+		}
+	}
+	for id, token := range v.Tokens {
+		switch typeOf(v, id) {
+		case unknown:
+			f.unknown = token
+		case singleByte:
+			f.bytes = true
+		}
+	}
+	spaces := object{"type": "Replace", "pattern": object{"String": " "}, "content": blank}
+	steps := []object{{"type": "Replace", "pattern": object{"String": blank}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"}}
+	f.normalizer = spaces
+	if v.AddSpacePrefix == nil || *v.AddSpacePrefix {
+		f.normalizer = object{"type": "Sequence", "normalizers": []object{{"type": "Prepend", "prepend": blank}, spaces}}
+		steps = append(steps, object{"type": "Strip", "content": " ", "start": 1, "stop": 0})
+	}
+	f.decoder = object{"type": "Sequence", "decoders": steps}
+	return f, nil
 }
 
 // typeOf returns the type of a token; without types all are ordinary.
