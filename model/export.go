@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"path/filepath"
 	"slices"
 )
@@ -158,7 +159,7 @@ func (c *Checkpoint) madeConfig() (map[string]any, error) {
 	default:
 		v["eos_token_id"] = m.EOS
 	}
-	if err := madeRope(m.Rope, v); err != nil {
+	if err := madeRope(m, v); err != nil {
 		return nil, err
 	}
 	var attnBias, mlpBias bool
@@ -194,17 +195,46 @@ func madeFalcon(m Config, twoNorms, bias bool, v map[string]any) error {
 	return nil
 }
 
-func madeRope(r Rope, v map[string]any) error {
+func madeRope(m Config, v map[string]any) error {
+	r := m.Rope
 	v["rope_theta"], v["rope_scaling"] = r.Base, nil
 	switch {
 	case r.FreqFactors != nil:
-		return fmt.Errorf("tensor %q: config.json has no words for rope factors; quantise from the safetensors checkpoint", ropeFactors)
+		l, ok := llama3Of(r, m.HeadDim)
+		if !ok {
+			return fmt.Errorf("tensor %q: config.json has no words for these rope factors, which are not Llama 3's; quantise from the safetensors checkpoint", ropeFactors)
+		}
+		if l.Factor != 1 {
+			v["rope_scaling"] = map[string]any{
+				"rope_type": "llama3", "factor": l.Factor, "low_freq_factor": l.LowFreqFactor, "high_freq_factor": l.HighFreqFactor,
+				"original_max_position_embeddings": l.OriginalContext,
+			}
+		}
 	case r.Scaling == RopeLinear:
 		v["rope_scaling"] = map[string]any{"type": "linear", "factor": r.Factor}
 	case r.Scaling != RopeDefault:
 		return errors.New("rope scaling: config.json cannot be made from this file; quantise from the safetensors checkpoint")
 	}
 	return nil
+}
+
+// llama3Of returns the scaling that gives the factors of a file, with the settings that every Llama 3 has: 3.1 to 3.3 differ in
+// Factor alone, which is that of the longest waves. It is false when a single factor is another.
+// Source: ggml-org/llama.cpp convert_hf_to_gguf.py, LlamaModel.generate_extra_tensors.
+func llama3Of(r Rope, headDim int) (Rope, bool) {
+	if r.Scaling != RopeDefault || len(r.FreqFactors) != headDim/2 || len(r.FreqFactors) == 0 {
+		return Rope{}, false
+	}
+	l := Rope{Base: r.Base, Scaling: RopeLlama3, LowFreqFactor: 1, HighFreqFactor: 4, OriginalContext: 8192}
+	l.Factor = float64(slices.Max(r.FreqFactors))
+	got, want := r.InvFreq(headDim, 1), l.InvFreq(headDim, 1)
+	for i := range got {
+		// The converter takes wavelengths in float32; blending by 1 to Factor multiplies their rounding by Factor at most.
+		if !(math.Abs(got[i]/want[i]-1) <= 4*l.Factor*0x1p-24) {
+			return Rope{}, false
+		}
+	}
+	return l, l.Factor >= 1
 }
 
 // shortest returns the float64 with the fewest digits that is v in float32.
