@@ -87,7 +87,11 @@ func (r *Result) publish(made, dir string, replace bool) error {
 	}
 	// A rename takes the place of an empty folder, and of nothing else.
 	if err := os.Rename(made, dir); err != nil {
-		return fmt.Errorf("quantize: %w", err)
+		err = fmt.Errorf("quantize: %w", err)
+		if back := os.Rename(old, dir); back != nil && !errors.Is(back, fs.ErrNotExist) {
+			err = errors.Join(err, fmt.Errorf("quantize: what was there is in %s: %w", old, back))
+		}
+		return err
 	}
 	if parent, err := os.Open(filepath.Dir(dir)); err == nil {
 		err = errors.Join(parent.Sync(), parent.Close())
