@@ -231,18 +231,12 @@ func FolderFiles(dir string) (map[string][]byte, error) {
 	files := map[string][]byte{}
 	for _, name := range copied {
 		path := filepath.Join(dir, name)
-		info, err := os.Stat(path)
+		text, err := readCopied(path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			continue
 		case err != nil:
-			return nil, fmt.Errorf("quantize: %w", err)
-		case !info.Mode().IsRegular() || info.Size() > maxCopied:
-			return nil, fmt.Errorf("quantize: %s: is no file of a tokenizer (%v, %d bytes); remove it", path, info.Mode(), info.Size())
-		}
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return nil, fmt.Errorf("quantize: %w", err)
+			return nil, err
 		}
 		files[name] = text
 	}
@@ -251,11 +245,25 @@ func FolderFiles(dir string) (map[string][]byte, error) {
 		return nil, fmt.Errorf("quantize: %w", err)
 	}
 	for _, name := range more {
-		text, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil {
-			return nil, fmt.Errorf("quantize: %w", err)
+		if files[name], err = readCopied(filepath.Join(dir, name)); err != nil {
+			return nil, err
 		}
-		files[name] = text
 	}
 	return files, nil
+}
+
+// readCopied reads a file that is copied.
+func readCopied(path string) ([]byte, error) {
+	info, err := os.Stat(path) // before it is opened: a named pipe would wait for a writer
+	if err != nil {
+		return nil, fmt.Errorf("quantize: %w", err)
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxCopied {
+		return nil, fmt.Errorf("quantize: %s: is no file of a tokenizer (%v, %d bytes); remove it", path, info.Mode(), info.Size())
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("quantize: %w", err)
+	}
+	return text, nil
 }

@@ -3,6 +3,8 @@ package quantize
 import (
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -27,5 +29,22 @@ func TestPublishPutsBackWhatWasThere(t *testing.T) {
 	}
 	if _, err := os.Stat(mine); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestFolderFilesRefusesPipes: reading one would wait for ever.
+func TestFolderFilesRefusesPipes(t *testing.T) {
+	for _, name := range []string{"tokenizer.json", "additional_chat_templates/a.jinja"} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Mkfifo(path, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := FolderFiles(dir); err == nil || !strings.Contains(err.Error(), filepath.Base(name)+": is no file of a tokenizer") {
+			t.Errorf("%s: got %v", name, err)
+		}
 	}
 }
