@@ -3,6 +3,7 @@ package plain
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -41,7 +42,8 @@ func (c *chat) noteModel(e library.Entry) {
 	c.note("%s: %s", name, strings.Join(about, ", "))
 }
 
-// openModel loads another model and waits for it. When it cannot be loaded the one before comes back.
+// openModel loads another model and waits for it. When it cannot be loaded the one before comes back, as it does when Interrupt
+// comes first.
 func (c *chat) openModel(ctx context.Context, lib library.Library, path string) error {
 	before := c.opt.Generator.Info()
 	if before.Ready && before.Path == path {
@@ -51,24 +53,44 @@ func (c *chat) openModel(ctx context.Context, lib library.Library, path string) 
 	if err := lib.UseModel(path); err != nil {
 		return err
 	}
-	c.note("opening %s", path)
+	loading := path
+	c.note("opening %s", loading)
 	info, err := c.ready(ctx)
 	if info.Err != nil && before.Ready {
 		c.note("error: %v", info.Err)
 		c.note("going back to %s", before.Path)
+		loading = before.Path
 		if err := lib.UseModel(before.Path); err != nil {
 			return err
 		}
 		info, err = c.ready(ctx)
 	}
-	if info.Err != nil {
+	switch {
+	case info.Err != nil:
 		return info.Err // there may be another one to open
-	}
-	if err != nil {
+	case err != nil && ctx.Err() == nil:
+		return c.stopOpening(lib, before, loading)
+	case err != nil:
 		return err
 	}
 	c.adopt(before, info)
 	c.note("%s answers from now on", info.Model)
+	return nil
+}
+
+// stopOpening ends the loading of a model and goes back to the one before, which loads again while the conversation goes on.
+func (c *chat) stopOpening(lib library.Library, before generate.Info, loading string) error {
+	if before.Err != nil || before.Path == "" {
+		c.note("no longer waiting for %s, which goes on loading: there is no model to go back to; /about says how far it is", loading)
+		return nil
+	}
+	if loading != before.Path {
+		if err := lib.UseModel(before.Path); err != nil {
+			return fmt.Errorf("%s is no longer waited for, but the model before it cannot come back: %w; /model lists those that there are", loading, err)
+		}
+		c.note("stopped opening %s", loading)
+	}
+	c.note("%s stays; it loads again, and your next turn waits for it", before.Model)
 	return nil
 }
 

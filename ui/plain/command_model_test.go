@@ -2,6 +2,7 @@ package plain
 
 import (
 	"errors"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -11,10 +12,11 @@ import (
 	"peregrine/ui/library"
 )
 
-// shelf is a generator with more than one model, of which broken ones cannot be loaded.
+// shelf is a generator with more than one model, of which broken ones cannot be loaded and slow ones are never loaded to the end.
 type shelf struct {
 	*scripted
-	used []string
+	used  []string
+	loads func() // a slow one begins to load
 }
 
 func newShelf() *shelf {
@@ -25,7 +27,7 @@ func newShelf() *shelf {
 
 func (s *shelf) Models() ([]library.Entry, error) {
 	var list []library.Entry
-	for _, name := range []string{"tiny", "large", "broken"} {
+	for _, name := range []string{"tiny", "large", "broken", "slow"} {
 		list = append(list, library.Entry{Name: name, Path: "/models/" + name, Open: s.Info().Path == "/models/"+name})
 	}
 	return list, nil
@@ -45,8 +47,14 @@ func (s *shelf) UseModel(where string) error {
 	}
 	s.info = ready
 	s.info.Model, s.info.Path, s.info.Defaults = path.Base(where), where, generate.Sampling{Temperature: 0.3, TopK: 7}
-	if s.info.Model == "broken" {
+	switch s.info.Model {
+	case "broken":
 		s.info.Ready, s.info.Err = false, errors.New("cpu: out of memory")
+	case "slow":
+		s.info.Ready = false
+		if s.loads != nil {
+			s.loads()
+		}
 	}
 	return nil
 }
@@ -81,6 +89,68 @@ func TestAModelThatCannotBeLoadedBringsTheOldOneBack(t *testing.T) {
 	if n := len(g.requests[1].Messages); n != 3 {
 		t.Errorf("got %d messages asked, want all 3", n)
 	}
+}
+
+// An interrupt while a model loads is about that load: the one before goes on, and so does the conversation.
+func TestAnInterruptWhileAModelLoadsKeepsTheOneBefore(t *testing.T) {
+	for _, x := range []struct {
+		name  string
+		begin generate.Info // of the model at the start
+		lines []string
+		out   string
+		used  []string
+		notes string
+	}{
+		{
+			"the one before answers", ready,
+			[]string{"one", "/model slow", "two"},
+			"re: one\nre: two\n",
+			[]string{"/models/slow", "/models/tiny"},
+			"opening /models/slow\nstopped opening /models/slow\ntiny stays; it loads again, and your next turn waits for it\n",
+		},
+		{
+			"the one before was loading",
+			generate.Info{Model: "tiny"},
+			[]string{"/model slow", "two"},
+			"re: two\n",
+			[]string{"/models/slow", "/models/tiny"},
+			"stopped opening /models/slow\ntiny stays",
+		},
+		{
+			"there was none",
+			generate.Info{Model: "tiny", Err: errors.New("no memory")},
+			[]string{"/model slow", "/about"},
+			"",
+			[]string{"/models/slow"},
+			"no longer waiting for /models/slow, which goes on loading: there is no model to go back to; /about says how far it is\nmodel: slow\n",
+		},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			g, interrupt := newShelf(), make(chan os.Signal, 1)
+			g.info = x.begin
+			g.info.Path = "/models/tiny"
+			g.loads = func() { interrupt <- os.Interrupt }
+			out, errs, err := chatting(t, Options{Generator: g, Interrupt: interrupt}, x.lines...)
+			if err != nil || out != x.out {
+				t.Errorf("got %q, %v, want %q and no error", out, err, x.out)
+			}
+			wantNotes(t, errs, x.notes)
+			if !slices.Equal(g.used, x.used) {
+				t.Errorf("opened %v, want %v", g.used, x.used)
+			}
+		})
+	}
+}
+
+func TestAnInterruptWhileTheOldModelComesBackEndsNothing(t *testing.T) {
+	g, interrupt := newShelf(), make(chan os.Signal, 1)
+	g.info.Path = "/models/slow"
+	g.loads = func() { interrupt <- os.Interrupt }
+	_, errs, err := chatting(t, Options{Generator: g, Interrupt: interrupt}, "/model broken", "/about")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantNotes(t, errs, "error: cpu: out of memory\ngoing back to /models/slow\ntiny stays; it loads again", "loading: 0 %")
 }
 
 func TestTheModelCannotBeChangedWhereThereIsOne(t *testing.T) {
