@@ -50,19 +50,42 @@ func nth(turns []history.Message, arg string, fits func(history.Message) bool) (
 func isReply(m history.Message) bool { return m.Role == generate.Assistant }
 func isUser(m history.Message) bool  { return m.Role == generate.User }
 
+// regenerate answers a turn of the user's once more, as another version. When no word comes all stays as it was.
 func (c *chat) regenerate(ctx context.Context, arg string) (stopped bool, err error) {
-	if arg == "" {
-		return c.again(ctx)
+	turns, user := c.turns, c.unasked
+	if arg != "" {
+		i, err := c.nth(arg, isReply)
+		if err != nil {
+			return false, fmt.Errorf("regenerate which reply? %w", err)
+		}
+		if i+1 < len(c.turns) && !c.file.writable() {
+			return false, errNoVersions
+		}
+		turns, user = c.turns[:i], nil
 	}
-	i, err := c.nth(arg, isReply)
+	if user == nil {
+		i := len(turns) - 1
+		for i >= 0 && !isUser(turns[i]) {
+			i--
+		}
+		if i < 0 {
+			c.note("there is no turn to answer again")
+			return false, nil
+		}
+		user, turns = &turns[i], turns[:i]
+	}
+	info, err := c.ready(ctx)
 	if err != nil {
-		return false, fmt.Errorf("regenerate which reply? %w", err)
+		return false, err
 	}
-	if i+1 < len(c.turns) && !c.file.writable() {
-		return false, errNoVersions
+	c.file.begin(c.header(info))
+	replaced := len(turns) < len(c.turns)
+	answered, stopped, err := c.answer(ctx, info, turns, *user, c.unasked)
+	if replaced && !answered {
+		c.note("no word came; the version before stays")
+		return false, err
 	}
-	c.turns, c.unasked = c.turns[:i], nil
-	return c.again(ctx)
+	return stopped, err
 }
 
 // errNoVersions says why nothing that follows can be put aside.

@@ -3,6 +3,7 @@ package plain
 import (
 	"context"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 
@@ -83,6 +84,68 @@ func TestVersionsLineByLine(t *testing.T) {
 				if !strings.Contains(errs, n) {
 					t.Errorf("the notes lack %q:\n%s", n, errs)
 				}
+			}
+		})
+	}
+}
+
+// A reply that was to be another version and has no word leaves the branch as it was, in the file and for the next turn.
+func TestAVersionWithoutAWordLeavesTheBranch(t *testing.T) {
+	both := "user: one\nassistant: re: one\nuser: two\nassistant: re: two"
+	for _, x := range []struct {
+		name      string
+		cancelled bool
+		lines     []string // the request after the second is the one that goes wrong
+		want      string
+		asked     string // last message of the last request
+		notes     string
+	}{
+		{"the last reply fails", false, []string{"one", "two", "/regenerate"}, both, "two", "no word came; the version before stays\nerror: no luck\n"},
+		{"the last reply is stopped", true, []string{"one", "two", "/retry"}, both, "two", "no word came; the version before stays\n"},
+		{"an earlier reply fails", false, []string{"one", "two", "/regenerate 2"}, both, "one", "no word came"},
+		{"an earlier reply is stopped", true, []string{"one", "two", "/regenerate 2"}, both, "one", "no word came"},
+		{
+			"and the chat goes on behind it", true,
+			[]string{"one", "two", "/regenerate 2", "three"},
+			both + "\nuser: three\nassistant: re: three", "three", "no word came",
+		},
+		{
+			"and a turn without an answer is still the one to retry", false,
+			[]string{"one", "bad", "/regenerate 1", "/retry"},
+			"user: one\nassistant: re: one", "bad", "error: no luck\nno word came",
+		},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			s, g, interrupt := store(t), echoes(), make(chan os.Signal, 1)
+			works, calls := g.answer, 0
+			g.answer = func(ctx context.Context, r generate.Request, w *generate.Writer) {
+				calls++
+				result := generate.Result{Finish: generate.FinishError, Err: errors.New("no luck")}
+				switch {
+				case calls == 3 && x.cancelled:
+					interrupt <- os.Interrupt
+					<-ctx.Done()
+					result = generate.Result{Finish: generate.FinishCancelled}
+				case calls != 3 && r.Messages[len(r.Messages)-1].Content != "bad":
+					works(ctx, r, w)
+					return
+				}
+				w.Update(generate.Update{Result: &result})
+			}
+			_, errs, err := chatting(t, Options{Generator: g, Store: s, Interrupt: interrupt}, x.lines...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := texts(latest(t, s)); got != x.want {
+				t.Errorf("got %q, want %q", got, x.want)
+			}
+			last := g.requests[len(g.requests)-1].Messages
+			if got := last[len(last)-1].Content; got != x.asked {
+				t.Errorf("asked %q at last, want %q", got, x.asked)
+			}
+			wantNotes(t, errs, x.notes)
+			if strings.Contains(errs, "/continue") {
+				t.Errorf("the notes offer to go on with another reply: %s", errs)
 			}
 		})
 	}

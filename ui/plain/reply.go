@@ -29,29 +29,8 @@ func (c *chat) ask(ctx context.Context, text string) (stopped bool, err error) {
 	}
 	c.file.begin(c.header(info))
 	c.file.append(m)
-	return c.answer(ctx, info, m)
-}
-
-// again answers the user's last turn once more, as another version.
-func (c *chat) again(ctx context.Context) (stopped bool, err error) {
-	user := c.unasked
-	if user == nil {
-		i := len(c.turns) - 1
-		for i >= 0 && c.turns[i].Role != generate.User {
-			i--
-		}
-		if i < 0 {
-			c.note("there is no turn to answer again")
-			return false, nil
-		}
-		user, c.turns = &c.turns[i], c.turns[:i]
-	}
-	info, err := c.ready(ctx)
-	if err != nil {
-		return false, err
-	}
-	c.file.begin(c.header(info))
-	return c.answer(ctx, info, *user)
+	_, stopped, err = c.answer(ctx, info, c.turns, m, &m)
+	return stopped, err
 }
 
 // goOn continues the last reply where it was cut.
@@ -91,20 +70,21 @@ func (c *chat) header(info generate.Info) history.Header {
 	}
 }
 
-// answer writes a reply to the user's turn. Without one the turn leaves the branch, so that the next one has an answered
-// turn before it; it stays in the file, and for again.
-func (c *chat) answer(ctx context.Context, info generate.Info, user history.Message) (stopped bool, err error) {
-	before := c.leaf()
-	c.turns = append(slices.Clip(c.turns), user)
+// answer writes a reply to the user's turn, as what follows turns. Without a word of it the branch stays what it was, so that the
+// next turn has an answered one before it; the turn is in the file all the same. unasked is then what /retry is about.
+func (c *chat) answer(
+	ctx context.Context, info generate.Info, turns []history.Message, user history.Message, unasked *history.Message,
+) (answered, stopped bool, err error) {
+	before := c.turns
+	c.turns, c.unasked = append(slices.Clip(turns), user), nil
 	stopped, err = c.generate(ctx, info, history.Message{
 		ID: history.NewID(), ParentID: user.ID, Role: generate.Assistant, CreatedAt: time.Now().UTC(), Model: info.Model, Raw: c.opt.Raw,
 	})
-	c.unasked = nil
-	if c.leaf() == user.ID {
-		c.unasked, c.turns = &user, c.turns[:len(c.turns)-1]
-		c.file.setLeaf(before)
+	if answered = c.leaf() != user.ID; !answered {
+		c.turns, c.unasked = before, unasked
+		c.file.setLeaf(c.leaf())
 	}
-	return stopped, err
+	return answered, stopped, err
 }
 
 // request asks for a reply to the turns so far, beginning with the tokens given.
