@@ -96,7 +96,7 @@ func (msg pullingMsg) handle(m *Model) tea.Cmd {
 	return msg.download.wait()
 }
 
-// handle loads what has come, or says in full why it has not.
+// handle loads what has come, or says in full why it has not. Where the user does something else by now, it says how to load it.
 func (msg pulledMsg) handle(m *Model) tea.Cmd {
 	d, name := msg.download, escape.Line(msg.download.name)
 	m.download = nil
@@ -117,13 +117,17 @@ func (msg pulledMsg) handle(m *Model) tea.Cmd {
 	if msg.pulled.Note != "" {
 		m.transcript.add(newNotice(levelWarn, msg.pulled.Note))
 	}
-	if d.stopped || d.aside || m.turn != nil {
-		m.tell(levelInfo, fmt.Sprintf("%s is here; %s opens it", name, m.keys.label(actModel)))
+	elsewhere := m.overlay != nil && (!picking || !p.watches(m, d))
+	if d.stopped || d.aside || m.turn != nil || elsewhere {
+		how := m.keys.label(actModel) + " opens it"
+		if picking {
+			how = "it is in this list"
+		}
+		m.transcript.add(newNotice(levelInfo, fmt.Sprintf("%s is here; /model %s opens it", name, name))) // the next key clears the line
+		m.tell(levelInfo, fmt.Sprintf("%s is here; %s", name, how))
 		return m.listModels(!picking)
 	}
-	if picking {
-		m.overlay = nil
-	}
+	m.overlay = nil
 	return m.useModel(msg.pulled.Path)
 }
 

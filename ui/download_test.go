@@ -192,6 +192,42 @@ func TestADownloadDoesNotEndAReply(t *testing.T) {
 	}
 }
 
+// Where the user looks at something else by then, a download neither takes it away nor changes the model behind it.
+func TestADownloadEndsBehindWhatIsOpen(t *testing.T) {
+	for _, x := range []struct {
+		name  string
+		keys  []string // from the list, with the download's line selected
+		shown string   // what the user looks at
+		says  string
+	}{
+		{"the list, about another model", []string{"ctrl+u", "down"}, "❯ large-llama", "o/name is here; it is in this list"},
+		{"the help", []string{"f4", "f1"}, "Keys and commands", "o/name is here; F4 opens it"},
+		{"the conversations", []string{"f4", "f3"}, "Conversations", "o/name is here; F4 opens it"},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			b, s := besideHub(t)
+			s.begin(b, "o/name")
+			b.keys(x.keys...)
+			b.wantScreen(x.shown)
+			s.list = append(s.list, library.Entry{Name: "o/name", Path: "/cache/o/name"})
+			s.ends <- nil
+			b.until("the end", func() bool { return b.m.download == nil })
+			b.idle()
+			b.wantScreen(x.shown, x.says)
+			if len(s.asked()) != 0 || !b.m.info.Ready {
+				t.Errorf("opened %v", s.asked())
+			}
+			b.keys("down", "esc") // a key, and back to the chat
+			b.wantScreen("o/name is here; /model o/name opens it")
+			b.obey("/model o/name")
+			b.until("loading", func() bool { return len(s.asked()) == 1 })
+			if s.asked()[0] != "/cache/o/name" {
+				t.Errorf("opened %v", s.asked())
+			}
+		})
+	}
+}
+
 // The program's end ends the download and waits until what came is noted.
 func TestTheEndOfTheProgramEndsADownload(t *testing.T) {
 	b, s := besideHub(t)

@@ -44,11 +44,21 @@ func (p *modelPicker) lines(m *Model) int {
 	return len(p.shown)
 }
 
-// listed shows what there is, the open model selected.
+// watches reports whether the line of a download is selected, so that its end is what the user waits for.
+func (p *modelPicker) watches(m *Model, d *download) bool {
+	return p.selected == len(p.shown) && p.offer(m) == d.name
+}
+
+// listed shows what there is, the open model selected, or what the user has selected since.
 func (p *modelPicker) listed(msg modelsMsg) {
+	selected := func(e library.Entry) bool { return e.Open }
+	if p.read && p.selected < len(p.shown) {
+		path := p.entries[p.shown[p.selected]].Path
+		selected = func(e library.Entry) bool { return e.Path == path }
+	}
 	p.entries, p.err, p.read, p.known = msg.list, msg.err, true, 0
 	p.find()
-	p.selected = max(slices.IndexFunc(p.shown, func(i int) bool { return p.entries[i].Open }), 0)
+	p.selected = max(slices.IndexFunc(p.shown, func(i int) bool { return selected(p.entries[i]) }), 0)
 }
 
 // describe asks about the next entry of which nothing is known yet.
