@@ -3,6 +3,7 @@ package ui
 import (
 	"context"
 	"errors"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -58,6 +59,7 @@ func besideHub(t *testing.T) (*bench, *hubShelf) {
 func (s *hubShelf) begin(b *bench, name string) {
 	b.t.Helper()
 	b.keys(name, "enter")
+	b.until("the download", func() bool { return b.m.download != nil })
 	s.news <- library.PullProgress{Part: 0.5, Text: "50 %  1.00 GB of 2.00 GB  10.0 MB/s  1 min 40 s left"}
 	b.until("progress", func() bool { return b.m.download != nil && b.m.download.now.Part == 0.5 })
 }
@@ -66,6 +68,7 @@ func TestARepositorysNameOffersADownload(t *testing.T) {
 	b, s := besideHub(t)
 	b.wantScreen("OWNER/NAME to download")
 	b.keys("tiiuae/falcon@v1")
+	b.idle()
 	b.wantScreen("❯ download tiiuae/falcon@v1", "from the hub", "Enter downloads it")
 	b.keys("ctrl+u", "large-llama")
 	b.wantNotScreen("download large-llama")
@@ -89,13 +92,65 @@ func TestADownloadStandsBelowWhatFits(t *testing.T) {
 	b.keys("esc", "f4")
 	b.until("the list", func() bool { return strings.Contains(b.screen(), "o/name-large") })
 	b.keys("o/name")
+	b.idle()
 	b.wantScreen("❯ o/name-large", "  download o/name")
 	b.keys("down")
 	b.wantScreen("❯ download o/name")
 	b.keys("down")
 	b.wantScreen("❯ o/name-large")
 	b.keys("-large")
+	b.idle()
 	b.wantNotScreen("download")
+}
+
+// A folder of that name goes before the repository, as in every MODEL argument; so it does when Enter comes sooner than the disk's word.
+func TestAPathThatExistsIsNoRepository(t *testing.T) {
+	for _, x := range []struct {
+		name  string
+		write func(b *bench)
+	}{
+		{"typed, and looked at", func(b *bench) { b.keys("o/name"); b.idle() }},
+		{"typed, and chosen at once", func(b *bench) { b.keys("o/name") }},
+		{"pasted, and chosen at once", func(b *bench) { b.send(tea.PasteMsg{Content: "o/name"}) }},
+		{"typed, changed and typed again", func(b *bench) { b.keys("o/name", "enter", "x", "/", "ctrl+u", "o/name"); b.idle() }},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			if err := os.MkdirAll("o/name", 0o700); err != nil {
+				t.Fatal(err)
+			}
+			b, s := besideHub(t)
+			x.write(b)
+			b.wantNotScreen("download o/name")
+			b.keys("enter")
+			b.until("loading", func() bool { return len(s.asked()) == 1 })
+			if s.asked()[0] != "o/name" || b.m.overlay != nil || b.m.download != nil {
+				t.Errorf("opened %v, overlay %T, download %+v", s.asked(), b.m.overlay, b.m.download)
+			}
+		})
+	}
+}
+
+// Where a model of the list fits too, the path stands below it, as a download does.
+func TestAPathStandsBelowWhatFits(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.MkdirAll("o/name", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	b, s := besideHub(t)
+	s.list = append(s.list, library.Entry{Name: "o/name-large", Path: "/cache/o/name-large"})
+	b.keys("esc", "f4")
+	b.until("the list", func() bool { return strings.Contains(b.screen(), "o/name-large") })
+	b.keys("o/name")
+	b.idle()
+	b.wantScreen("❯ o/name-large", "  open o/name", "from the disk")
+	b.keys("down")
+	b.wantScreen("❯ open o/name", "Enter opens this path")
+	b.keys("enter")
+	b.until("loading", func() bool { return len(s.asked()) == 1 })
+	if s.asked()[0] != "o/name" {
+		t.Errorf("opened %v", s.asked())
+	}
 }
 
 func TestEscStopsADownload(t *testing.T) {
@@ -152,6 +207,7 @@ func TestTheChatGoesOnDuringADownload(t *testing.T) {
 	b.keys("f4")
 	b.until("the list", func() bool { return strings.Contains(b.screen(), "large-llama") })
 	b.keys("other/one", "enter")
+	b.idle()
 	b.wantScreen("still downloading o/name")
 	if !slices.Equal(s.went, []string{"o/name"}) {
 		t.Errorf("asked for %v", s.went)
@@ -268,5 +324,6 @@ func TestNothingIsDownloadedWhereThereIsNoHub(t *testing.T) {
 	b.keys("f4")
 	b.until("the list", func() bool { return strings.Contains(b.screen(), "large-llama") })
 	b.keys("o/name")
+	b.idle()
 	b.wantNotScreen("download")
 }

@@ -14,31 +14,81 @@ import (
 )
 
 // modelPicker is the list of models that can be opened: filter by typing, or type a path, or a repository's name to download. The
-// last stands behind those that fit.
+// last two stand behind those that fit.
 type modelPicker struct {
 	filter   field
 	entries  []library.Entry
 	known    int // of entries, how many were described, from the front
 	read     bool
 	err      error
-	shown    []int  // places in entries that fit the filter
-	selected int    // in shown, or behind it: what can be downloaded
-	failure  string // why the last download failed, until the next key
+	shown    []int     // places in entries that fit the filter
+	selected int       // in shown, or behind it: what was typed
+	asked    string    // the name last typed that may be a repository's or a path's; the disk was asked which
+	answer   answerMsg // what the disk said
+	enter    bool      // what was typed is chosen, once the answer is there
+	failure  string    // why the last download failed, until the next key
 }
 
-// offer returns the name of what can be downloaded; "" if what was typed is none, or is here under that name.
-func (p *modelPicker) offer(m *Model) string {
-	typed := strings.TrimSpace(p.filter.value())
+// answerMsg says whether a name leads to something on the disk.
+type answerMsg struct {
+	name   string
+	onDisk bool
+}
+
+func (p *modelPicker) typed() string { return strings.TrimSpace(p.filter.value()) }
+
+// pullable reports whether what was typed is a repository's name, and no model's that is here under it.
+func (p *modelPicker) pullable(m *Model) bool {
+	typed := p.typed()
 	lib, ok := m.opt.Generator.(library.Puller)
-	if !ok || !lib.Pullable(typed) || slices.ContainsFunc(p.entries, func(e library.Entry) bool { return e.Name == typed }) {
-		return ""
+	return ok && lib.Pullable(typed) && !slices.ContainsFunc(p.entries, func(e library.Entry) bool { return e.Name == typed })
+}
+
+// offer returns the name of what can be downloaded; "" if what was typed is none, and until the disk has said that it is no path.
+func (p *modelPicker) offer(m *Model) string {
+	if p.pullable(m) && p.answer == (answerMsg{p.typed(), false}) {
+		return p.typed()
 	}
-	return typed
+	return ""
+}
+
+// path returns what was typed if it could be a repository's name too and leads to something on the disk.
+func (p *modelPicker) path(m *Model) string {
+	if p.pullable(m) && p.answer == (answerMsg{p.typed(), true}) {
+		return p.typed()
+	}
+	return ""
+}
+
+// awaits reports whether the disk has not yet said what was typed.
+func (p *modelPicker) awaits(m *Model) bool { return p.pullable(m) && p.answer.name != p.typed() }
+
+// catchUp asks the disk about what was typed.
+func (p *modelPicker) catchUp(m *Model) tea.Cmd {
+	name := p.typed()
+	if !p.awaits(m) || p.asked == name {
+		return nil
+	}
+	p.asked = name
+	return func() tea.Msg { return answerMsg{name, library.OnDisk(expandHome(name))} }
+}
+
+func (msg answerMsg) handle(m *Model) tea.Cmd {
+	p, ok := m.overlay.(*modelPicker)
+	if !ok || msg.name != p.asked {
+		return nil
+	}
+	p.answer = msg
+	if p.enter && !p.awaits(m) {
+		p.enter = false
+		return p.choose(m)
+	}
+	return nil
 }
 
 // lines returns how many lines the list has.
 func (p *modelPicker) lines(m *Model) int {
-	if p.offer(m) != "" {
+	if p.offer(m) != "" || p.path(m) != "" {
 		return len(p.shown) + 1
 	}
 	return len(p.shown)
@@ -82,7 +132,7 @@ func (p *modelPicker) described(e library.Entry) {
 // find applies the filter.
 func (p *modelPicker) find() {
 	p.shown = p.shown[:0]
-	pattern := strings.TrimSpace(p.filter.value())
+	pattern := p.typed()
 	if pattern == "" {
 		for i := range p.entries {
 			p.shown = append(p.shown, i)
@@ -103,7 +153,7 @@ func (p *modelPicker) find() {
 }
 
 func (p *modelPicker) press(m *Model, key tea.KeyPressMsg) tea.Cmd {
-	p.failure = ""
+	p.failure, p.enter = "", false
 	a := m.keys.find(key, inList, inChat)
 	if a == actClose && m.stopDownload() {
 		return nil
@@ -121,14 +171,14 @@ func (p *modelPicker) press(m *Model, key tea.KeyPressMsg) tea.Cmd {
 		if p.filter.press(key) {
 			p.find()
 		}
+		return p.catchUp(m)
 	}
 	return nil
 }
 
 // choose loads what is selected, or what was typed when it is a path.
 func (p *modelPicker) choose(m *Model) tea.Cmd {
-	typed := strings.TrimSpace(p.filter.value())
-	switch {
+	switch typed := p.typed(); {
 	case p.selected < len(p.shown):
 		e := p.entries[p.shown[p.selected]]
 		switch {
@@ -142,6 +192,9 @@ func (p *modelPicker) choose(m *Model) tea.Cmd {
 		}
 		m.overlay = nil
 		return m.useModel(e.Path)
+	case p.awaits(m):
+		p.enter = true
+		return p.catchUp(m)
 	case p.offer(m) != "":
 		return m.pull(typed)
 	case history.IsPath(typed):
@@ -156,7 +209,7 @@ func (p *modelPicker) wheel(m *Model, lines int) {
 }
 
 func (p *modelPicker) paste(text string) {
-	p.failure = ""
+	p.failure, p.enter = "", false
 	p.filter.insert(text)
 	p.find()
 }
@@ -175,7 +228,7 @@ func (p *modelPicker) view(m *Model, width, height int) ([]string, *tea.Cursor) 
 		if i < len(p.shown) {
 			row = p.row(t, i, room)
 		} else {
-			row = p.offerRow(m, room)
+			row = p.typedRow(m, room)
 		}
 		lines = append(lines, pad+row)
 	}
@@ -213,17 +266,20 @@ func (p *modelPicker) row(t *theme, i, width int) string {
 	return mark + p.sides(t, e.Name, right, t.colours.muted, i == p.selected, width-2)
 }
 
-// offerRow returns the line of what can be downloaded.
-func (p *modelPicker) offerRow(m *Model, width int) string {
-	t, name, right := &m.theme, p.offer(m), "from the hub"
+// typedRow returns the line of what was typed: what can be downloaded, or a path.
+func (p *modelPicker) typedRow(m *Model, width int) string {
+	t, name, right := &m.theme, "download "+p.offer(m), "from the hub"
+	if path := p.path(m); path != "" {
+		name, right = "open "+path, "from the disk"
+	}
 	mark := "  "
 	if p.selected == len(p.shown) {
 		mark = t.accent("❯ ")
 	}
-	if d := m.download; d != nil && d.name == name {
+	if d := m.download; d != nil && d.name == p.offer(m) {
 		right = bar(d.now.Part, 8) + fmt.Sprintf(" %.0f %%", 100*d.now.Part)
 	}
-	return mark + p.sides(t, "download "+name, right, t.colours.muted, p.selected == len(p.shown), width-2)
+	return mark + p.sides(t, name, right, t.colours.muted, p.selected == len(p.shown), width-2)
 }
 
 // sides writes a name on the left and what is said of it on the right, where there is room for that.
@@ -302,11 +358,15 @@ func (p *modelPicker) about(m *Model) string {
 		}
 		parts := slices.DeleteFunc([]string{e.About, e.Fit, e.Path}, func(s string) bool { return s == "" })
 		return strings.Join(parts, separator)
+	case p.awaits(m):
+		return "looking whether there is such a path …"
+	case p.path(m) != "":
+		return m.keys.label(actChoose) + " opens this path"
 	case p.err != nil:
 		return p.err.Error()
 	case p.offer(m) != "":
 		return m.keys.label(actChoose) + " downloads it into the hub's cache, goes on from what an earlier download left, and opens it"
-	case history.IsPath(strings.TrimSpace(p.filter.value())):
+	case history.IsPath(p.typed()):
 		return "opens this path"
 	}
 	return "no model of that name is here; type a path"

@@ -200,8 +200,11 @@ func (p *picker) waiting() bool { return p.pattern() != p.sought }
 
 // catchUp finds what a search is about to show, after what has no command of its own: a paste, the wheel, another size.
 func (m *Model) catchUp() tea.Cmd {
-	if f, ok := m.overlay.(*finder); ok {
-		return f.catchUp(m)
+	switch o := m.overlay.(type) {
+	case *finder:
+		return o.catchUp(m)
+	case *modelPicker:
+		return o.catchUp(m)
 	}
 	p, ok := m.overlay.(*picker)
 	switch {

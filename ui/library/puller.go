@@ -1,6 +1,9 @@
 package library
 
-import "context"
+import (
+	"context"
+	"os"
+)
 
 // Puller is a Library that can bring models from a hub.
 type Puller interface {
@@ -9,6 +12,13 @@ type Puller interface {
 	// Pull brings a model and returns where it lies; one that is here already is not brought again. It calls observe some times a
 	// second until it returns. When ctx ends it returns soon, and what came stays for the next Pull.
 	Pull(ctx context.Context, name string, observe func(PullProgress)) (Pulled, error)
+}
+
+// OnDisk reports whether a name leads to a file or folder from here, whatever that holds. It goes before a repository of the same
+// name, as everywhere in the program. OnDisk waits for the disk.
+func OnDisk(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // PullProgress is how far a download has come.
