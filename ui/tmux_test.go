@@ -15,11 +15,15 @@ type multiplexer struct {
 	env []string
 }
 
-// inTmux starts the program in tmux, which is set up as its manual says for keys with modifiers.
+// inTmux starts the program in tmux, which is set up as its manual says for keys with modifiers. PEREGRINE_REQUIRE_TMUX makes its
+// absence a failure.
 func inTmux(t *testing.T, folder string) *multiplexer {
 	t.Helper()
 	if _, err := exec.LookPath("tmux"); err != nil {
-		t.Skip("tmux is missing; install it to run this test")
+		if os.Getenv("PEREGRINE_REQUIRE_TMUX") != "" {
+			t.Fatalf("%v, and PEREGRINE_REQUIRE_TMUX is set; install tmux", err)
+		}
+		t.Skipf("NOT TESTED: keys in tmux: %v; install it", err)
 	}
 	sockets, err := os.MkdirTemp("", "tmux") // a socket's path must be short
 	if err != nil {
@@ -33,7 +37,7 @@ func inTmux(t *testing.T, folder string) *multiplexer {
 	if err := os.WriteFile(config, []byte("set -s extended-keys on\nset -s escape-time 0\nset -g status off\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	tm := &multiplexer{t, append(os.Environ(), "TMUX=", "TMUX_TMPDIR="+sockets, childFolder+"="+folder, "TERM=xterm-256color")}
+	tm := &multiplexer{t, append(os.Environ(), watchRaces(t), "TMUX=", "TMUX_TMPDIR="+sockets, childFolder+"="+folder, "TERM=xterm-256color")}
 	t.Cleanup(func() {
 		_ = tm.command("kill-server").Run() // it may have ended with the program
 		_ = os.RemoveAll(sockets)
