@@ -17,6 +17,7 @@ const promptWidth = 2
 type composer struct {
 	*editor
 	inputs
+	palette palette
 	kept    []*editor // drafts that were cleared, the last at the end
 	given   *editor   // the one that the last key has cleared; nil: none
 	sending []unit    // a message that is not saved yet

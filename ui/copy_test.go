@@ -139,7 +139,7 @@ func TestCopiedIsSaidOfAProgramsWordAlone(t *testing.T) {
 	b := newBench(t, Options{Clipboard: clip})
 	b.say("x")
 	b.keys("alt+y")
-	b.until("the notice", func() bool { return b.m.notice.text != "" })
+	b.until("the notice", func() bool { return b.m.echo.notice.text != "" })
 	b.wantScreen("the reply: copied (11 bytes, xclip)")
 	if text, err := os.ReadFile(took); err != nil || string(text) != "hello there" {
 		t.Errorf("the program took %q, %v", text, err)
@@ -167,8 +167,8 @@ func TestALargeCopyIsDoubtful(t *testing.T) {
 	b.say("x")
 	b.keys("alt+y")
 	b.took()
-	if b.m.notice.level != levelWarn || !strings.Contains(b.m.notice.text, "some terminals take 74994 at most") {
-		t.Errorf("got %+v", b.m.notice)
+	if b.m.echo.notice.level != levelWarn || !strings.Contains(b.m.echo.notice.text, "some terminals take 74994 at most") {
+		t.Errorf("got %+v", b.m.echo.notice)
 	}
 }
 

@@ -41,13 +41,13 @@ func (m *Model) pull(name string) tea.Cmd {
 	switch {
 	case !ok:
 		return nil
-	case m.download != nil:
-		m.tell(levelWarn, "still downloading "+escape.Line(m.download.name)+"; "+m.keys.label(actStop)+" stops it")
+	case m.others.download != nil:
+		m.tell(levelWarn, "still downloading "+escape.Line(m.others.download.name)+"; "+m.keys.label(actStop)+" stops it")
 		return nil
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	d := &download{name: name, cancel: cancel, news: make(chan library.PullProgress, 1), ended: make(chan struct{}), now: library.PullProgress{Text: "asking the hub"}}
-	m.download = d
+	m.others.download = d
 	return tea.Batch(d.work(ctx, lib), d.wait())
 }
 
@@ -90,7 +90,7 @@ func (msg pullingMsg) handle(m *Model) tea.Cmd {
 	if !msg.download.stopped {
 		msg.download.now = msg.now
 	}
-	if m.download != msg.download {
+	if m.others.download != msg.download {
 		return nil
 	}
 	return msg.download.wait()
@@ -99,7 +99,7 @@ func (msg pullingMsg) handle(m *Model) tea.Cmd {
 // handle loads what has come, or says in full why it has not. Where the user does something else by now, it says how to load it.
 func (msg pulledMsg) handle(m *Model) tea.Cmd {
 	d, name := msg.download, escape.Line(msg.download.name)
-	m.download = nil
+	m.others.download = nil
 	p, picking := m.overlay.(*modelPicker)
 	switch {
 	case msg.err != nil && d.stopped:
@@ -133,7 +133,7 @@ func (msg pulledMsg) handle(m *Model) tea.Cmd {
 
 // stopDownload ends the download, and reports whether there was one to end.
 func (m *Model) stopDownload() bool {
-	d := m.download
+	d := m.others.download
 	if d == nil || d.stopped {
 		return false
 	}
@@ -145,7 +145,7 @@ func (m *Model) stopDownload() bool {
 
 // downloadEnds ends the download with the program. What it returns waits a little: what has come is noted then.
 func (m *Model) downloadEnds() (wait func()) {
-	d := m.download
+	d := m.others.download
 	if d == nil {
 		return func() {}
 	}
@@ -160,7 +160,7 @@ func (m *Model) downloadEnds() (wait func()) {
 
 // downloadSegment says in the status line how far the download is.
 func (m *Model) downloadSegment() *segment {
-	d := m.download
+	d := m.others.download
 	if d == nil {
 		return &segment{forms: []string{""}}
 	}

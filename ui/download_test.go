@@ -59,9 +59,9 @@ func besideHub(t *testing.T) (*bench, *hubShelf) {
 func (s *hubShelf) begin(b *bench, name string) {
 	b.t.Helper()
 	b.keys(name, "enter")
-	b.until("the download", func() bool { return b.m.download != nil })
+	b.until("the download", func() bool { return b.m.others.download != nil })
 	s.news <- library.PullProgress{Part: 0.5, Text: "50 %  1.00 GB of 2.00 GB  10.0 MB/s  1 min 40 s left"}
-	b.until("progress", func() bool { return b.m.download != nil && b.m.download.now.Part == 0.5 })
+	b.until("progress", func() bool { return b.m.others.download != nil && b.m.others.download.now.Part == 0.5 })
 }
 
 func TestARepositorysNameOffersADownload(t *testing.T) {
@@ -80,7 +80,7 @@ func TestARepositorysNameOffersADownload(t *testing.T) {
 	}
 	s.ends <- nil
 	b.until("loading", func() bool { return len(s.asked()) == 1 })
-	if b.m.overlay != nil || b.m.download != nil || s.asked()[0] != "/cache/tiiuae/falcon" {
+	if b.m.overlay != nil || b.m.others.download != nil || s.asked()[0] != "/cache/tiiuae/falcon" {
 		t.Errorf("opened %v, overlay %T", s.asked(), b.m.overlay)
 	}
 }
@@ -124,8 +124,8 @@ func TestAPathThatExistsIsNoRepository(t *testing.T) {
 			b.wantNotScreen("download o/name")
 			b.keys("enter")
 			b.until("loading", func() bool { return len(s.asked()) == 1 })
-			if s.asked()[0] != "o/name" || b.m.overlay != nil || b.m.download != nil {
-				t.Errorf("opened %v, overlay %T, download %+v", s.asked(), b.m.overlay, b.m.download)
+			if s.asked()[0] != "o/name" || b.m.overlay != nil || b.m.others.download != nil {
+				t.Errorf("opened %v, overlay %T, download %+v", s.asked(), b.m.overlay, b.m.others.download)
 			}
 		})
 	}
@@ -162,7 +162,7 @@ func TestEscStopsADownload(t *testing.T) {
 			b.wantScreen("download 50 %", "Esc stops the download")
 		}
 		b.keys("esc")
-		b.until("the end", func() bool { return b.m.download == nil })
+		b.until("the end", func() bool { return b.m.others.download == nil })
 		b.wantScreen("stopped downloading o/name; what came stays")
 		if _, open := b.m.overlay.(*modelPicker); open == inChat {
 			t.Errorf("in the chat %v: the list is open %v", inChat, open)
@@ -183,7 +183,7 @@ func TestWhyADownloadFailedIsShownWhole(t *testing.T) {
 	b, s := besideHub(t)
 	s.begin(b, "o/name")
 	s.ends <- errors.New(why)
-	b.until("the failure", func() bool { return b.m.download == nil })
+	b.until("the failure", func() bool { return b.m.others.download == nil })
 	if text := strings.Join(strings.Fields(b.screen()), " "); !strings.Contains(text, why) {
 		t.Errorf("the list does not say it whole:\n%s", b.screen())
 	}
@@ -217,7 +217,7 @@ func TestTheChatGoesOnDuringADownload(t *testing.T) {
 	s.loaded(nil)
 	s.note = "the hub cannot be asked; this is what the cache holds"
 	s.ends <- nil
-	b.until("the end", func() bool { return b.m.download == nil })
+	b.until("the end", func() bool { return b.m.others.download == nil })
 	b.wantScreen("o/name is here; F4 opens it", s.note)
 	if !slices.Equal(s.asked(), []string{"/models/large-llama"}) {
 		t.Errorf("opened %v", s.asked())
@@ -239,7 +239,7 @@ func TestADownloadDoesNotEndAReply(t *testing.T) {
 	})
 	b.until("the reply", func() bool { return strings.Contains(b.screen(), "slow") })
 	s.ends <- nil
-	b.until("the end", func() bool { return b.m.download == nil })
+	b.until("the end", func() bool { return b.m.others.download == nil })
 	b.wantScreen("o/name is here; F4 opens it")
 	close(words)
 	b.ended()
@@ -267,7 +267,7 @@ func TestADownloadEndsBehindWhatIsOpen(t *testing.T) {
 			b.wantScreen(x.shown)
 			s.list = append(s.list, library.Entry{Name: "o/name", Path: "/cache/o/name"})
 			s.ends <- nil
-			b.until("the end", func() bool { return b.m.download == nil })
+			b.until("the end", func() bool { return b.m.others.download == nil })
 			b.idle()
 			b.wantScreen(x.shown, x.says)
 			if len(s.asked()) != 0 || !b.m.info.Ready {
@@ -289,7 +289,7 @@ func TestTheEndOfTheProgramEndsADownload(t *testing.T) {
 	b, s := besideHub(t)
 	s.last = 100 * time.Millisecond
 	s.begin(b, "o/name")
-	d := b.m.download
+	d := b.m.others.download
 	if err := b.m.close(); err != nil {
 		t.Fatal(err)
 	}
@@ -306,17 +306,17 @@ func TestEscLeavesAnEditBeforeItStopsADownload(t *testing.T) {
 	b.m.overlay = nil
 	b.m.chat.revising.id = "m1"
 	b.keys("esc")
-	if b.m.chat.revising.id != "" || b.m.download.stopped {
-		t.Fatalf("editing %q, the download stopped: %v; want the edit left alone", b.m.chat.revising.id, b.m.download.stopped)
+	if b.m.chat.revising.id != "" || b.m.others.download.stopped {
+		t.Fatalf("editing %q, the download stopped: %v; want the edit left alone", b.m.chat.revising.id, b.m.others.download.stopped)
 	}
 	b.keys("esc")
-	if !b.m.download.stopped {
+	if !b.m.others.download.stopped {
 		t.Error("the download was not stopped")
 	}
 	if b.m.stopDownload() {
 		t.Error("a download that is ending was stopped once more")
 	}
-	b.until("the end", func() bool { return b.m.download == nil })
+	b.until("the end", func() bool { return b.m.others.download == nil })
 }
 
 func TestNothingIsDownloadedWhereThereIsNoHub(t *testing.T) {

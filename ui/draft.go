@@ -73,8 +73,8 @@ func (c *composer) editing(t history.Text) *editor {
 // draftEditor returns the draft: the text in the field, or what stands behind what is shown there.
 func (m *Model) draftEditor() *editor {
 	switch c := &m.composer; {
-	case m.palette.stash != nil:
-		return m.palette.stash
+	case m.composer.palette.stash != nil:
+		return m.composer.palette.stash
 	case c.given != nil:
 		return c.given
 	case c.walk != nil:
@@ -157,7 +157,7 @@ func (m *Model) restoreDraft(place *history.Draft, text history.Text, err error)
 
 // putBefore puts a draft before what is in the field, or behind the palette before the draft that was put aside for it.
 func (m *Model) putBefore(e *editor) {
-	p := &m.palette
+	p := &m.composer.palette
 	switch {
 	case !p.open:
 		m.composer.putBefore(e)
@@ -232,6 +232,6 @@ func (m *Model) leaveComposer(other *editor) {
 	c.leave()
 	c.sending, c.given = nil, nil
 	c.put(other)
-	m.palette = palette{}
+	m.composer.palette = palette{}
 	m.refresh()
 }

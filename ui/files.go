@@ -74,7 +74,7 @@ func fileTyped(draft string) (c command, dir, prefix string, ok bool) {
 
 // readFolder returns what reads the folder that the draft is about, nil when it is known or is being read.
 func (m *Model) readFolder() tea.Cmd {
-	p := &m.palette
+	p := &m.composer.palette
 	_, dir, prefix, ok := fileTyped(m.composer.draft())
 	if !ok || p.dismissed || m.overlay != nil || prefix == "~" || p.folder.knows(dir, prefix) || p.reading.knows(dir, prefix) {
 		return nil
@@ -87,7 +87,7 @@ func (m *Model) readFolder() tea.Cmd {
 type folderMsg struct{ folder folder }
 
 func (msg folderMsg) handle(m *Model) tea.Cmd {
-	p := &m.palette
+	p := &m.composer.palette
 	if p.reading == nil || p.reading.path != msg.folder.path || p.reading.prefix != msg.folder.prefix {
 		return nil // the draft is about another one by now
 	}
@@ -152,7 +152,7 @@ func isFolder(dir string, e os.DirEntry) bool {
 // awaitsFiles takes the key that completes while no files are suggested: it counts when they are read.
 func (m *Model) awaitsFiles() bool {
 	_, _, _, ok := fileTyped(m.composer.draft())
-	m.palette.tab = ok && m.palette.reading != nil
+	m.composer.palette.tab = ok && m.composer.palette.reading != nil
 	return ok
 }
 
@@ -165,7 +165,7 @@ func (m *Model) suggestFiles(c command, dir, prefix string) []suggestion {
 		home := "~" + string(filepath.Separator)
 		return []suggestion{file(home, home)}
 	}
-	f := m.palette.folder
+	f := m.composer.palette.folder
 	if !f.knows(dir, prefix) {
 		return nil
 	}
@@ -184,7 +184,7 @@ func (m *Model) suggestFiles(c command, dir, prefix string) []suggestion {
 // completePath writes into the draft what all suggested files begin with. When that stands there already the first one is selected,
 // and a selected one is written.
 func (m *Model) completePath() {
-	p := &m.palette
+	p := &m.composer.palette
 	if p.selected >= 0 {
 		m.complete(p.items[p.selected])
 		return
@@ -211,7 +211,7 @@ func (m *Model) completePath() {
 // pressFiles handles a key while files are suggested: none of them is chosen until the user does, for the path that is typed may be
 // one that is not there yet.
 func (m *Model) pressFiles(key tea.KeyPressMsg) (tea.Cmd, bool) {
-	p := &m.palette
+	p := &m.composer.palette
 	switch m.keys.find(key, inList) {
 	case actUp:
 		if p.selected--; p.selected < 0 {

@@ -82,7 +82,7 @@ func TestTabCompletesFiles(t *testing.T) {
 				t.Errorf("got the draft %q, want %q", got, c.want)
 			}
 			var shown []string
-			for _, s := range b.m.palette.items {
+			for _, s := range b.m.composer.palette.items {
 				shown = append(shown, s.title)
 			}
 			if !slices.Equal(shown, c.shown) {
@@ -124,7 +124,7 @@ func TestTabBeforeTheFolderIsRead(t *testing.T) {
 	}
 	tab, _ := keyNamed("tab")
 	m.press(tab)
-	if got, want := m.composer.draft(), "/import "+dir+"/no"; got != want || m.palette.open {
+	if got, want := m.composer.draft(), "/import "+dir+"/no"; got != want || m.composer.palette.open {
 		t.Fatalf("got %q before the folder was read, want %q", got, want)
 	}
 	m.Update(read())
@@ -136,7 +136,7 @@ func TestTabBeforeTheFolderIsRead(t *testing.T) {
 	m.composer.set("/import /x")
 	m.readFolder()
 	m.Update(late())
-	if m.palette.open {
+	if m.composer.palette.open {
 		t.Error("files of a folder that is not typed any more are suggested")
 	}
 }
@@ -157,7 +157,7 @@ func TestAFolderWithManyFilesIsReadInPart(t *testing.T) {
 		b.keys(more)
 		b.idle()
 	}
-	if got := len(b.m.palette.items); got != 10 {
+	if got := len(b.m.composer.palette.items); got != 10 {
 		t.Errorf("got %d files suggested, want the 10 that begin so", got)
 	}
 }

@@ -197,7 +197,7 @@ func (m *Model) walkTo(texts []history.Text, at int) bool {
 	}
 	c.changed()
 	c.walk.texts, c.walk.at, c.walk.shown = texts, at, e.text
-	m.palette.dismissed = true
+	m.composer.palette.dismissed = true
 	m.refresh()
 	return true
 }

@@ -55,7 +55,7 @@ func TestWhatEarlierRunsTypedIsThere(t *testing.T) {
 			t.Errorf("got %.60q, want %.60q", got, want)
 		}
 	}
-	if b.m.palette.open {
+	if b.m.composer.palette.open {
 		t.Error("what was typed before opens no palette")
 	}
 	b = b.restart(Options{Store: store, Name: "Old"})

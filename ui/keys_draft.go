@@ -88,8 +88,8 @@ func (m *Model) quitKey(key tea.KeyPressMsg) tea.Cmd {
 
 // interruptKey clears the draft, else stops the reply, and quits when it is pressed once more.
 func (m *Model) interruptKey(tea.KeyPressMsg) tea.Cmd {
-	armed := m.armed
-	m.armed = true
+	armed := m.echo.armed
+	m.echo.armed = true
 	switch {
 	case m.composer.walk != nil:
 		m.walkBack()

@@ -105,7 +105,7 @@ func TestWhatTheNextTurnLeavesOutIsSaidBeforeItIsSent(t *testing.T) {
 		w.Update(generate.Update{Text: "answer", Result: res})
 	}
 	b.keys("And owls?", "enter")
-	b.until("the warning", func() bool { return b.m.notice.text != "" })
+	b.until("the warning", func() bool { return b.m.echo.notice.text != "" })
 	b.wantScreen("the next message leaves out “Tell me about f…”: the context is full", markLeaving)
 	if turn := b.m.transcript.items[0]; turn.mark != markLeaving {
 		t.Errorf("the first turn is marked %q", turn.mark)

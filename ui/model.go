@@ -8,7 +8,6 @@ import (
 
 	"peregrine/model/generate"
 	"peregrine/ui/library"
-	"peregrine/ui/preset"
 )
 
 // Model is the chat as Bubble Tea sees it.
@@ -22,27 +21,19 @@ type Model struct {
 	chat       session
 	turn       *turn // nil: no reply is being made
 	sampling   sampling
-	palette    palette
 	overlay    overlay // nil: the chat has the keys
 	stops      stops
-	offers
-	gauges
-	echo
+	info       generate.Info // what is known of the model
+	meters     meters
+	others     others
+	echo       echo
 }
 
-// offers is what the user may choose from.
-type offers struct {
-	presets []preset.Preset // built in, and the user's as they were read last
-	models  []library.Entry // that can be opened, as they were listed last
-	back    string          // path of the model before the one that loads, to go back to
-	// download is a model that is being brought from a hub, to be offered then; nil: none is.
-	download *download
-}
-
-// gauges is what is known of the model, and measured of what it does.
-type gauges struct {
-	info   generate.Info
-	meters meters
+// others are the models beside the one that answers.
+type others struct {
+	models   []library.Entry // that can be opened, as they were listed last
+	back     string          // path of the model before the one that loads, to go back to
+	download *download       // a model that is being brought from a hub, to be offered then; nil: none is
 }
 
 // echo is what the last key led to. It stands until the next one.
@@ -121,7 +112,7 @@ func (msg infoMsg) handle(m *Model) tea.Cmd {
 		m.meters.limit = info.Context
 	}
 	var cmds []tea.Cmd
-	if m.back != "" {
+	if m.others.back != "" {
 		cmds = append(cmds, m.changedModel())
 	}
 	if m.turn == nil {

@@ -276,7 +276,7 @@ func (p *modelPicker) typedRow(m *Model, width int) string {
 	if p.selected == len(p.shown) {
 		mark = t.accent("❯ ")
 	}
-	if d := m.download; d != nil && d.name == p.offer(m) {
+	if d := m.others.download; d != nil && d.name == p.offer(m) {
 		right = bar(d.now.Part, 8) + fmt.Sprintf(" %.0f %%", 100*d.now.Part)
 	}
 	return mark + p.sides(t, name, right, t.colours.muted, p.selected == len(p.shown), width-2)
@@ -327,7 +327,7 @@ func (p *modelPicker) foot(m *Model, width, height int) []string {
 	if height >= 5 {
 		k := m.keys.label
 		keys := k(actChoose) + " opens" + separator + k(actComplete) + " about the open model" + separator + k(actClose) + " goes back"
-		if m.download != nil {
+		if m.others.download != nil {
 			keys = k(actClose) + " stops the download" + separator + k(actModel) + " goes back to the chat, and the download goes on"
 		}
 		lines = append(lines, t.muted(t.cells.Truncate(keys, width, "…")))
@@ -337,10 +337,10 @@ func (p *modelPicker) foot(m *Model, width, height int) []string {
 
 // downloading says how far a download is.
 func (p *modelPicker) downloading(m *Model, width int) string {
-	if m.download == nil {
+	if m.others.download == nil {
 		return ""
 	}
-	text := escape.Line(m.download.name) + "  " + escape.Line(m.download.now.Text)
+	text := escape.Line(m.others.download.name) + "  " + escape.Line(m.others.download.now.Text)
 	return m.theme.accent(m.theme.cells.Truncate(text, width, "…"))
 }
 

@@ -32,7 +32,7 @@ func (m *Model) listModels(quiet bool) tea.Cmd {
 
 // handle takes over the list and has its entries described, if it is being looked at.
 func (msg modelsMsg) handle(m *Model) tea.Cmd {
-	m.models = msg.list
+	m.others.models = msg.list
 	p, ok := m.overlay.(*modelPicker)
 	if !ok || msg.quiet {
 		return nil
@@ -56,7 +56,7 @@ func (msg describedMsg) handle(m *Model) tea.Cmd {
 // modelNames are what /model completes.
 func modelNames(m *Model) []string {
 	var names []string
-	for _, e := range m.models {
+	for _, e := range m.others.models {
 		names = append(names, e.Name)
 	}
 	return names
@@ -79,7 +79,7 @@ func (m *Model) modelCommand(argument string) tea.Cmd {
 		m.tell(levelWarn, "the model cannot be changed here; start again with peregrine MODEL")
 		return nil
 	}
-	return m.useModel(expandHome(library.Path(m.models, argument)))
+	return m.useModel(expandHome(library.Path(m.others.models, argument)))
 }
 
 // useModel loads another model while the conversation stays. What is sent meanwhile waits for it.
@@ -92,8 +92,8 @@ func (m *Model) useModel(path string) tea.Cmd {
 		m.tell(levelWarn, "still answering; "+m.keys.label(actStop)+" stops it")
 		return nil
 	}
-	if m.download != nil {
-		m.download.aside = true
+	if m.others.download != nil {
+		m.others.download.aside = true
 	}
 	back := ""
 	if m.info.Ready && m.info.Path != path {
@@ -119,9 +119,9 @@ type openedModelMsg struct {
 }
 
 func (msg openedModelMsg) handle(m *Model) tea.Cmd {
-	m.back = msg.back
+	m.others.back = msg.back
 	if msg.err != nil {
-		m.back = ""
+		m.others.back = ""
 		m.transcript.add(newNotice(levelBad, msg.err.Error()))
 		m.transcript.toEnd()
 	}
@@ -131,8 +131,8 @@ func (msg openedModelMsg) handle(m *Model) tea.Cmd {
 // goBack loads the model before the one that could not be loaded.
 func (m *Model) goBack() tea.Cmd {
 	lib, ok := m.opt.Generator.(library.Library)
-	path := m.back
-	m.back = ""
+	path := m.others.back
+	m.others.back = ""
 	if !ok || path == "" {
 		return nil
 	}
@@ -144,7 +144,7 @@ func (m *Model) goBack() tea.Cmd {
 
 // changedModel says which model answers from now on, and notes it in the conversation.
 func (m *Model) changedModel() tea.Cmd {
-	m.back = ""
+	m.others.back = ""
 	m.tell(levelInfo, escape.Line(m.info.Model)+" answers from now on")
 	if m.chat.file == nil || m.chat.readOnly != "" {
 		return nil

@@ -22,7 +22,7 @@ func (msg noticeMsg) handle(m *Model) tea.Cmd {
 
 // tell shows a notice.
 func (m *Model) tell(l level, text string) {
-	m.notice = notice{l, escape.Line(text)}
+	m.echo.notice = notice{l, escape.Line(text)}
 }
 
 // fail shows an error. It names files, so it stands in the transcript in full, once when it comes again and again; the line

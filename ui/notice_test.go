@@ -37,8 +37,8 @@ func TestALongErrorIsReadWhole(t *testing.T) {
 			if n := strings.Count(screen, "open"+path+":permissiondenied"); n != 1 {
 				t.Errorf("the error stands there %d times in full, want once:\n%s", n, b.screen())
 			}
-			if !strings.HasPrefix(b.m.notice.text, "permission denied") {
-				t.Errorf("the line says %q, want what the system said", b.m.notice.text)
+			if !strings.HasPrefix(b.m.echo.notice.text, "permission denied") {
+				t.Errorf("the line says %q, want what the system said", b.m.echo.notice.text)
 			}
 		})
 	}

@@ -39,7 +39,7 @@ func TestNamesOfModelsAndPresetsAreShownNotSent(t *testing.T) {
 		b.idle()
 		views += b.m.View().Content + b.m.View().WindowTitle
 	}
-	b.m.presets = append(b.m.presets, preset.Preset{Name: evil})
+	b.m.sampling.presets = append(b.m.sampling.presets, preset.Preset{Name: evil})
 	look("/preset ")
 	look("esc", "ctrl+u", "/preset", "enter")
 	look("esc", "f4")

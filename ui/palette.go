@@ -36,7 +36,7 @@ type palette struct {
 
 // refresh finds the suggestions for the draft.
 func (m *Model) refresh() {
-	p := &m.palette
+	p := &m.composer.palette
 	draft := m.composer.draft()
 	if p.stash != nil && !strings.HasPrefix(draft, "/") { // no command any more: what was put aside comes back
 		typed := m.composer.take().text
@@ -152,7 +152,7 @@ func match(pattern string, names []string) []int {
 
 // pressPalette handles a key while suggestions are shown, and reports whether it was one of theirs.
 func (m *Model) pressPalette(key tea.KeyPressMsg) (tea.Cmd, bool) {
-	p := &m.palette
+	p := &m.composer.palette
 	if p.files() {
 		return m.pressFiles(key)
 	}
@@ -196,23 +196,23 @@ func (m *Model) choose(s suggestion) tea.Cmd {
 
 // openPalette shows all commands. A draft is put aside.
 func (m *Model) openPalette() {
-	if m.palette.open {
+	if m.composer.palette.open {
 		m.closePalette()
 		return
 	}
-	m.palette.stash = nil
+	m.composer.palette.stash = nil
 	if !m.composer.empty() {
-		m.palette.stash = m.composer.take()
+		m.composer.palette.stash = m.composer.take()
 	}
-	m.palette.dismissed = false
+	m.composer.palette.dismissed = false
 	m.composer.set("/")
 	m.refresh()
 }
 
 // closePalette puts the draft back.
 func (m *Model) closePalette() {
-	m.composer.put(m.palette.stash)
-	m.palette = palette{}
+	m.composer.put(m.composer.palette.stash)
+	m.composer.palette = palette{}
 }
 
 // paletteRows is the most suggestions that are shown at once.

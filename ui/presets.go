@@ -36,7 +36,7 @@ func (m *Model) readPresets(then presetsMsg) tea.Cmd {
 
 // handle takes over the presets that were read.
 func (msg presetsMsg) handle(m *Model) tea.Cmd {
-	m.presets = preset.All(msg.own)
+	m.sampling.presets = preset.All(msg.own)
 	if msg.said != "" {
 		m.tell(levelInfo, msg.said)
 	}
@@ -47,7 +47,7 @@ func (msg presetsMsg) handle(m *Model) tea.Cmd {
 	case msg.show:
 		m.overlay = &pager{title: "Presets", text: (*Model).presetLines}
 	case msg.use != "":
-		p, err := preset.Find(m.presets, msg.use)
+		p, err := preset.Find(m.sampling.presets, msg.use)
 		if err == nil {
 			return m.usePreset(p)
 		}
@@ -120,7 +120,7 @@ func (m *Model) presetCommand(argument string) tea.Cmd {
 }
 
 // presetValues are what /preset takes.
-func presetValues(m *Model) []string { return append(preset.Names(m.presets), "save") }
+func presetValues(m *Model) []string { return append(preset.Names(m.sampling.presets), "save") }
 
 // presetLines shows every preset with every value.
 func (m *Model) presetLines(width int) []string {
@@ -129,7 +129,7 @@ func (m *Model) presetLines(width int) []string {
 		now = m.sampling.preset + ": " + now
 	}
 	rows := [][2]string{{"in force", escape.Line(now)}}
-	for _, p := range m.presets {
+	for _, p := range m.sampling.presets {
 		rows = append(rows, [2]string{escape.Line(p.Name), describePreset(p)})
 	}
 	lines := columns(rows, width, m.theme.cells, m.theme.accent)

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"peregrine/model/generate"
+	"peregrine/ui/preset"
 )
 
 // sampling holds the values for the next token and knows which of them the user has chosen.
@@ -14,6 +15,7 @@ type sampling struct {
 	chosen   map[string]bool   // parameters that the model's defaults do not change any more
 	known    bool              // the model's defaults have been seen
 	preset   string            // that gave the values, "" once one of them was changed
+	presets  []preset.Preset   // that can be used: those built in, and the user's as they were read last
 }
 
 // Until the model has said its own defaults, those of the original model card's call stand.

@@ -280,8 +280,8 @@ func (m *Model) progress() (int, bool) {
 		return int(100 * m.info.Progress), true
 	case m.turn != nil && m.turn.phase == generate.Prefill && m.turn.toRead > 0:
 		return 100 * m.turn.read / m.turn.toRead, true
-	case m.download != nil:
-		return int(100 * m.download.now.Part), true
+	case m.others.download != nil:
+		return int(100 * m.others.download.now.Part), true
 	}
 	return 0, false
 }

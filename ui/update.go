@@ -56,7 +56,7 @@ func (m *Model) route(msg tea.Msg) tea.Cmd {
 
 // press finds out what a key means here.
 func (m *Model) press(key tea.KeyPressMsg) tea.Cmd {
-	armed := m.armed
+	armed := m.echo.armed
 	m.echo = echo{}
 	if m.keys.find(key, inChat) != actInterrupt {
 		m.composer.given = nil
@@ -64,7 +64,7 @@ func (m *Model) press(key tea.KeyPressMsg) tea.Cmd {
 	if m.overlay != nil {
 		return m.overlay.press(m, key)
 	}
-	if m.palette.open {
+	if m.composer.palette.open {
 		if cmd, ok := m.pressPalette(key); ok {
 			return cmd
 		}
@@ -76,7 +76,7 @@ func (m *Model) press(key tea.KeyPressMsg) tea.Cmd {
 	if a == actNone {
 		return m.edit(key)
 	}
-	m.armed = armed && a == actInterrupt // the second of two in a row
+	m.echo.armed = armed && a == actInterrupt // the second of two in a row
 	return m.keys.run(a, m, key)
 }
 

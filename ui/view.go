@@ -39,10 +39,10 @@ func (m *Model) below() int {
 
 // popup returns how many lines the palette has, or the panel in its place.
 func (m *Model) popup() int {
-	wanted := min(len(m.palette.items), paletteRows)
+	wanted := min(len(m.composer.palette.items), paletteRows)
 	if p, ok := m.overlay.(*panel); ok {
 		wanted = p.lines()
-	} else if !m.palette.open || m.overlay != nil {
+	} else if !m.composer.palette.open || m.overlay != nil {
 		return 0
 	}
 	room := m.size.height - m.below()
@@ -116,7 +116,7 @@ func (m *Model) screen(w, h int) ([]string, *tea.Cursor) {
 		}
 		lines = append(lines, m.theme.cells.Clip(rows[:min(len(rows), m.popup())], w)...)
 	} else {
-		lines = append(lines, m.theme.cells.Clip(m.palette.lines(&m.theme, w, m.popup()), w)...)
+		lines = append(lines, m.theme.cells.Clip(m.composer.palette.lines(&m.theme, w, m.popup()), w)...)
 	}
 	if !m.size.tight() {
 		lines = append(lines, m.theme.cells.Clip([]string{m.rule(w)}, w)...)
@@ -144,8 +144,8 @@ func (m *Model) screen(w, h int) ([]string, *tea.Cursor) {
 // lastLine is the status line. Where nothing else has room for it, a notice takes its place.
 func (m *Model) lastLine(w int) string {
 	covered := m.size.tight() || m.covers()
-	if covered && m.notice.text != "" {
-		return m.theme.say(m.notice.level, m.theme.cells.Truncate(m.notice.text, w, "…"))
+	if covered && m.echo.notice.text != "" {
+		return m.theme.say(m.echo.notice.level, m.theme.cells.Truncate(m.echo.notice.text, w, "…"))
 	}
 	return m.status(w)
 }
@@ -164,13 +164,13 @@ func (m *Model) rule(w int) string {
 	t := &m.theme
 	left, right := "", ""
 	switch {
-	case m.notice.text != "":
-		left = t.say(m.notice.level, " "+m.notice.text+" ")
+	case m.echo.notice.text != "":
+		left = t.say(m.echo.notice.level, " "+m.echo.notice.text+" ")
 	case m.turn == nil && m.chat.revising.id != "":
 		left = t.accent(" editing: " + m.keys.label(actSend) + " sends another version" + separator + m.keys.label(actStop) + " leaves it ")
 	case m.turn != nil && !m.turn.stopped && m.keys.label(actStop) != "":
 		left = t.muted(" " + m.keys.label(actStop) + " stops ")
-	case m.turn == nil && m.download != nil && m.keys.label(actStop) != "":
+	case m.turn == nil && m.others.download != nil && m.keys.label(actStop) != "":
 		left = t.muted(" " + m.keys.label(actStop) + " stops the download ")
 	}
 	if m.transcript.more(t) {
