@@ -1,10 +1,14 @@
 package engine
 
 import (
+	"context"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"peregrine/model/generate"
 )
 
 // wantStopped is what a stopFilter must let through, said in the plainest way: the text up to the first byte at which a stop
@@ -142,4 +146,81 @@ func FuzzStopFilter(f *testing.F) {
 			t.Errorf("got %q, want whole characters", got)
 		}
 	})
+}
+
+func TestStopStringEndsTheReply(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		model []string
+		r     []string
+		says  string
+		want  string
+	}{
+		{"of the template", nil, nil, " hello\n### Instruction: more", " hello"},
+		{"of the model", []string{"STOP"}, nil, " hello STOP more", " hello "},
+		{"of the request", nil, []string{"lo m"}, " hello more", " hel"},
+		{"whichever ends first", []string{"more"}, []string{"llo", "hello m"}, " hello more", " he"},
+		{"a control token of the vocabulary", []string{"<|start|>"}, nil, " hello", " hello"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := says(c.says)
+			f.model.Stops = c.model
+			if slices.Contains(c.model, "<|start|>") {
+				f.decoder.script = append(f.decoder.script, startID, 'x')
+			}
+			f.start(t, Options{})
+			r := user("hi")
+			r.Stop = c.r
+			if got := f.answer(t, r); got.Text != c.want || got.Finish != generate.FinishStop {
+				t.Errorf("got %q, %v, want %q, stop", got.Text, got.Finish, c.want)
+			}
+		})
+	}
+}
+
+func TestStopStringOfTheTemplateDoesNotEndARawCompletion(t *testing.T) {
+	f := says(" a\n### Instruction: b").start(t, Options{})
+	got := f.answer(t, generate.Request{Raw: true, Messages: []generate.Message{{Role: generate.User, Content: "Response:"}}})
+	if want := " a\n### Instruction: b"; got.Text != want {
+		t.Errorf("got %q, want %q", got.Text, want)
+	}
+}
+
+func TestStopStringThatNeverCompletesIsShown(t *testing.T) {
+	f := says(" hello\n### Instruct").start(t, Options{})
+	if got := f.answer(t, user("hi")); got.Text != " hello\n### Instruct" {
+		t.Errorf("got %q, want the held back text at the end", got.Text)
+	}
+}
+
+func TestStopStringNeverLeaksHoweverTheTextIsCut(t *testing.T) {
+	const text, stop, want = " naïve 日本語 text\nUser: and", "\nUser:", " naïve 日本語 text"
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 60 {
+		var cut []string // into tokens of 1 to 7 bytes: inside characters too
+		for rest := text; rest != ""; {
+			n := min(1+r.IntN(7), len(rest))
+			cut, rest = append(cut, rest[:n]), rest[n:]
+		}
+		f := saysPieces(cut...)
+		e := New(func(context.Context, func(float64)) (*Model, error) { return f.model, nil }, Options{})
+		f.Engine = e
+		q := user("hi")
+		q.Stop = []string{stop}
+		if got := f.answer(t, q); got.Text != want || got.Finish != generate.FinishStop {
+			t.Fatalf("cut as %q: got %q, %v, want %q, stop", cut, got.Text, got.Finish, want)
+		}
+		if err := e.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestStopStringHidesTheRestOfItsToken(t *testing.T) {
+	f := saysPieces(" a", "b STOP é \xc3", "more").start(t, Options{})
+	r := user("hi")
+	r.Stop = []string{"STOP"}
+	if got := f.answer(t, r); got.Text != " ab " {
+		t.Errorf("got %q, want nothing behind the stop string, half a character neither", got.Text)
+	}
 }
