@@ -9,7 +9,7 @@ import (
 // programCommands are those about the program: its model, its looks, its end.
 func programCommands() []command {
 	return []command{
-		{"model", "[NAME|PATH]", "open another model", actModel, (*Model).modelCommand, modelNames},
+		{"model", "[NAME|PATH]", "open another model; OWNER/NAME comes from the hub", actModel, (*Model).modelCommand, modelNames},
 		{"about", "", "about the model", actNone, func(m *Model, _ string) tea.Cmd { m.showModel(); return nil }, nil},
 		{"backend", "[NAME]", "load the model on another backend, or show it", actNone, (*Model).backendCommand, backends},
 		{

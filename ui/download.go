@@ -3,6 +3,7 @@ package ui
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -34,6 +35,12 @@ type (
 		err      error
 	}
 )
+
+// pullable reports whether a name is a repository's, and none of a list. It may be a path all the same: the disk knows.
+func (m *Model) pullable(name string, list []library.Entry) bool {
+	lib, ok := m.opt.Generator.(library.Puller)
+	return ok && lib.Pullable(name) && !slices.ContainsFunc(list, func(e library.Entry) bool { return e.Name == name })
+}
 
 // pull begins to bring a model.
 func (m *Model) pull(name string) tea.Cmd {

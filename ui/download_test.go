@@ -153,6 +153,34 @@ func TestAPathStandsBelowWhatFits(t *testing.T) {
 	}
 }
 
+// /model does what the list does: a repository is brought and opened, unless a path of that name exists.
+func TestTheModelCommandDownloadsARepository(t *testing.T) {
+	b, s := besideHub(t)
+	b.keys("esc")
+	b.obey("/model o/name@v1")
+	b.until("the download", func() bool { return b.m.others.download != nil })
+	b.wantScreen("downloading o/name@v1; Esc stops it", "download 0 %")
+	s.ends <- nil
+	b.until("loading", func() bool { return len(s.asked()) == 1 })
+	if s.asked()[0] != "/cache/o/name@v1" || !slices.Equal(s.went, []string{"o/name@v1"}) {
+		t.Errorf("opened %v after downloading %v", s.asked(), s.went)
+	}
+}
+
+func TestTheModelCommandOpensAPathThatExists(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.MkdirAll("o/name", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	b, s := besideHub(t)
+	b.keys("esc")
+	b.obey("/model o/name")
+	b.until("loading", func() bool { return len(s.asked()) == 1 })
+	if s.asked()[0] != "o/name" || b.m.others.download != nil {
+		t.Errorf("opened %v, downloaded %v", s.asked(), s.went)
+	}
+}
+
 func TestEscStopsADownload(t *testing.T) {
 	for _, inChat := range []bool{false, true} {
 		b, s := besideHub(t)

@@ -38,11 +38,7 @@ type answerMsg struct {
 func (p *modelPicker) typed() string { return strings.TrimSpace(p.filter.value()) }
 
 // pullable reports whether what was typed is a repository's name, and no model's that is here under it.
-func (p *modelPicker) pullable(m *Model) bool {
-	typed := p.typed()
-	lib, ok := m.opt.Generator.(library.Puller)
-	return ok && lib.Pullable(typed) && !slices.ContainsFunc(p.entries, func(e library.Entry) bool { return e.Name == typed })
-}
+func (p *modelPicker) pullable(m *Model) bool { return m.pullable(p.typed(), p.entries) }
 
 // offer returns the name of what can be downloaded; "" if what was typed is none, and until the disk has said that it is no path.
 func (p *modelPicker) offer(m *Model) string {

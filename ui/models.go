@@ -65,7 +65,8 @@ func modelNames(m *Model) []string {
 // modelKey shows the models, or what is known of the one there is.
 func (m *Model) modelKey(tea.KeyPressMsg) tea.Cmd { return m.modelCommand("") }
 
-// modelCommand loads a model by its name in the list or its path; without an argument it shows the list.
+// modelCommand loads a model by its name in the list or its path, or brings it by its name at the hub; without an argument it shows
+// the list.
 func (m *Model) modelCommand(argument string) tea.Cmd {
 	_, ok := m.opt.Generator.(library.Library)
 	switch {
@@ -78,8 +79,27 @@ func (m *Model) modelCommand(argument string) tea.Cmd {
 	case !ok:
 		m.tell(levelWarn, "the model cannot be changed here; start again with peregrine MODEL")
 		return nil
+	case m.pullable(argument, m.others.models):
+		return func() tea.Msg { return namedMsg{argument, library.OnDisk(expandHome(argument))} }
 	}
 	return m.useModel(expandHome(library.Path(m.others.models, argument)))
+}
+
+// namedMsg is a model that was asked for by a name which may be a repository's, and whether a path of that name exists.
+type namedMsg struct {
+	name   string
+	onDisk bool
+}
+
+func (msg namedMsg) handle(m *Model) tea.Cmd {
+	if msg.onDisk {
+		return m.useModel(expandHome(msg.name))
+	}
+	cmd := m.pull(msg.name)
+	if cmd != nil {
+		m.tell(levelInfo, "downloading "+escape.Line(msg.name)+"; "+m.keys.label(actStop)+" stops it")
+	}
+	return cmd
 }
 
 // useModel loads another model while the conversation stays. What is sent meanwhile waits for it.

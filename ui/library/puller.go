@@ -10,7 +10,7 @@ type Puller interface {
 	// Pullable says whether Pull takes a name: a repository's, OWNER/NAME[@REVISION]. It waits for nothing.
 	Pullable(name string) bool
 	// Pull brings a model and returns where it lies; one that is here already is not brought again. It calls observe some times a
-	// second until it returns. When ctx ends it returns soon, and what came stays for the next Pull.
+	// second until it returns, never twice at once. When ctx ends it returns soon, and what came stays for the next Pull.
 	Pull(ctx context.Context, name string, observe func(PullProgress)) (Pulled, error)
 }
 

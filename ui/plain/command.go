@@ -38,7 +38,7 @@ func commands() []command {
 		{"undo", "", "take the last /delete or /delete-branch back", quiet((*chat).takeBack)},
 		{"system", "[TEXT]", "set the system text, or show it; - removes it", quiet((*chat).systemText)},
 		{"template", "[NAME]", "set the chat template, or show it", (*chat).template},
-		{"model", "[NAME|PATH]", "open another model, or list them", (*chat).model},
+		{"model", "[NAME|PATH]", "open another model, or list them; OWNER/NAME comes from the hub", (*chat).model},
 		{"about", "", "about the model", quiet((*chat).about)},
 		{"details", "", "how the last reply was made: values, seed, times", quiet((*chat).details)},
 		{"backend", "[NAME]", "load the model on another backend, or show it", quiet((*chat).backend)},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"peregrine/history"
 	"peregrine/model/generate"
@@ -29,7 +30,59 @@ func (c *chat) model(ctx context.Context, what string) (bool, error) {
 		c.note("/model NAME opens another, /about tells more of the open one")
 		return false, err
 	}
-	return false, c.openModel(ctx, lib, history.ExpandHome(library.Path(list, what), c.opt.Home))
+	path := history.ExpandHome(library.Path(list, what), c.opt.Home)
+	listed := slices.ContainsFunc(list, func(e library.Entry) bool { return e.Name == what })
+	if hub, ok := lib.(library.Puller); ok && !listed && hub.Pullable(what) && !library.OnDisk(path) {
+		pulled, err := c.pull(ctx, hub, what)
+		if err != nil || pulled == "" {
+			return false, err
+		}
+		path = pulled
+	}
+	return false, c.openModel(ctx, lib, path)
+}
+
+// pull brings a model from the hub and says at each tenth how far it is. It returns "" when Interrupt has ended that.
+func (c *chat) pull(ctx context.Context, hub library.Puller, name string) (path string, err error) {
+	work, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stopped, over := false, make(chan struct{})
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		select {
+		case <-c.opt.Interrupt:
+			stopped = true
+			cancel()
+		case <-over:
+		}
+	})
+	c.note("downloading %s; ctrl+c stops that", name)
+	said := 0
+	pulled, err := hub.Pull(work, name, func(now library.PullProgress) {
+		if tenths := int(10 * now.Part); tenths > said {
+			said = tenths
+			c.note("%s", now.Text)
+		}
+	})
+	close(over)
+	watch.Wait()
+	switch {
+	case ctx.Err() != nil:
+		return "", &Error{Code: ExitInterrupted}
+	case err != nil && stopped:
+		c.note("stopped downloading %s; what came stays, and /model %s goes on from there", name, name)
+		return "", nil
+	case err != nil:
+		return "", err
+	}
+	if pulled.Note != "" {
+		c.note("note: %s", pulled.Note)
+	}
+	if stopped {
+		c.note("%s is here; /model %s opens it", name, name)
+		return "", nil
+	}
+	return pulled.Path, nil
 }
 
 // noteModel says what a model is.

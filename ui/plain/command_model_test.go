@@ -1,7 +1,9 @@
 package plain
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path"
 	"slices"
@@ -151,6 +153,81 @@ func TestAnInterruptWhileTheOldModelComesBackEndsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantNotes(t, errs, "error: cpu: out of memory\ngoing back to /models/slow\ntiny stays; it loads again", "loading: 0 %")
+}
+
+// hubShelf is a shelf beside a hub.
+type hubShelf struct {
+	*shelf
+	went []string
+	pull func(ctx context.Context, observe func(library.PullProgress)) error
+}
+
+func (s *hubShelf) Pullable(name string) bool { return strings.HasPrefix(name, "o/") }
+
+func (s *hubShelf) Pull(ctx context.Context, name string, observe func(library.PullProgress)) (library.Pulled, error) {
+	s.went = append(s.went, name)
+	if err := s.pull(ctx, observe); err != nil {
+		return library.Pulled{}, err
+	}
+	return library.Pulled{Path: "/cache/" + name, Note: "it is old"}, nil
+}
+
+func TestARepositoryIsDownloadedLineByLine(t *testing.T) {
+	interrupt := make(chan os.Signal, 1)
+	steps := func(_ context.Context, observe func(library.PullProgress)) error {
+		for _, part := range []float64{0, 0.05, 0.1, 0.15, 0.5, 1} {
+			observe(library.PullProgress{Part: part, Text: fmt.Sprintf("%.0f %%", 100*part)})
+		}
+		return nil
+	}
+	stopped := func(ctx context.Context, _ func(library.PullProgress)) error {
+		interrupt <- os.Interrupt
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	for _, x := range []struct {
+		name  string
+		line  string
+		pull  func(ctx context.Context, observe func(library.PullProgress)) error
+		used  []string
+		notes string
+	}{
+		{
+			"to its end", "/model o/name", steps,
+			[]string{"/cache/o/name"},
+			"downloading o/name; ctrl+c stops that\n10 %\n50 %\n100 %\nnote: it is old\nopening /cache/o/name\nname answers from now on\n",
+		},
+		{"stopped", "/model o/name", stopped, nil, "stopped downloading o/name; what came stays, and /model o/name goes on from there\n"},
+		{
+			"stopped too late", "/model o/name", func(ctx context.Context, observe func(library.PullProgress)) error {
+				_ = stopped(ctx, observe)
+				return nil
+			}, nil, "o/name is here; /model o/name opens it\n",
+		},
+		{
+			"refused", "/model o/name", func(context.Context, func(library.PullProgress)) error {
+				return errors.New("hub: o/name: no such repository")
+			}, nil,
+			"error: hub: o/name: no such repository\n",
+		},
+		{"a path of that name", "/model o/here", nil, []string{"o/here"}, "opening o/here\nhere answers from now on\n"},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			if err := os.MkdirAll("o/here", 0o700); err != nil {
+				t.Fatal(err)
+			}
+			g := &hubShelf{shelf: newShelf(), pull: x.pull}
+			out, errs, err := chatting(t, Options{Generator: g, Interrupt: interrupt}, x.line, "one")
+			if err != nil || out != "re: one\n" {
+				t.Errorf("got %q, %v; the chat should go on", out, err)
+			}
+			wantNotes(t, errs, x.notes)
+			if !slices.Equal(g.used, x.used) {
+				t.Errorf("opened %v, want %v", g.used, x.used)
+			}
+		})
+	}
 }
 
 func TestTheModelCannotBeChangedWhereThereIsOne(t *testing.T) {

@@ -90,7 +90,7 @@ type Options struct {
 	// Sampling is used for every reply; nil: Generator.Info's.
 	Sampling *generate.Sampling
 
-	// Interrupt stops the reply that is being written, or the loading of the model that /model opens; at the prompt it ends Run.
+	// Interrupt stops the reply that is being written, or the download or loading of the model that /model opens; at the prompt it ends Run.
 	// nil: only the context does, for good.
 	Interrupt <-chan os.Signal
 	// Home is what ~ stands for in "/save ~/FILE" and "/open ~/FILE".
