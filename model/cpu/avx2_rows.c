@@ -187,10 +187,11 @@ static uint64_t read_all(const uint8_t *p, size_t n) {
 PG_AVX2_END
 
 // Sets with AVX2 differ in integer products and attention alone.
-#define PG_SET(set, tokens, attention, at_once) \
+#define PG_SET(set, tokens, rows, attention, at_once) \
   const pg_isa pg_isa_##set = {         \
       .name = #set,                     \
       .tile = tokens,                   \
+      .octets = rows,                   \
       .vectors = at_once,               \
       .quantise = pg_avx2_quantise,     \
       .mul_int = pg_##set##_mul_int,    \
@@ -206,8 +207,8 @@ PG_AVX2_END
       .weigh = pg_##attention##_weigh,  \
       .read = read_all,                 \
   }
-PG_SET(avx2, PG_TILE, avx2, PG_AVX2_VECTORS);
-PG_SET(avxvnni, PG_TILE, avx2, PG_AVX2_VECTORS);
-PG_SET(avx512vnni, PG_TILE, avx512, PG_VECTORS);
-PG_SET(amx, 64, avx512, PG_VECTORS);
+PG_SET(avx2, PG_TILE, 1, avx2, PG_AVX2_VECTORS);
+PG_SET(avxvnni, PG_TILE, 1, avx2, PG_AVX2_VECTORS);
+PG_SET(avx512vnni, PG_TILE, 1, avx512, PG_VECTORS);
+PG_SET(amx, 64, 2, avx512, PG_VECTORS);
 #endif

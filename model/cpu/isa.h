@@ -31,6 +31,7 @@ typedef struct pg_tile {
 typedef struct pg_isa {
   const char *name;
   size_t tile;    // the most tokens that mul_int takes
+  size_t octets;  // that it multiplies at once: fewer take as long
   size_t vectors; // the most query vectors that scores and weigh take, up to PG_VECTORS
 
   // quantise turns x[blocks * 32] into one token of a tile: q, d, s and h advance by 32*stride, stride, stride and 2*stride per

@@ -146,15 +146,16 @@ static size_t tile_octets(size_t rows) {
   return n >= 12 ? (n < 60 ? n / 12 * 12 : 60) : n;
 }
 
-// Octets lo..hi of a job for all rows.
-static void run_range(pg_model *m, const pg_job *job, const act *acts, size_t lo, size_t hi, size_t rows, pg_scratch *s) {
+// Octets lo..hi of a job for rows t0..t1 of so many; t0 is the beginning of a tile.
+static void run_range(pg_model *m, const pg_job *job, const act *acts, size_t lo, size_t hi, size_t t0, size_t t1, size_t rows,
+                      pg_scratch *s) {
   int wide = !acts[job->act[0]].integer || (job->w[1] && !acts[job->act[1]].integer);
   size_t step_rows = wide ? rows : m->isa->tile, step = tile_octets(step_rows < rows ? step_rows : rows);
   float *tile[2] = {s->tile, s->tile + PG_TILE_FLOATS};
   for (size_t o = lo; o < hi; o += step) {
     size_t end = o + step < hi ? o + step : hi, ld = (end - o) * PG_OCTET;
-    for (size_t t = 0; t < rows; t += step_rows) {
-      size_t n = rows - t < step_rows ? rows - t : step_rows;
+    for (size_t t = t0; t < t1; t += step_rows) {
+      size_t n = t1 - t < step_rows ? t1 - t : step_rows;
       for (int i = 0; i < 2 && job->w[i]; i++)
         multiply(m, tile[i], ld, job->w[i], &acts[job->act[i]], o, end, t, n, rows, s->decode);
       finish(m, job, tile, ld, o, end, t, n);
@@ -175,24 +176,32 @@ static void run_stripes(pg_model *m, pg_job *jobs, size_t n, const act *acts, si
     size_t cost = octet_cost(&jobs[j]), octets = jobs[j].w[0]->octets;
     size_t lo = from > start ? (from - start + cost - 1) / cost : 0, hi = to > start ? (to - start + cost - 1) / cost : 0;
     if (hi > octets) hi = octets;
-    if (lo < hi) run_range(m, &jobs[j], acts, lo, hi, rows, &m->scratch[thread]);
+    if (lo < hi) run_range(m, &jobs[j], acts, lo, hi, 0, rows, rows, &m->scratch[thread]);
     start += cost * octets;
   }
 }
 
-// Items of a few octets, taken by whoever is free: a prefill is a matter of arithmetic.
+// Items of a few octets, taken by whoever is free: a prefill is a matter of arithmetic. Where there are few octets for each thread an
+// item has a part of the tokens only.
 static void run_items(pg_model *m, pg_job *jobs, size_t n, const act *acts, size_t rows, unsigned thread, unsigned threads) {
-  enum { ITEM_BYTES = 128 << 10 }; // of weights: they stay in the second-level cache while all tokens pass
+  enum {
+    ITEM_BYTES = 128 << 10, // of weights: they stay in the second-level cache while all tokens pass
+    ITEM_TOKENS = 64,       // whole tiles of every set
+    SHARES = 16,            // items for each thread, so that one that has lost its core holds up the others for little
+  };
+  const size_t shares = SHARES * (size_t)threads, least = m->isa->octets;
   size_t item = pg_next(m->pool), first = 0;
   for (size_t j = 0; j < n; j++) {
-    size_t octets = jobs[j].w[0]->octets, step = ITEM_BYTES / octet_cost(&jobs[j]), fair = octets / (16 * (size_t)threads);
+    size_t octets = jobs[j].w[0]->octets, parts = octets / least < shares ? (rows + ITEM_TOKENS - 1) / ITEM_TOKENS : 1;
+    size_t tokens = parts > 1 ? ITEM_TOKENS : rows, step = ITEM_BYTES / octet_cost(&jobs[j]), fair = octets * parts / shares;
     if (step > fair) step = fair;
-    if (step > 6) step -= step % 6; // whole panels of mul_float
-    if (step < 1) step = 1;
-    size_t items = (octets + step - 1) / step;
+    step -= step % (step > 6 ? 6 : least); // whole panels of mul_float
+    if (step < least) step = least;
+    size_t items = (octets + step - 1) / step * parts;
     for (; item < first + items; item = pg_next(m->pool)) {
-      size_t lo = (item - first) * step, hi = lo + step < octets ? lo + step : octets;
-      run_range(m, &jobs[j], acts, lo, hi, rows, &m->scratch[thread]);
+      size_t lo = (item - first) / parts * step, hi = lo + step < octets ? lo + step : octets;
+      size_t t0 = (item - first) % parts * tokens, t1 = t0 + tokens < rows ? t0 + tokens : rows;
+      run_range(m, &jobs[j], acts, lo, hi, t0, t1, rows, &m->scratch[thread]);
     }
     first += items;
   }

@@ -157,6 +157,7 @@ static uint64_t read_all(const uint8_t *p, size_t n) {
 const pg_isa pg_isa_scalar = {
     .name = "scalar",
     .tile = PG_TILE,
+    .octets = 1,
     .vectors = PG_VECTORS,
     .quantise = quantise,
     .mul_int = mul_int,
