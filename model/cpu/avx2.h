@@ -4,23 +4,14 @@
 #define PEREGRINE_AVX2_H
 
 #include "isa.h"
+#include "target.h"
 
 #if defined(__x86_64__)
 
-#define PG_PRAGMA(x) _Pragma(#x)
-#if defined(__clang__)
-#define PG_TARGET_BEGIN(names) PG_PRAGMA(clang attribute push(__attribute__((target(names))), apply_to = function))
-#define PG_TARGET_END _Pragma("clang attribute pop")
-#else
-#define PG_TARGET_BEGIN(names) _Pragma("GCC push_options") PG_PRAGMA(GCC target(names))
-#define PG_TARGET_END _Pragma("GCC pop_options")
-#endif
 #define PG_AVX2_BEGIN PG_TARGET_BEGIN("avx2,fma,f16c")
 #define PG_AVX2_END PG_TARGET_END
 
 #include <immintrin.h>
-
-#define PG_INLINE static inline __attribute__((always_inline))
 
 void pg_avx2_quantise(int8_t *q, float *d, float *s, int16_t *h, const float *x, size_t blocks, size_t stride);
 void pg_avx2_mul_int(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x);

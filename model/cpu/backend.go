@@ -25,10 +25,11 @@ const maxThreads = 1024
 // Options choose how the backend runs.
 type Options struct {
 	Threads int    // 0: one for each physical core that this process may use
-	ISA     string // a name from [ISAs]; "": the best of them
+	ISA     string // a name from [ISAs]; "": the best of them that some machine has run
 }
 
-// ISAs returns the instruction sets that this build has kernels for and this machine can run, best first.
+// ISAs returns the instruction sets that this build has kernels for and this machine can run, best first. Sets that only an emulator
+// has run so far are among them.
 func ISAs() []string {
 	var names []string
 	for i := C.size_t(0); ; i++ {

@@ -9,7 +9,7 @@ import (
 )
 
 // Every instruction set that this project has kernels for.
-var allISAs = []string{"scalar", "avx2", "avxvnni", "avx512vnni", "amx"}
+var allISAs = []string{"scalar", "avx2", "avxvnni", "avx512vnni", "amx", "neon"}
 
 func TestBackend(t *testing.T) {
 	for _, isa := range allISAs {

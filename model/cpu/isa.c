@@ -49,6 +49,10 @@ static int have_amx(void) {
   if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !have(b, avx512bw) || !have(d, amxtile | amxint8)) return 0;
   return syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
 }
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
+
+static int have_neon(void) { return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0; }
 #endif
 
 // All sets, best first.
@@ -61,6 +65,8 @@ static const struct {
     {have_avx512vnni, &pg_isa_avx512vnni},
     {have_avxvnni, &pg_isa_avxvnni},
     {have_avx2, &pg_isa_avx2},
+#elif defined(__aarch64__)
+    {have_neon, &pg_isa_neon},
 #endif
     {NULL, &pg_isa_scalar},
 };
@@ -71,8 +77,15 @@ const pg_isa *pg_isa_at(size_t i) {
   return NULL;
 }
 
+const pg_isa *pg_isa_tried(const pg_isa *(*at)(size_t)) {
+  for (size_t i = 0;; i++) {
+    const pg_isa *isa = at(i);
+    if (!isa || !isa->untried) return isa;
+  }
+}
+
 const pg_isa *pg_isa_find(const char *name) {
-  if (!*name) return pg_isa_at(0);
+  if (!*name) return pg_isa_tried(pg_isa_at);
   for (size_t i = 0;; i++) {
     const pg_isa *isa = pg_isa_at(i);
     if (!isa || !strcmp(isa->name, name)) return isa;

@@ -30,6 +30,7 @@ typedef struct pg_tile {
 
 typedef struct pg_isa {
   const char *name;
+  int untried;    // no machine has run this set, an emulator at most: it is never chosen unless named
   size_t tile;    // the most tokens that mul_int takes
   size_t octets;  // that it multiplies at once: fewer take as long
   size_t vectors; // the most query vectors that scores and weigh take, up to PG_VECTORS
@@ -66,10 +67,12 @@ typedef struct pg_isa {
   uint64_t (*read)(const uint8_t *p, size_t n);
 } pg_isa;
 
-// pg_isa_find returns the kernels of that name, or the best for "": NULL if this machine or this build lacks them.
+// pg_isa_find returns the kernels of that name, or the best tried ones for "": NULL if this machine or this build lacks them.
 const pg_isa *pg_isa_find(const char *name);
 // pg_isa_at returns the i-th set that runs here, best first; NULL past the end.
 const pg_isa *pg_isa_at(size_t i);
+// pg_isa_tried returns the first set of a list like pg_isa_at's that is not untried.
+const pg_isa *pg_isa_tried(const pg_isa *(*at)(size_t));
 
 extern const pg_isa pg_isa_scalar;
 #if defined(__x86_64__)
@@ -77,6 +80,8 @@ extern const pg_isa pg_isa_avx2;
 extern const pg_isa pg_isa_avxvnni;
 extern const pg_isa pg_isa_avx512vnni;
 extern const pg_isa pg_isa_amx;
+#elif defined(__aarch64__)
+extern const pg_isa pg_isa_neon;
 #endif
 
 #endif

@@ -23,5 +23,7 @@ void pg_probe_map(const pg_isa *isa, int function, float *x, size_t n);
 unsigned pg_probe_barriers(pg_pool *pool, size_t n);
 void pg_probe_quantise(const pg_isa *isa, int8_t *q, float *d, float *s, int16_t *h, const float *x, size_t blocks);
 void pg_probe_norm(const pg_isa *isa, float *y, const float *x, const float *w, const float *b, size_t n, float eps);
+// pg_probe_tried returns which of the made-up sets "new", which is untried, and "old" pg_isa_tried takes.
+const char *pg_probe_tried(void);
 
 #endif

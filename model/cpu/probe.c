@@ -105,3 +105,10 @@ void pg_probe_quantise(const pg_isa *isa, int8_t *q, float *d, float *s, int16_t
 void pg_probe_norm(const pg_isa *isa, float *y, const float *x, const float *w, const float *b, size_t n, float eps) {
   isa->norm(y, x, w, b, n, eps);
 }
+
+static const pg_isa *made_up(size_t i) {
+  static const pg_isa list[] = {{.name = "new", .untried = 1}, {.name = "old"}};
+  return i < sizeof list / sizeof *list ? &list[i] : NULL;
+}
+
+const char *pg_probe_tried(void) { return pg_isa_tried(made_up)->name; }

@@ -94,3 +94,6 @@ func barriers(b *backend, n int) int { return int(C.pg_probe_barriers(b.pool, C.
 
 // active returns how many threads the pool used last.
 func active(b *backend) int { return int(C.pg_pool_active(b.pool)) }
+
+// tried returns which of the sets "new", which is untried, and "old" would be the default where both run.
+func tried() string { return C.GoString(C.pg_probe_tried()) }

@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"peregrine/model"
@@ -9,10 +10,12 @@ import (
 	"peregrine/model/quant"
 )
 
-// The sets with AVX2 differ in how they sum integers, which is exact: a machine with a better one answers with the same words.
-func TestSetsWithAVX2GiveTheSameBits(t *testing.T) {
+// The sets of an architecture differ in how they sum integers, which is exact: a machine with a better one answers with the same
+// words.
+func TestSetsOfAnArchitectureGiveTheSameBits(t *testing.T) {
 	const rows = 91             // for amx: a full tile, one of 16 tokens, one of 8 and three that go to avx512vnni
 	want := map[int][]float32{} // by matrix
+	var set string              // whose they are
 	eachISA(t, 2, func(t *testing.T, b *backend) {
 		if b.Name() == "cpu (scalar, 2 threads)" {
 			t.Skip("scalar sums floats in another order")
@@ -26,9 +29,9 @@ func TestSetsWithAVX2GiveTheSameBits(t *testing.T) {
 			p.multiply(b, y, gaussian(random(12), rows*m.In), rows, false)
 			p.close()
 			if first, ok := want[i]; !ok {
-				want[i] = y
+				want[i], set = y, b.Name()
 			} else if !slices.Equal(y, first) {
-				t.Errorf("%s: other bits than with avx2", m.Name)
+				t.Errorf("%s: other bits than with %s", m.Name, set)
 			}
 		}
 	})
@@ -36,7 +39,7 @@ func TestSetsWithAVX2GiveTheSameBits(t *testing.T) {
 
 // The same for whole models, whose attention takes more vectors at once with wider registers: heads of 64 features, and of 24, which are
 // no whole register.
-func TestModelsGiveTheSameBitsWithAllSetsWithAVX2(t *testing.T) {
+func TestModelsGiveTheSameBitsWithAllSetsOfAnArchitecture(t *testing.T) {
 	for _, c := range []struct {
 		name           string
 		heads, kv, dim int
@@ -71,5 +74,31 @@ func TestModelsGiveTheSameBitsWithAllSetsWithAVX2(t *testing.T) {
 				t.Errorf("%s: %s gives other bits than %s", c.name, isa, ISAs()[0])
 			}
 		}
+	}
+}
+
+// What only an emulator has run may be wrong on a machine in ways that no test here has seen.
+func TestUntriedSetsAreNeverTheDefault(t *testing.T) {
+	if got := tried(); got != "old" {
+		t.Errorf("the default of an untried and a tried set is the %s one", got)
+	}
+	b, err := open(Options{Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if b.isa.untried != 0 {
+		t.Errorf("the default here is %s, which is untried", b.Name())
+	}
+	for _, isa := range ISAs() {
+		named, err := open(Options{Threads: 1, ISA: isa})
+		if err != nil {
+			t.Errorf("%s does not open by its name: %v", isa, err)
+			continue
+		}
+		if untried := strings.HasPrefix(isa, "neon"); (named.isa.untried != 0) != untried {
+			t.Errorf("%s is marked as untried: %v", isa, !untried)
+		}
+		named.Close()
 	}
 }
