@@ -53,6 +53,8 @@ static int have_amx(void) {
 #include <sys/auxv.h>
 
 static int have_neon(void) { return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0; }
+
+static int have_neoni8mm(void) { return have_neon() && (getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0; }
 #endif
 
 // All sets, best first.
@@ -66,6 +68,7 @@ static const struct {
     {have_avxvnni, &pg_isa_avxvnni},
     {have_avx2, &pg_isa_avx2},
 #elif defined(__aarch64__)
+    {have_neoni8mm, &pg_isa_neoni8mm},
     {have_neon, &pg_isa_neon},
 #endif
     {NULL, &pg_isa_scalar},

@@ -82,6 +82,7 @@ extern const pg_isa pg_isa_avx512vnni;
 extern const pg_isa pg_isa_amx;
 #elif defined(__aarch64__)
 extern const pg_isa pg_isa_neon;
+extern const pg_isa pg_isa_neoni8mm;
 #endif
 
 #endif

@@ -19,6 +19,7 @@ typedef int32x4x2_t pg_i8;
 void pg_neon_quantise(int8_t *q, float *d, float *s, int16_t *h, const float *x, size_t blocks, size_t stride);
 void pg_neon_mul_int(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x);
 void pg_neon_mul_parts(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x); // for K-quants
+void pg_neoni8mm_mul_int(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x); // up to 16 tokens
 void pg_neon_mul_float(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const float *x, size_t ldx, size_t m,
                        float *scratch);
 void pg_neon_scores(float *s, const float *const q[PG_VECTORS], size_t n, const uint8_t *k, int type, size_t keys, size_t d);

@@ -234,4 +234,5 @@ static uint64_t read_all(const uint8_t *p, size_t n) {
       .read = read_all,                 \
   }
 PG_SET(neon, PG_TILE);
+PG_SET(neoni8mm, 16);
 #endif
