@@ -49,7 +49,7 @@ static int have_amx(void) {
   if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !have(b, avx512bw) || !have(d, amxtile | amxint8)) return 0;
   return syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
 }
-#elif defined(__aarch64__)
+#elif defined(PG_NEON)
 #include <sys/auxv.h>
 
 static int have_neon(void) { return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0; }
@@ -67,7 +67,7 @@ static const struct {
     {have_avx512vnni, &pg_isa_avx512vnni},
     {have_avxvnni, &pg_isa_avxvnni},
     {have_avx2, &pg_isa_avx2},
-#elif defined(__aarch64__)
+#elif defined(PG_NEON)
     {have_neoni8mm, &pg_isa_neoni8mm},
     {have_neon, &pg_isa_neon},
 #endif

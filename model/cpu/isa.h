@@ -10,6 +10,11 @@
 
 #include "layout.h"
 
+// Compilers that know NEON's dot and matrix products as targets of a function; of clang, those from 16 on.
+#if defined(__aarch64__) && (!defined(__clang__) || __clang_major__ >= 16)
+#define PG_NEON
+#endif
+
 enum {
   PG_TILE = 4,      // tokens that most sets' mul_int takes
   PG_VECTORS = 8,   // the most query vectors that one attention call takes
@@ -80,7 +85,7 @@ extern const pg_isa pg_isa_avx2;
 extern const pg_isa pg_isa_avxvnni;
 extern const pg_isa pg_isa_avx512vnni;
 extern const pg_isa pg_isa_amx;
-#elif defined(__aarch64__)
+#elif defined(PG_NEON)
 extern const pg_isa pg_isa_neon;
 extern const pg_isa pg_isa_neoni8mm;
 #endif

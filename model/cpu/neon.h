@@ -7,7 +7,7 @@
 #include "isa.h"
 #include "target.h"
 
-#if defined(__aarch64__)
+#if defined(PG_NEON)
 #include <arm_neon.h>
 
 #define PG_DOTPROD_BEGIN PG_TARGET_BEGIN("arch=armv8.2-a+dotprod")

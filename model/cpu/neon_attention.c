@@ -4,7 +4,7 @@
 // add; values stand one position after the other. Both loops serve up to four query vectors with one load.
 #include "neon.h"
 
-#if defined(__aarch64__)
+#if defined(PG_NEON)
 
 // Scores of keys 8*kb.. for `wide` blocks of eight keys.
 PG_INLINE void score_blocks(float *s, const float *const q[PG_VECTORS], int n, const uint8_t *k, int type, size_t d, int wide) {

@@ -4,7 +4,7 @@
 // by four tokens are 24 registers of sums, 6 of weights and one with a token's feature.
 #include "neon.h"
 
-#if defined(__aarch64__)
+#if defined(PG_NEON)
 
 // Features 4u..4u+3 of a unit, rows 0..3 and 4..7, as w = d*(q - zero) + min: dst[4][8].
 PG_INLINE void decode_unit(float *dst, const int8x16_t unit[2], pg_f8 d, pg_f8 zero, pg_f8 min) {

@@ -5,7 +5,7 @@
 // four units: eight registers of weights leave room for the sums of four tokens.
 #include "neon.h"
 
-#if defined(__aarch64__)
+#if defined(PG_NEON)
 PG_DOTPROD_BEGIN
 
 #include "neon_dot.h"

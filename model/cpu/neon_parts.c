@@ -6,7 +6,7 @@
 // times codes up to 63 stay below 2^26.
 #include "neon.h"
 
-#if defined(__aarch64__)
+#if defined(PG_NEON)
 PG_DOTPROD_BEGIN
 
 #include "neon_dot.h"

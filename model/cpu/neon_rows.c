@@ -2,7 +2,7 @@
 // kernels. The polynomials are those of avx2_rows.c, which has their errors. Sums run in eight lanes, as there.
 #include "neon.h"
 
-#if defined(__aarch64__)
+#if defined(PG_NEON)
 #include <math.h>
 #include <string.h>
 

@@ -6,7 +6,7 @@
 // those of neon_int.c and neon_parts.c in their order, so that the bits are the same.
 #include "neon.h"
 
-#if defined(__aarch64__)
+#if defined(PG_NEON)
 PG_TARGET_BEGIN("arch=armv8.2-a+dotprod+i8mm")
 
 enum {
