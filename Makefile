@@ -95,6 +95,10 @@ lint: $(GOLANGCI) $(LIBRARY) $(STAND_IN) ## run golangci-lint
 	$(GOLANGCI) run
 	$(GOLANGCI) run --build-tags cuda
 
+.PHONY: check-arm64
+check-arm64: ## check the CPU kernels of aarch64 under qemu
+	GO="$(GO)" .ci/arm64
+
 .PHONY: tidy-check
 tidy-check: ## say what go mod tidy would change
 	$(GO) mod tidy -diff
