@@ -218,6 +218,7 @@ static uint64_t read_all(const uint8_t *p, size_t n) {
       .name = #set,                     \
       .untried = 1,                     \
       .tile = tokens,                   \
+      .octets = 1,                      \
       .vectors = PG_NEON_VECTORS,       \
       .quantise = pg_neon_quantise,     \
       .mul_int = pg_##set##_mul_int,    \
