@@ -63,6 +63,24 @@ func processorTime(t *testing.T) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
+// See slack.c: Go's monitor and whatever the runtime starts must have it too, so it is there before any of them.
+func TestTimersHaveSlack(t *testing.T) {
+	for range 3 {
+		got := make(chan int)
+		go func() {
+			runtime.LockOSThread() // and never again for others: a thread of its own, which ends with the goroutine
+			slack, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0)
+			if err != nil {
+				t.Error(err)
+			}
+			got <- slack
+		}()
+		if slack := <-got; slack != 1e6 {
+			t.Errorf("a timer slack of %d ns, want a millisecond", slack)
+		}
+	}
+}
+
 func TestCloseEndsTheThreads(t *testing.T) {
 	before := threadCount(t)
 	for range 5 {
