@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -117,7 +118,12 @@ func inChat(b *testing.B, x *session, rates replyRates) float64 {
 		}, tea.WithInput(tty), tea.WithOutput(tty), tea.WithEnvironment([]string{"TERM=xterm-256color", "COLORTERM=truecolor"}))
 		ended <- errors.Join(err, tty.Close())
 	}()
-	go func() { _, _ = io.Copy(io.Discard, master) }()
+	// The terminal is another process: reading in this one would be this one's work.
+	terminal := exec.CommandContext(b.Context(), "cat")
+	terminal.Stdin = master
+	if err := terminal.Start(); err != nil {
+		b.Fatal(err)
+	}
 	time.Sleep(300 * time.Millisecond) // until it reads keys
 	if _, err := master.WriteString(spokenQuestion + "\r"); err != nil {
 		b.Fatal(err)
@@ -130,6 +136,7 @@ func inChat(b *testing.B, x *session, rates replyRates) float64 {
 	if err := <-ended; err != nil {
 		b.Fatal(err)
 	}
+	_ = terminal.Wait() // it fails to read once nobody has the terminal open
 	return rate
 }
 
