@@ -21,8 +21,8 @@ import (
 // The reply whose speed is compared: always the same, since it is greedy.
 const (
 	spokenQuestion = "Write a long story about a falcon that learns to read."
-	spokenTokens   = 160
-	spokenPairs    = 20 // in a round: single replies differ by 10 % on a machine that is not alone on its host
+	spokenTokens   = 400 // a second or more: in a reply of half of that, what a turn's beginning takes is most of the difference
+	spokenPairs    = 20  // in a round: single replies differ by 10 % on a machine that is not alone on its host
 )
 
 // BenchmarkScreenBesideNone compares the speed of the default model in the chat, on a screen of 100×40 with its files, with that
