@@ -39,6 +39,7 @@ static inline void configure(int tokens, int features) {
     c.row_bytes[2 + i] = (uint16_t)features, c.rows[2 + i] = (uint8_t)tokens;
     c.row_bytes[4 + i] = ROW, c.rows[4 + i] = (uint8_t)(features / PG_UNIT);
   }
+  __asm__ volatile("" ::: "memory"); // headers do not tell the compiler all that tile instructions read
   _tile_loadconfig(&c);
 }
 
@@ -84,6 +85,7 @@ PG_INLINE void unpack(uint8_t *to, pair *p, int bits, int zero) {
 // The sums of one block's products, or of its half's. sum, tokens, weights: registers.
 #define PRODUCT(sum, tokens, weights, to, w, x, is_signed) \
   do { \
+    __asm__ volatile("" ::: "memory"); \
     _tile_zero(sum); \
     _tile_loadd(tokens, x, PG_BLOCK); \
     _tile_loadd(weights, w, ROW); \

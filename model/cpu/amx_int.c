@@ -34,7 +34,7 @@ PG_INLINE void fill(panel *to, const pg_matrix *w, pair *p, size_t from, size_t 
   __m512 scale = to->scale[PANEL - 1], min = to->min[PANEL - 1];
   for (size_t b = 0; b < n; b++) {
     unpack(to->units[b], p, bits, 0);
-    if (from + b == w->group_start[*g]) next_group(w, p, &scale, &min), ++*g;
+    while (from + b == w->group_start[*g]) next_group(w, p, &scale, &min), ++*g; // act-order may leave groups without features
     to->scale[b] = scale;
     to->min[b] = min;
   }

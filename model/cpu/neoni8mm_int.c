@@ -68,7 +68,7 @@ PG_INLINE void fill(panel *to, const pg_matrix *w, octet *o, size_t from, size_t
   for (size_t b = 0; b < n; b++, o->codes += bytes) {
     pg_prefetch(o->codes, bytes);
     unpack(to->units[b], o->codes, bits, parts == PG_PARTS_ZERO ? w->zero : 0);
-    if (from + b == w->group_start[*g]) {
+    while (from + b == w->group_start[*g]) { // act-order may leave groups without features
       pg_f8 d = pg_load8(o->scales, w->type);
       if (parts != PG_PARTS_ZERO) m = pg_group_min(o->offsets, w->offset, d, (float)w->zero);
       scale = twice_f(d), min = twice_f(m);

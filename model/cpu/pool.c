@@ -3,7 +3,7 @@
 // from the next adapting barrier on. After `patience` one more is tried again; patience doubles with every try and starts anew
 // once all threads have worked in peace for that long, and for PEACE_NS. Results do not depend on it (isa.h).
 //
-// Where they run: with a thread for every core each is bound to its own while a job runs. Else, when something else needs a core for a
+// Where they run: with a thread for every core each is bound to its own, the caller of pg_pool_run while the job runs. Else, when something else needs a core for a
 // millisecond, the system moves the thread of that core to another's, which sleeps at a barrier just then, and leaves both there for
 // 5 to 20 ms. As soon as there is one thread less all are free again, since nobody knows which core is the busy one.
 #define _GNU_SOURCE
@@ -60,7 +60,8 @@ struct pg_pool {
   int64_t elapsed, mark;   // time in jobs since the waits are measured, counted up to mark
   int64_t retry, patience; // when to try one thread more, and how long to wait for that the next time
   pg_pins *pins; // NULL: threads are never bound
-  int bound;     // the members are bound to their cores, the caller of pg_pool_run as long as it runs
+  int bound;     // the pool's own threads are bound to their cores
+  int here;      // the caller of pg_pool_run is: as long as that runs
   int quit;
   pg_task task;
   void *arg;
@@ -189,10 +190,19 @@ static int crowded(pg_pool *p, int64_t now) {
   return verdict;
 }
 
+// Lets all threads run anywhere.
+static void unbind(pg_pool *p) {
+  for (unsigned t = p->here ? 0 : 1; t < p->threads; t++) pg_pins_bind(p->pins, p->member[t].handle, -1);
+  p->bound = p->here = 0;
+}
+
 // Binds all threads to their cores, the caller to the one where it is: it was free, and may have come to one that another had.
 static void bind(pg_pool *p) {
   int here = pg_pins_here(p->pins);
-  if (here < 0) return;
+  if (here < 0) { // the system has moved it to a core that was not there at first
+    if (p->bound) unbind(p);
+    return;
+  }
   for (unsigned t = 1; t < p->threads; t++) {
     int moves = p->member[t].core == here;
     if (moves) p->member[t].core = p->member[0].core;
@@ -201,13 +211,7 @@ static void bind(pg_pool *p) {
   p->member[0].core = here;
   p->member[0].handle = pthread_self();
   pg_pins_bind(p->pins, p->member[0].handle, here);
-  p->bound = 1;
-}
-
-// Lets all threads run anywhere.
-static void unbind(pg_pool *p) {
-  for (unsigned t = 0; t < p->threads; t++) pg_pins_bind(p->pins, p->member[t].handle, -1);
-  p->bound = 0;
+  p->bound = p->here = 1;
 }
 
 // Takes one thread away for a while.
@@ -256,7 +260,8 @@ void pg_pool_run(pg_pool *p, pg_task task, void *arg) {
   }
   if (p->pins && p->active == p->threads) bind(p);
   run(p, task, arg);
-  if (p->bound) pg_pins_bind(p->pins, p->member[0].handle, -1); // it is not the pool's own thread
+  if (p->here) pg_pins_bind(p->pins, p->member[0].handle, -1); // it is not the pool's own thread
+  p->here = 0;
 }
 
 static int barrier(pg_pool *p, unsigned thread, const atomic_int *stop, int adapt) {

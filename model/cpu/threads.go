@@ -25,9 +25,9 @@ func physicalCores() int {
 	limit := runtime.GOMAXPROCS(0)
 	_, cores := coresHere()
 	if cores == 0 {
-		return limit
+		return min(limit, maxThreads)
 	}
-	return max(1, min(limit, cores))
+	return max(1, min(limit, cores, maxThreads))
 }
 
 // coresHere is coresOf for the processors that this process may run on; without a core where the system does not tell.
