@@ -39,7 +39,7 @@ func inTmux(t *testing.T, folder string) *multiplexer {
 	}
 	tm := &multiplexer{t, append(os.Environ(), watchRaces(t), "TMUX=", "TMUX_TMPDIR="+sockets, childFolder+"="+folder, "TERM=xterm-256color")}
 	t.Cleanup(func() {
-		_ = tm.command("kill-server").Run() // it may have ended with the program
+		tm.end()
 		_ = os.RemoveAll(sockets)
 	})
 	tm.run("-f", config, "new-session", "-d", "-x", "80", "-y", "24", "'"+self+"' '-test.run=^TestAsAProgram$'")
@@ -50,6 +50,18 @@ func (tm *multiplexer) command(args ...string) *exec.Cmd {
 	cmd := exec.Command("tmux", args...)
 	cmd.Env = tm.env
 	return cmd
+}
+
+// end quits the program and waits until it has ended: what it saves at its end goes to a folder that the test takes away. The server
+// ends with its only pane.
+func (tm *multiplexer) end() {
+	for start := time.Now(); time.Since(start) < 20*time.Second; time.Sleep(50 * time.Millisecond) {
+		if tm.command("send-keys", "C-c").Run() != nil {
+			return
+		}
+	}
+	tm.t.Error("the program does not end by ctrl+c")
+	_ = tm.command("kill-server").Run()
 }
 
 // run gives tmux a command and returns what it prints.
