@@ -6,14 +6,7 @@
 //
 // The sums of a block are integers, so that every set gives the same bits.
 
-// side says what a group carries besides its codes, where that is common enough for a loop of its own. The first three have
-// f16 scales and one block a group, a loop less: that alone is a third of the time.
-enum side {
-  SIDE_MIN,   // Q4_1, Q5_1: a minimum
-  SIDE_ZERO,  // Q4_0, Q5_0: the same zero point everywhere
-  SIDE_PLAIN, // Q8_0: that zero point is 0
-  SIDE_ANY,   // GPTQ: as the matrix says
-};
+#include "int8_sides.h"
 
 // One block for all tokens: acc += d * (dot * x.d) + m * x.s. plain: m is zero throughout.
 PG_INLINE void block(__m256 acc[PG_TILE], const uint8_t *c, int bits, int tokens, int plain, const pg_tile *x, size_t b, __m256 d,
@@ -66,36 +59,4 @@ PG_INLINE void octets(float *restrict y, size_t ldy, const pg_matrix *restrict w
   }
 }
 
-#define CASE(bits, tokens, side) \
-  case (bits)*8 + (tokens): \
-    octets(y, ldy, w, lo, hi, x, bits, tokens, side); \
-    return
-#define CASES(bits, side) \
-  CASE(bits, 1, side); \
-  CASE(bits, 2, side); \
-  CASE(bits, 3, side); \
-  CASE(bits, 4, side)
-
-void PG_MUL_INT(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x) {
-  if (w->parts) {
-    PG_MUL_PARTS(y, ldy, w, lo, hi, x);
-    return;
-  }
-  const int key = w->bits * 8 + (int)x->tokens;
-  if (w->type == PG_F16 && w->groups == w->padded / PG_BLOCK) {
-    if (w->offset == PG_OFFSET_MIN) {
-      switch (key) { CASES(4, SIDE_MIN); CASES(5, SIDE_MIN); }
-    } else if (w->offset == PG_OFFSET_ZERO) {
-      switch (key) { CASES(4, SIDE_ZERO); CASES(5, SIDE_ZERO); }
-      if (w->zero == 0) {
-        switch (key) { CASES(8, SIDE_PLAIN); }
-      }
-    }
-  }
-  switch (key) {
-    CASES(2, SIDE_ANY);
-    CASES(3, SIDE_ANY);
-    CASES(4, SIDE_ANY);
-    CASES(8, SIDE_ANY);
-  }
-}
+#include "int8_dispatch.h"

@@ -56,38 +56,7 @@ PG_INLINE void decode_dense(float *dst, const uint8_t *p, int type, size_t n) {
   }
 }
 
-// Octet o's features from..from+n as float32: dst[n][8].
-static void decode(float *dst, const pg_matrix *w, size_t o, size_t from, size_t n) {
-  const uint8_t *dense = w->codes + o * pg_octet_bytes(w) + from * PG_OCTET * pg_type_size(w->type);
-  switch (w->bits) {
-  case 2:
-    decode_blocks(dst, w, o, from, n, 2);
-    break;
-  case 3:
-    decode_blocks(dst, w, o, from, n, 3);
-    break;
-  case 4:
-    decode_blocks(dst, w, o, from, n, 4);
-    break;
-  case 5:
-    decode_blocks(dst, w, o, from, n, 5);
-    break;
-  case 6:
-    decode_blocks(dst, w, o, from, n, 6);
-    break;
-  case 8:
-    decode_blocks(dst, w, o, from, n, 8);
-    break;
-  default:
-    if (w->type == PG_F16) {
-      decode_dense(dst, dense, PG_F16, n);
-    } else if (w->type == PG_BF16) {
-      decode_dense(dst, dense, PG_BF16, n);
-    } else {
-      decode_dense(dst, dense, PG_F32, n);
-    }
-  }
-}
+#include "float_decode.h"
 
 // y[tokens][octets * 8] += x[tokens][n] . w, w[octets][PG_CHUNK_K][8].
 PG_INLINE void panel(float *y, size_t ldy, const float *w, const float *x, size_t ldx, size_t n, int tokens, int octets) {

@@ -10,8 +10,7 @@ PG_DOTPROD_BEGIN
 
 #include "neon_dot.h"
 
-// side says what a group carries besides its codes; see int8_octets.h.
-enum side { SIDE_MIN, SIDE_ZERO, SIDE_PLAIN, SIDE_ANY };
+#include "int8_sides.h"
 
 // One block for all tokens: acc += d * (dot * x.d) + m * x.s. plain: m is zero throughout.
 PG_INLINE void block(pg_f8 acc[PG_TILE], const uint8_t *c, int bits, int tokens, int plain, const pg_tile *x, size_t b, pg_f8 d,
@@ -56,39 +55,9 @@ PG_INLINE void octets(float *restrict y, size_t ldy, const pg_matrix *restrict w
   }
 }
 
-#define CASE(bits, tokens, side) \
-  case (bits)*8 + (tokens): \
-    octets(y, ldy, w, lo, hi, x, bits, tokens, side); \
-    return
-#define CASES(bits, side) \
-  CASE(bits, 1, side); \
-  CASE(bits, 2, side); \
-  CASE(bits, 3, side); \
-  CASE(bits, 4, side)
-
-void pg_neon_mul_int(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x) {
-  if (w->parts) {
-    pg_neon_mul_parts(y, ldy, w, lo, hi, x);
-    return;
-  }
-  const int key = w->bits * 8 + (int)x->tokens;
-  if (w->type == PG_F16 && w->groups == w->padded / PG_BLOCK) {
-    if (w->offset == PG_OFFSET_MIN) {
-      switch (key) { CASES(4, SIDE_MIN); CASES(5, SIDE_MIN); }
-    } else if (w->offset == PG_OFFSET_ZERO) {
-      switch (key) { CASES(4, SIDE_ZERO); CASES(5, SIDE_ZERO); }
-      if (w->zero == 0) {
-        switch (key) { CASES(8, SIDE_PLAIN); }
-      }
-    }
-  }
-  switch (key) {
-    CASES(2, SIDE_ANY);
-    CASES(3, SIDE_ANY);
-    CASES(4, SIDE_ANY);
-    CASES(8, SIDE_ANY);
-  }
-}
+#define PG_MUL_INT pg_neon_mul_int
+#define PG_MUL_PARTS pg_neon_mul_parts
+#include "int8_dispatch.h"
 
 PG_DOTPROD_END
 #endif
