@@ -124,47 +124,64 @@ static void floats_of(int format, size_t *d, int *min) {
   if (format == PG_Q2_K) *min = 82;
 }
 
-// One row of the source, at dword r of octet o. from: its first block; step: bytes from one to the next.
-static void pack_row(const pg_pack *p, size_t o, size_t r, const uint8_t *from, size_t step) {
+// The codes of a block of the layout, of eight rows that have them word by word already.
+static void interleave(uint8_t *to, const uint8_t *const from[PG_OCTET], size_t skip, size_t vectors) {
+  for (size_t i = 0; i < vectors; i++) {
+    uint32_t v[PG_OCTET];
+    for (size_t r = 0; r < PG_OCTET; r++) v[r] = load32(from[r] + skip + 4 * i);
+    memcpy(to + 32 * i, v, sizeof v);
+  }
+}
+
+// A block of the source in row r of an octet: `each` blocks of the layout, which begin at `to` and `parts`.
+static void pack_pieces(const pg_pack *p, uint8_t *to, uint8_t *parts, const uint8_t *from, size_t skip, size_t each, size_t r) {
+  const pg_matrix *dst = p->dst;
+  for (size_t j = 0; j < each; j++, to += pg_block_bytes(dst->bits), parts += PG_PARTS_BYTES) {
+    piece x = {.part = {0}};
+    if (dst->parts) {
+      take_super(&x, from, p->format, j);
+      memcpy(parts + 2 * r, x.part, 2);
+    } else {
+      take_fives(&x, from + skip);
+    }
+    put_codes(to, x.q, dst->bits, r);
+  }
+}
+
+// Octet o, block by block: `to` is written once, from front to back. from: the eight rows; step: bytes from a block to the next,
+// 0 in rows that do not exist.
+static void pack_octet(const pg_pack *p, size_t o, const uint8_t *from[PG_OCTET], const size_t step[PG_OCTET]) {
   const pg_matrix *dst = p->dst;
   const size_t bytes = pg_block_bytes(dst->bits), each = dst->padded / PG_BLOCK / dst->groups; // blocks of ours in one of theirs
-  uint8_t *to = dst->codes + o * pg_octet_bytes(dst), *parts = dst->part_bytes + o * pg_octet_parts(dst) + 2 * r;
+  const int as_it_is = p->format == PG_Q4_0 || p->format == PG_Q4_1 || p->format == PG_Q8_0;
+  uint8_t *to = dst->codes + o * pg_octet_bytes(dst), *parts = dst->part_bytes + o * pg_octet_parts(dst);
   size_t d;
   int min;
   floats_of(p->format, &d, &min);
-  for (size_t g = 0; g < dst->groups; g++, from += step) {
-    size_t side = ((o * dst->groups + g) * PG_OCTET + r) * 2;
-    memcpy(dst->scales + side, from + d, 2);
-    if (min >= 0) memcpy(dst->offsets + side, from + min, 2);
-    if (min >= 0 && dst->parts) dst->offsets[side + 1] ^= 0x80; // the minimum is taken away
-    for (size_t j = 0; j < each; j++, to += bytes, parts += PG_PARTS_BYTES) {
-      if (p->format == PG_Q4_0 || p->format == PG_Q4_1 || p->format == PG_Q8_0) {
-        const uint8_t *codes = from + (min < 0 ? 2 : 4);
-        for (size_t i = 0; i < bytes / 32; i++) memcpy(to + 32 * i + 4 * r, codes + 4 * i, 4);
-        continue;
-      }
-      piece x = {.part = {0}};
-      if (dst->parts) {
-        take_super(&x, from, p->format, j);
-        memcpy(parts, x.part, 2);
-      } else {
-        take_fives(&x, from + (min < 0 ? 2 : 4));
-      }
-      put_codes(to, x.q, dst->bits, r);
+  for (size_t g = 0; g < dst->groups; g++, to += each * bytes, parts += each * PG_PARTS_BYTES) {
+    const size_t skip = min < 0 ? 2 : 4;
+    for (size_t r = 0; r < PG_OCTET; r++) {
+      size_t side = ((o * dst->groups + g) * PG_OCTET + r) * 2;
+      memcpy(dst->scales + side, from[r] + d, 2);
+      if (min >= 0) memcpy(dst->offsets + side, from[r] + min, 2);
+      if (min >= 0 && dst->parts) dst->offsets[side + 1] ^= 0x80; // the minimum is taken away
+      if (!as_it_is) pack_pieces(p, to, parts, from[r], skip, each, r);
     }
+    if (as_it_is) interleave(to, from, skip, bytes / 32);
+    for (size_t r = 0; r < PG_OCTET; r++) from[r] += step[r];
   }
 }
 
 void pg_pack_blocks(const pg_pack *p, size_t lo, size_t hi) {
   static const uint8_t none[210]; // the largest block: rows that do not exist weigh nothing
   for (size_t o = lo; o < hi; o++) {
+    const uint8_t *from[PG_OCTET];
+    size_t step[PG_OCTET];
     for (size_t r = 0; r < PG_OCTET; r++) {
       size_t n = o * PG_OCTET + r;
-      if (n < p->dst->out) {
-        pack_row(p, o, r, p->src + pg_source_row(p->rows, n) * p->dst->groups * p->block, p->block);
-      } else {
-        pack_row(p, o, r, none, 0);
-      }
+      from[r] = n < p->dst->out ? p->src + pg_source_row(p->rows, n) * p->dst->groups * p->block : none;
+      step[r] = n < p->dst->out ? p->block : 0;
     }
+    pack_octet(p, o, from, step);
   }
 }
