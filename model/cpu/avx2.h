@@ -51,44 +51,28 @@ PG_INLINE __m256 pg_zeros8(const uint8_t *p) {
   return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)));
 }
 
-// Unpacks a block of 2 to 6 bits into its units.
-PG_INLINE void pg_unpack8(__m256i w[8], const uint8_t *c, int bits) {
+// Brings bits of bytes to place `to` from place `from` and leaves those of the mask.
+PG_INLINE __m256i pg_bits_at(__m256i bytes, int from, int to, int mask) {
+  if (from > to) bytes = _mm256_srli_epi16(bytes, from - to);
+  if (from < to) bytes = _mm256_slli_epi16(bytes, to - from);
+  return _mm256_and_si256(bytes, _mm256_set1_epi8((char)(mask << to)));
+}
+
+// Unit u of a block: codes of 2 to 6 bits unsigned, of 8 bits as they are. See layout.h.
+PG_INLINE __m256i pg_unit_of(const uint8_t *c, int bits, int u) {
   const __m256i *v = (const __m256i *)c;
-  if (bits >= 4) {
-    const __m256i low = _mm256_set1_epi8(15);
-    for (int i = 0; i < 4; i++) {
-      __m256i x = _mm256_load_si256(v + i);
-      w[i] = _mm256_and_si256(x, low);
-      w[i + 4] = _mm256_and_si256(_mm256_srli_epi16(x, 4), low);
-    }
-  } else {
-    const __m256i low = _mm256_set1_epi8(3);
-    for (int i = 0; i < 2; i++) {
-      __m256i x = _mm256_load_si256(v + i);
-      w[4 * i] = _mm256_and_si256(x, low);
-      w[4 * i + 1] = _mm256_and_si256(_mm256_srli_epi16(x, 2), low);
-      w[4 * i + 2] = _mm256_and_si256(_mm256_srli_epi16(x, 4), low);
-      w[4 * i + 3] = _mm256_and_si256(_mm256_srli_epi16(x, 6), low);
-    }
-  }
-  if (bits == 6) {
-    const __m256i high = _mm256_set1_epi8(3 << 4);
-    for (int i = 0; i < 2; i++) {
-      __m256i x = _mm256_load_si256(v + 4 + i);
-      w[4 * i] = _mm256_or_si256(w[4 * i], _mm256_and_si256(_mm256_slli_epi16(x, 4), high));
-      w[4 * i + 1] = _mm256_or_si256(w[4 * i + 1], _mm256_and_si256(_mm256_slli_epi16(x, 2), high));
-      w[4 * i + 2] = _mm256_or_si256(w[4 * i + 2], _mm256_and_si256(x, high));
-      w[4 * i + 3] = _mm256_or_si256(w[4 * i + 3], _mm256_and_si256(_mm256_srli_epi16(x, 2), high));
-    }
-  }
-  if (bits == 3 || bits == 5) {
-    const int top = bits - 1;
-    const __m256i high = _mm256_set1_epi8((char)(1 << top)), x = _mm256_load_si256(v + (bits == 3 ? 2 : 4));
-    for (int u = 0; u < 8; u++) {
-      __m256i moved = u < top ? _mm256_slli_epi16(x, top - u) : _mm256_srli_epi16(x, u - top);
-      w[u] = _mm256_or_si256(w[u], _mm256_and_si256(moved, high));
-    }
-  }
+  if (bits == 8) return _mm256_load_si256(v + u);
+  __m256i w = bits >= 4 ? pg_bits_at(_mm256_load_si256(v + u % 4), u / 4 * 4, 0, 15)
+                        : pg_bits_at(_mm256_load_si256(v + u / 4), u % 4 * 2, 0, 3);
+  if (bits == 6) w = _mm256_or_si256(w, pg_bits_at(_mm256_load_si256(v + 4 + u / 4), u % 4 * 2, 4, 3));
+  if (bits == 3) w = _mm256_or_si256(w, pg_bits_at(_mm256_load_si256(v + 2), u, 2, 1));
+  if (bits == 5) w = _mm256_or_si256(w, pg_bits_at(_mm256_load_si256(v + 4), u, 4, 1));
+  return w;
+}
+
+// All units of a block.
+PG_INLINE void pg_unpack8(__m256i w[8], const uint8_t *c, int bits) {
+  for (int u = 0; u < 8; u++) w[u] = pg_unit_of(c, bits, u);
 }
 
 // A unit's four features of a token, for every row.

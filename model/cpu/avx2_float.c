@@ -45,11 +45,7 @@ PG_INLINE void decode_blocks(float *dst, const pg_matrix *w, size_t o, size_t fr
     }
     if (w->parts) scale_parts(d, min, w->part_bytes + o * pg_octet_parts(w) + b * PG_PARTS_BYTES, w->parts);
     __m256i v[8];
-    if (bits == 8) {
-      for (int u = 0; u < 8; u++) v[u] = _mm256_load_si256((const __m256i *)c + u);
-    } else {
-      pg_unpack8(v, c, bits);
-    }
+    pg_unpack8(v, c, bits);
     for (int u = 0; u < 8; u++, dst += PG_UNIT * PG_OCTET) decode_unit(dst, v[u], bits == 8, d[u / 4], zero, min[u / 4]);
   }
 }

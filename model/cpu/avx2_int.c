@@ -1,40 +1,13 @@
-// AVX2: integer products of quantised weights and int8 activations.
-//
-// A block of 8 rows and 32 features becomes 8 vectors of unsigned bytes, one per unit. vpmaddubsw multiplies a unit by 4
-// features of a token, broadcast, into pairs of 16-bit sums; 8 units of 4-bit codes stay below 8*2*15*127 = 30480, so a block
-// needs one widening vpmaddwd; 4 units of 5-bit codes stay below 4*2*31*127 = 31496, so it needs two. 8-bit codes are signed and take |w| * (x with w's sign): at most 2*128*127 = 32512, widened
-// unit by unit.
+// AVX2: integer products of quantised weights and int8 activations; K-quants: avx2_parts.c.
 #include "avx2.h"
 
 #if defined(__x86_64__)
 PG_AVX2_BEGIN
 
-// The 32-feature dot products of 8 rows with one token.
-PG_INLINE __m256i dot_unsigned(const __m256i w[8], const int8_t *x, int bits) {
-  const __m256i one = _mm256_set1_epi16(1);
-  __m256i a = _mm256_maddubs_epi16(w[0], pg_unit(x, 0)), b = _mm256_maddubs_epi16(w[1], pg_unit(x, 1));
-  for (int u = 2; u < 8; u += 2) {
-    a = _mm256_add_epi16(a, _mm256_maddubs_epi16(w[u], pg_unit(x, u)));
-    b = _mm256_add_epi16(b, _mm256_maddubs_epi16(w[u + 1], pg_unit(x, u + 1)));
-  }
-  if (bits == 5) return _mm256_add_epi32(_mm256_madd_epi16(a, one), _mm256_madd_epi16(b, one));
-  return _mm256_madd_epi16(_mm256_add_epi16(a, b), one);
-}
-
-// The same for signed 8-bit codes and all tokens at once.
-PG_INLINE void dot_signed(__m256i dot[PG_TILE], const uint8_t *c, const int8_t *x, int tokens) {
-  for (int t = 0; t < tokens; t++) dot[t] = _mm256_setzero_si256();
-  for (int u = 0; u < 8; u++) {
-    __m256i w = _mm256_load_si256((const __m256i *)c + u), a = _mm256_abs_epi8(w);
-    for (int t = 0; t < tokens; t++) {
-      __m256i p = _mm256_maddubs_epi16(a, _mm256_sign_epi8(pg_unit(x + 32 * t, u), w));
-      dot[t] = _mm256_add_epi32(dot[t], _mm256_madd_epi16(p, _mm256_set1_epi16(1)));
-    }
-  }
-}
-
 #define PG_MUL_INT pg_avx2_mul_int
 #define PG_MUL_PARTS pg_avx2_mul_parts
+#include "avx2_dot.h"
+#include "int8_dots.h"
 #include "int8_octets.h"
 
 void pg_avx2_quantise(int8_t *q, float *d, float *s, int16_t *h, const float *x, size_t blocks, size_t stride) {

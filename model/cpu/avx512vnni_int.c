@@ -9,6 +9,7 @@ PG_INLINE __m256i dpbusd(__m256i sum, __m256i codes, __m256i x) { return _mm256_
 #define PG_MUL_INT pg_avx512vnni_mul_int
 #define PG_MUL_PARTS pg_avx512vnni_mul_parts
 #include "vnni.h"
+#include "int8_dots.h"
 #include "int8_parts.h"
 #include "int8_octets.h"
 
