@@ -22,7 +22,7 @@ type library struct {
 // given back to the system.
 func newLibrary(json []byte) (*library, error) {
 	rust, err := tokenizers.FromBytes(json, tokenizers.WithEncodeSpecialTokens())
-	go C.giveBack() // some milliseconds, for which nobody waits
+	C.giveBack()
 	if err != nil {
 		return nil, err
 	}

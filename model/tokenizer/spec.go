@@ -1,8 +1,6 @@
 package tokenizer
 
 import (
-	"cmp"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -262,9 +260,14 @@ func (s *spec) appendJSON(dst []byte, reachable []bool) []byte {
 		dst = appendJSONString(dst, s.unk)
 	}
 	dst = append(dst, `,"vocab":{`...)
-	for i, id := range s.sorted(reachable) {
-		dst = separate(dst, i)
-		dst = appendJSONString(dst, s.tokens[id])
+	n := 0
+	for id, token := range s.tokens {
+		if token == "" || !reachable[id] {
+			continue
+		}
+		dst = separate(dst, n)
+		n++
+		dst = appendJSONString(dst, token)
 		dst = append(dst, ':')
 		dst = strconv.AppendInt(dst, int64(id), 10)
 	}
@@ -287,35 +290,6 @@ func (s *spec) appendJSON(dst []byte, reachable []bool) []byte {
 		dst = append(dst, ']')
 	}
 	return append(dst, `]}}`...)
-}
-
-// sorted returns the ids of the vocabulary for the library, by text: it puts them into a tree on its way, which takes half the time
-// when they come in order.
-func (s *spec) sorted(reachable []bool) []int32 {
-	type entry struct {
-		begin uint64 // the text's first eight bytes, which decide nearly always
-		id    int32
-	}
-	entries := make([]entry, 0, len(s.tokens))
-	for id, token := range s.tokens {
-		if token == "" || !reachable[id] {
-			continue
-		}
-		var begin [8]byte
-		copy(begin[:], token)
-		entries = append(entries, entry{binary.BigEndian.Uint64(begin[:]), int32(id)})
-	}
-	slices.SortFunc(entries, func(a, b entry) int {
-		if c := cmp.Compare(a.begin, b.begin); c != 0 {
-			return c
-		}
-		return strings.Compare(s.tokens[a.id], s.tokens[b.id])
-	})
-	ids := make([]int32, len(entries))
-	for i, e := range entries {
-		ids[i] = e.id
-	}
-	return ids
 }
 
 // mergesJoinable says whether the merges can be written as "left right", which the library reads faster than ["left",

@@ -67,33 +67,9 @@ func build(source string, s *spec) (*Tokenizer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %s: %w", source, err)
 	}
-	type loaded struct {
-		library *library
-		err     error
-	}
-	json := s.appendJSON(make([]byte, 0, s.jsonSize()), reachable)
-	there := make(chan loaded, 1)
-	go func() { // most of the time that all of this takes
-		l, err := newLibrary(json)
-		there <- loaded{l, err}
-	}()
-	t, err := s.tokenizer()
-	rust := <-there
-	if err = errors.Join(err, rust.err); err != nil {
-		if rust.library != nil {
-			err = errors.Join(err, rust.library.close())
-		}
-		return nil, fmt.Errorf("tokenizer: %s: %w", source, err)
-	}
-	t.library = rust.library
-	return t, nil
-}
-
-// tokenizer makes what there is besides the library, for a checked spec.
-func (s *spec) tokenizer() (*Tokenizer, error) {
 	table, err := newTable(s)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("tokenizer: %s: %w", source, err)
 	}
 	t := &Tokenizer{table: table, begin: strings.Clone(s.begin)}
 	if s.pieces != nil {
@@ -117,6 +93,9 @@ func (s *spec) tokenizer() (*Tokenizer, error) {
 		}
 	}
 	t.raw, t.later = newMatcher(raw), newMatcher(later)
+	if t.library, err = newLibrary(s.appendJSON(make([]byte, 0, s.jsonSize()), reachable)); err != nil {
+		return nil, fmt.Errorf("tokenizer: %s: %w", source, err)
+	}
 	return t, nil
 }
 
