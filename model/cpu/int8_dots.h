@@ -7,8 +7,10 @@
 //   span(bits)               units whose products one sum can hold: 1, 2, 4 or 8
 //
 // A whole tile of tokens takes two octets together: an activation that is broadcast once serves sixteen rows, and the sums fill half of
-// 16 registers. Fewer tokens wait for memory, which gives more to one stream than to two. Integers are added in the order that is written here, by empty asm: gcc would otherwise keep all products
-// of a block until its end, in memory, to add them as a tree.
+// 16 registers. Fewer tokens wait for memory, which gives more to one stream than to two.
+//
+// Integers are added in the order that is written here, by empty asm: gcc would otherwise keep all products of a block until its end, in
+// memory, to add them as a tree.
 
 enum { PAIR = 2 }; // octets
 

@@ -35,7 +35,7 @@ PG_INLINE void some_octets(float *restrict y, size_t ldy, const pg_matrix *restr
   for (size_t b = 0; b < blocks; b++) {
     __m256i dot[PG_TILE][PAIR];
     const float *xd = x.d + b * x.stride, *xs = x.s + b * x.stride;
-    if (tokens * n > 4) __asm__ volatile("" : : "r"(acc) : "memory"); // acc waits in memory: the registers are for the sums
+    if (n == PAIR) __asm__ volatile("" : : "r"(acc) : "memory"); // acc waits in memory: the registers are for the sums
     dots(dot, p, x.q + b * x.stride * PG_BLOCK, bits, PG_PARTS_NONE, tokens, n);
     for (; side != SIDE_ANY || b == *start; start++) { // act-order may leave groups without features
       for (int i = 0; i < n; i++) next_group(&p[i], &d[i], &m[i], w, side);

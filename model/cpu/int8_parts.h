@@ -57,7 +57,7 @@ PG_INLINE void some_parts(float *restrict y, size_t ldy, const pg_matrix *restri
       p[i].offsets += 2 * PG_OCTET;
     }
     for (size_t end = b + PG_SUPER; b < end; b++) {
-      if (tokens * n > 4) __asm__ volatile("" : : "r"(acc) : "memory"); // as in int8_octets.h
+      if (n == PAIR) __asm__ volatile("" : : "r"(acc) : "memory"); // as in int8_octets.h
       block_parts(acc, p, bits, parts, tokens, n, &x, b, d, m, zero);
     }
   }

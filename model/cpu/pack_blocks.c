@@ -158,8 +158,8 @@ static void pack_octet(const pg_pack *p, size_t o, const uint8_t *from[PG_OCTET]
   size_t d;
   int min;
   floats_of(p->format, &d, &min);
+  const size_t skip = min < 0 ? 2 : 4;
   for (size_t g = 0; g < dst->groups; g++, to += each * bytes, parts += each * PG_PARTS_BYTES) {
-    const size_t skip = min < 0 ? 2 : 4;
     for (size_t r = 0; r < PG_OCTET; r++) {
       size_t side = ((o * dst->groups + g) * PG_OCTET + r) * 2;
       memcpy(dst->scales + side, from[r] + d, 2);

@@ -159,18 +159,24 @@ func (s *settings) bench(ctx context.Context, args []string, o benchOptions, io 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, backend.Close()) }()
-	words := tokenizerOf(c)
+	words := startTokenizer(c.Path, c.Tokenizer)
 	d, err := s.sequence(ctx, c, backend, func(float64) {})
-	if err != nil {
-		return nil, errors.Join(err, words())
+	load := time.Since(begin)
+	// The first token of a chat comes no sooner. Where there is no tokenizer, or one that is refused, there is nothing to wait for: no
+	// words are read here.
+	tok := <-words
+	if d != nil {
+		defer func() { err = errors.Join(err, d.Close()) }()
 	}
-	defer func() { err = errors.Join(err, d.Close()) }()
+	if tok.value != nil {
+		err = errors.Join(err, tok.value.Close())
+	}
+	if err != nil {
+		return nil, err
+	}
 	r := &report{
 		Model: c.Name, Backend: backend.Name(), Threads: cpu.Threads(s.file.Threads), Context: o.depth,
-		PrefillTokens: o.prefill, DecodeTokens: o.decode, Load: time.Since(begin).Seconds(),
-	}
-	if err := words(); err != nil {
-		return nil, err
+		PrefillTokens: o.prefill, DecodeTokens: o.decode, Load: load.Seconds(),
 	}
 	b := &stopwatch{ctx: ctx, d: d, vocab: c.Config.Vocab}
 	if _, err := b.forward([]int32{b.token(0)}, 0, 1); err != nil {
@@ -199,22 +205,6 @@ func (s *settings) bench(ctx context.Context, args []string, o benchOptions, io 
 		at.Ratio = at.Bandwidth / r.ReadBandwidth
 	}
 	return r, nil
-}
-
-// tokenizerOf builds the tokenizer of a checkpoint while the weights are loaded, as the chat does, since no first token of a chat comes
-// without one. The function that it returns waits until it is there. Without a tokenizer, or with one that is refused, there is
-// nothing to wait for: no words are read here.
-func tokenizerOf(c *model.Checkpoint) (wait func() error) {
-	done := make(chan error, 1)
-	go func() {
-		t, err := openTokenizer(c.Path, c.Tokenizer)
-		if err != nil {
-			done <- nil
-			return
-		}
-		done <- t.Close()
-	}()
-	return func() error { return <-done }
 }
 
 // time fills in the rates.

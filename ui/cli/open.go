@@ -99,11 +99,7 @@ func (s *settings) loader(path string) func(context.Context, func(float64)) (*en
 		release := func() error { return errors.Join(backend.Close(), c.Close()) }
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		words := make(chan result[*tokenizer.Tokenizer], 1)
-		go func() {
-			t, err := openTokenizer(path, c.Tokenizer)
-			words <- result[*tokenizer.Tokenizer]{t, err}
-		}()
+		words := startTokenizer(path, c.Tokenizer)
 		decoder, err := s.sequence(ctx, c, backend, progress)
 		tok := <-words
 		if err == nil {
@@ -181,6 +177,16 @@ func matchVocabulary(c *model.Checkpoint, t *tokenizer.Tokenizer) error {
 			c.Path, t.Size(), c.Config.Vocab)
 	}
 	return nil
+}
+
+// startTokenizer builds the tokenizer while the weights are loaded. The caller receives it, also when those fail, and closes it.
+func startTokenizer(path string, src model.TokenizerSource) <-chan result[*tokenizer.Tokenizer] {
+	words := make(chan result[*tokenizer.Tokenizer], 1)
+	go func() {
+		t, err := openTokenizer(path, src)
+		words <- result[*tokenizer.Tokenizer]{t, err}
+	}()
+	return words
 }
 
 // openTokenizer builds the tokenizer of the checkpoint at path from whatever it has.
