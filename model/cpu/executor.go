@@ -18,15 +18,16 @@ import (
 	"peregrine/model"
 )
 
-// executor is a model in the arena and one sequence's KV cache. Its memory is C's.
+// executor is a model in its arenas and one sequence's KV cache. Its memory is C's.
 type executor struct {
-	b      *backend
-	config model.Config
-	limit  int // tokens that the KV cache holds
-	length int // tokens that it has
-	m      *C.pg_model
-	arena  arena
-	memory []unsafe.Pointer // what m consists of, for free
+	b       *backend
+	config  model.Config
+	limit   int // tokens that the KV cache holds
+	length  int // tokens that it has
+	m       *C.pg_model
+	weights arena
+	side    arena
+	memory  []unsafe.Pointer // what m consists of, for free
 }
 
 // Forward is one call into C, whatever the number of tokens. See model.Executor.
@@ -144,7 +145,8 @@ func (e *executor) free() {
 		C.pg_model_free(e.m)
 		e.m = nil
 	}
-	e.arena.close()
+	e.weights.close()
+	e.side.close()
 	for _, p := range e.memory {
 		C.free(p)
 	}

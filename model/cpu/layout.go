@@ -167,7 +167,9 @@ func sameZero(g *quant.GPTQ) (zero int, same bool) {
 	return int(first), true
 }
 
-// arena is one run of memory for a model's weights: first measured, then mapped and cut.
+// arena is one run of memory for a model: first measured, then mapped and cut. The weights have one, which is written by all
+// threads; what is known before they are read (norms, biases, orders) has another, since writing into each matrix's place
+// would have one thread touch, and the kernel clear, all huge pages of a small model.
 type arena struct {
 	size int // bytes taken so far
 	base unsafe.Pointer
@@ -196,28 +198,28 @@ func (a *arena) take(n int) int {
 
 func (a *arena) at(place int) unsafe.Pointer { return unsafe.Add(a.base, place) }
 
-// places are the parts of one matrix in the arena.
+// places are the parts of one matrix in the arenas.
 type places struct{ codes, scales, offsets, parts, starts, perm int }
 
-// measure takes the matrix's places. perms holds those of the orders that are there already: matrices that share one share
-// the gathered activations too.
-func (s *shape) measure(a *arena, perms map[string]int) places {
+// measure takes the matrix's places in the arena a, those of its order and groups in side. perms holds the orders that are there
+// already: matrices that share one share the gathered activations too.
+func (s *shape) measure(a, side *arena, perms map[string]int) places {
 	w := s.w
 	p := places{perm: -1}
 	p.codes = a.take(int(w.octets * C.pg_octet_bytes(w)))
 	if w.bits == 0 {
 		return p
 	}
-	side := int(w.octets*w.groups) * octet
-	p.scales = a.take(side * int(C.pg_type_size(w._type)))
-	p.offsets = a.take(side * int(C.pg_offset_size(w)))
+	groups := int(w.octets*w.groups) * octet
+	p.scales = a.take(groups * int(C.pg_type_size(w._type)))
+	p.offsets = a.take(groups * int(C.pg_offset_size(w)))
 	p.parts = a.take(int(w.octets * C.pg_octet_parts(w)))
-	p.starts = a.take(4 * len(s.starts))
+	p.starts = side.take(4 * len(s.starts))
 	if s.perm != nil {
 		key := string(bytesOf(s.perm))
 		at, ok := perms[key]
 		if !ok {
-			at = a.take(len(key))
+			at = side.take(len(key))
 			perms[key] = at
 		}
 		p.perm = at
@@ -225,8 +227,8 @@ func (s *shape) measure(a *arena, perms map[string]int) places {
 	return p
 }
 
-// place points the matrix into the mapped arena and writes its order and groups.
-func (s *shape) place(a *arena, p places) {
+// place points the matrix into the mapped arenas and writes its order and groups.
+func (s *shape) place(a, side *arena, p places) {
 	s.w.codes = (*C.uint8_t)(a.at(p.codes))
 	if s.w.bits == 0 {
 		return
@@ -236,11 +238,11 @@ func (s *shape) place(a *arena, p places) {
 	if s.w.parts != C.PG_PARTS_NONE {
 		s.w.part_bytes = (*C.uint8_t)(a.at(p.parts))
 	}
-	s.w.group_start = (*C.uint32_t)(a.at(p.starts))
-	copy(unsafe.Slice((*uint32)(a.at(p.starts)), len(s.starts)), s.starts)
+	s.w.group_start = (*C.uint32_t)(side.at(p.starts))
+	copy(unsafe.Slice((*uint32)(side.at(p.starts)), len(s.starts)), s.starts)
 	if s.perm != nil {
-		s.w.perm = (*C.int32_t)(a.at(p.perm))
-		copy(unsafe.Slice((*int32)(a.at(p.perm)), len(s.perm)), s.perm)
+		s.w.perm = (*C.int32_t)(side.at(p.perm))
+		copy(unsafe.Slice((*int32)(side.at(p.perm)), len(s.perm)), s.perm)
 	}
 }
 

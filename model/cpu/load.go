@@ -62,7 +62,7 @@ type loader struct {
 // layer lists the matrices of a block as the backend wants them: a fused gate and up projection cut in two.
 type layer struct{ qkv, attnOut, up, down []*quant.Matrix }
 
-// floats is a vector that goes into the arena, and where its address belongs.
+// floats is a vector that goes into the side arena, and where its address belongs.
 type floats struct {
 	v     []float32
 	place int
@@ -95,7 +95,7 @@ func (l *loader) load(ctx context.Context, opt model.LoadOptions) error {
 	for i := range layers {
 		l.describeLayer(&layers[i], &l.p.Layers[i], l.layers[i])
 	}
-	if err := l.mapArena(); err != nil {
+	if err := l.mapArenas(); err != nil {
 		return err
 	}
 	if err := l.repack(ctx, opt.Progress); err != nil {
@@ -230,31 +230,33 @@ func (l *loader) vector(to **C.float, v []float32) {
 	}
 }
 
-// mapArena measures everything, maps the arena and points into it.
-func (l *loader) mapArena() error {
-	a := &l.e.arena
+// mapArenas measures everything, maps the arenas and points into them.
+func (l *loader) mapArenas() error {
+	weights, side := &l.e.weights, &l.e.side
 	for i := range l.floats {
-		l.floats[i].place = a.take(4 * len(l.floats[i].v))
+		l.floats[i].place = side.take(4 * len(l.floats[i].v))
 	}
 	at := make([]places, len(l.shapes))
 	for i, s := range l.shapes {
-		at[i] = s.measure(a, l.perms)
+		at[i] = s.measure(weights, side, l.perms)
 	}
-	if err := a.open(); err != nil {
-		return err
+	for _, a := range []*arena{weights, side} {
+		if err := a.open(); err != nil {
+			return err
+		}
 	}
 	for _, f := range l.floats {
-		p := a.at(f.place)
+		p := side.at(f.place)
 		copy(unsafe.Slice((*float32)(p), len(f.v)), f.v)
 		*f.to = (*C.float)(p)
 	}
 	for i, s := range l.shapes {
-		s.place(a, at[i])
+		s.place(weights, side, at[i])
 	}
 	return nil
 }
 
-// repack fills the arena, matrix by matrix.
+// repack fills the arena of weights, matrix by matrix.
 func (l *loader) repack(ctx context.Context, progress func(done, total int64)) error {
 	var done, total, told int64
 	for _, s := range l.shapes {

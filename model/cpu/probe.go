@@ -7,6 +7,7 @@ package cpu
 import "C"
 
 import (
+	"errors"
 	"unsafe"
 
 	"peregrine/model/quant"
@@ -16,9 +17,9 @@ import (
 
 // packed is one repacked matrix outside of a model.
 type packed struct {
-	arena arena
-	w     *C.pg_matrix
-	bytes int // that a product reads
+	weights, side arena
+	w             *C.pg_matrix
+	bytes         int // that a product reads
 }
 
 // packOne repacks m into memory of its own.
@@ -26,9 +27,9 @@ func packOne(b *backend, m *quant.Matrix) (*packed, error) {
 	p := &packed{w: (*C.pg_matrix)(C.calloc(1, C.sizeof_pg_matrix))}
 	s, err := plan(m, p.w)
 	if err == nil {
-		at := s.measure(&p.arena, map[string]int{})
-		if err = p.arena.open(); err == nil {
-			s.place(&p.arena, at)
+		at := s.measure(&p.weights, &p.side, map[string]int{})
+		if err = errors.Join(p.weights.open(), p.side.open()); err == nil {
+			s.place(&p.weights, &p.side, at)
 			err = s.pack(b.pool, func(int64) error { return nil })
 		}
 	}
@@ -41,7 +42,8 @@ func packOne(b *backend, m *quant.Matrix) (*packed, error) {
 }
 
 func (p *packed) close() {
-	p.arena.close()
+	p.weights.close()
+	p.side.close()
 	C.free(unsafe.Pointer(p.w))
 }
 

@@ -17,6 +17,23 @@ func BenchmarkFromGGUF(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
+			if err := tok.Complete(); err != nil {
+				b.Fatal(err)
+			}
+			if err := tok.Close(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("first text", func(b *testing.B) {
+		for b.Loop() {
+			tok, err := FromGGUF(v)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if _, err := tok.Encode("What is the capital of France?", true); err != nil {
+				b.Fatal(err)
+			}
 			if err := tok.Close(); err != nil {
 				b.Fatal(err)
 			}
@@ -33,10 +50,12 @@ func BenchmarkFromGGUF(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			if _, err := newTable(s); err != nil {
+			table, err := newTable(s)
+			if err != nil {
 				b.Fatal(err)
 			}
-			b.SetBytes(int64(len(s.appendJSON(make([]byte, 0, s.jsonSize()), reachable))))
+			l := newLexicon(s, reachable, table)
+			b.SetBytes(int64(len(l.appendJSON(make([]byte, 0, l.size()), l.reachable))))
 		}
 	})
 }

@@ -59,6 +59,16 @@ type bits []uint64
 func (b bits) has(id int32) bool { return b[id>>6]>>(id&63)&1 != 0 }
 func (b bits) add(id int32)      { b[id>>6] |= 1 << (id & 63) }
 
+// holds says whether all of part is in b, which is as long.
+func (b bits) holds(part bits) bool {
+	for i, word := range part {
+		if word&^b[i] != 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // newTable builds the table for a checked spec.
 func newTable(s *spec) (*table, error) {
 	size := len(s.tokens)

@@ -21,16 +21,17 @@ var cutPieces = []string{
 }
 
 // wholeAndParts are the ids of a text at once, and cut at every place that the cutter calls safe.
-func wholeAndParts(tok *Tokenizer, text string) (whole, parts []int32) {
-	whole = tok.library.encode(nil, text)
+func wholeAndParts(t testing.TB, tok *Tokenizer, text string) (whole, parts []int32) {
+	library := wholeLibrary(t, tok)
+	whole = library.encode(nil, text)
 	from := 0
 	for i := 1; i < len(text); i++ {
 		if tok.cuts.safe(text, i) {
-			parts = tok.library.encode(parts, text[from:i])
+			parts = library.encode(parts, text[from:i])
 			from = i
 		}
 	}
-	return whole, tok.library.encode(parts, text[from:])
+	return whole, library.encode(parts, text[from:])
 }
 
 func TestSafeCutsChangeNoIDs(t *testing.T) {
@@ -45,7 +46,7 @@ func TestSafeCutsChangeNoIDs(t *testing.T) {
 			rng := rand.New(rand.NewPCG(7, 8))
 			for range 2000 {
 				text := randomText(rng, cutPieces, 30)
-				if whole, parts := wholeAndParts(tok, text); !slices.Equal(whole, parts) {
+				if whole, parts := wholeAndParts(t, tok, text); !slices.Equal(whole, parts) {
 					t.Fatalf("%q: whole %v, in parts %v", text, whole, parts)
 				}
 			}
@@ -69,7 +70,7 @@ func TestSafeCutsUnderEveryWordPattern(t *testing.T) {
 		rng := rand.New(rand.NewPCG(17, 18))
 		for range 2000 {
 			text := randomText(rng, cutPieces, 30)
-			if whole, parts := wholeAndParts(tok, text); !slices.Equal(whole, parts) {
+			if whole, parts := wholeAndParts(t, tok, text); !slices.Equal(whole, parts) {
 				t.Fatalf("%s on %q: whole %v, in parts %v", pattern, text, whole, parts)
 			}
 		}
@@ -81,7 +82,7 @@ func TestSafeCutsWithPrefixSpace(t *testing.T) {
 	rng := rand.New(rand.NewPCG(9, 10))
 	for range 4000 {
 		text := randomText(rng, cutPieces, 30)
-		if whole, parts := wholeAndParts(tok, text); !slices.Equal(whole, parts) {
+		if whole, parts := wholeAndParts(t, tok, text); !slices.Equal(whole, parts) {
 			t.Fatalf("%q: whole %v, in parts %v", text, whole, parts)
 		}
 	}
@@ -110,7 +111,7 @@ func TestLongTextInChunksEqualsWhole(t *testing.T) {
 			v.Pre = name
 			tok := openVocabulary(t, v)
 			got, err := tok.Encode(text, false)
-			if whole := tok.library.encode(nil, text); err != nil || !slices.Equal(got, whole) {
+			if whole := wholeLibrary(t, tok).encode(nil, text); err != nil || !slices.Equal(got, whole) {
 				t.Fatalf("%d ids in chunks, %d at once, %v", len(got), len(whole), err)
 			}
 		})

@@ -21,6 +21,7 @@ func tryOut(t *testing.T, tok *Tokenizer) {
 	}()
 	texts := append(tok.Specials(), "", "hello <|a|> world's 1234 ½\r\n\n  日本語\x00\x00 e\u0301 \xff\xe6\x97 ́￾￿ abc  \t")
 	for _, text := range texts {
+		checkExcerpt(t, tok, text)
 		for _, special := range []bool{false, true} {
 			ids, err := tok.Encode(text, special)
 			if err != nil {
@@ -141,7 +142,7 @@ func FuzzPattern(f *testing.F) {
 		if err != nil {
 			return // the library has its own reasons, such as a repeated look-ahead
 		}
-		tok.library.encode(nil, strings.Repeat(piece, 6000/utf8.RuneCountInString(piece)))
+		wholeLibrary(t, tok).encode(nil, strings.Repeat(piece, 6000/utf8.RuneCountInString(piece)))
 		if err := tok.Close(); err != nil {
 			t.Error(err)
 		}

@@ -18,11 +18,12 @@ type library struct {
 	rust *tokenizers.Tokenizer
 }
 
-// newLibrary loads a tokenizer.json. The library copies it several times over while reading; what it has freed of that is
-// given back to the system.
+// giveBack gives the system what the library has freed: it copies a tokenizer.json several times over while reading.
+func giveBack() { C.giveBack() }
+
+// newLibrary loads a tokenizer.json.
 func newLibrary(json []byte) (*library, error) {
 	rust, err := tokenizers.FromBytes(json, tokenizers.WithEncodeSpecialTokens())
-	C.giveBack()
 	if err != nil {
 		return nil, err
 	}

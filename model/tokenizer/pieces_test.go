@@ -249,7 +249,7 @@ func TestSentencePieceSafeCuts(t *testing.T) {
 			rng := rand.New(rand.NewPCG(7, 8))
 			for range 3000 {
 				text := randomText(rng, append(cutPieces, "▁", "the", " the", "ing", "<"), 30)
-				if whole, parts := wholeAndParts(tok, text); !slices.Equal(whole, parts) {
+				if whole, parts := wholeAndParts(t, tok, text); !slices.Equal(whole, parts) {
 					t.Fatalf("%q: whole %v, in parts %v", text, whole, parts)
 				}
 			}

@@ -50,9 +50,9 @@ type spec struct {
 	pieces       *pieces // nil: a byte-level vocabulary
 }
 
-// check verifies all that the library relies on and returns the tokens that merging can reach, by id. The others (control
-// tokens, reserved ones) need not be known to the library, and so cannot come out of plain text.
-func (s *spec) check() (reachable []bool, err error) {
+// check verifies all that the library relies on and returns what it needs to know: the tokens that merging can reach, and the
+// merges. The other tokens (control tokens, reserved ones) cannot come out of plain text.
+func (s *spec) check() (*reach, error) {
 	levels := 1
 	if s.pieces != nil {
 		levels = 0
@@ -145,11 +145,13 @@ func (s *spec) checkAdded(ids *index) error {
 }
 
 // checkMerges verifies that every merge joins known tokens into a known one, and marks which tokens plain text can become.
-func (s *spec) checkMerges(ids *index) (reachable []bool, err error) {
-	reachable = make([]bool, len(s.tokens))
+func (s *spec) checkMerges(ids *index) (*reach, error) {
+	reachable := make([]bool, len(s.tokens))
+	r := &reach{tokens: reachable, merges: make([]merge, len(s.merges)), unk: -1}
 	missing := s.markCharacters(ids, reachable)
 	if id, ok := ids.find(s.unk); ok {
 		reachable[id] = true
+		r.unk = id
 	} else if s.unk != "" && missing != "" {
 		return nil, fmt.Errorf("unk_token %q is not in the vocabulary, nor is %q that would need it", s.unk, missing)
 	} else {
@@ -166,11 +168,12 @@ func (s *spec) checkMerges(ids *index) (reachable []bool, err error) {
 				firstMissing(okLeft, m.left, okRight, m.right, string(joined)))
 		}
 		reachable[left], reachable[right], reachable[whole] = true, true, true
+		r.merges[rank] = merge{left, right, whole}
 	}
 	if s.ignoreMerges {
 		s.reachWhole(reachable)
 	}
-	return reachable, nil
+	return r, nil
 }
 
 // markCharacters marks the tokens that single characters, and bytes, become before any merge. It returns a byte's token
@@ -232,9 +235,9 @@ func firstMissing(okLeft bool, left string, okRight bool, right, whole string) s
 	return whole
 }
 
-// appendJSON writes the tokenizer.json that the library reads: the vocabulary that plain text can reach, the merges, the
-// pre-tokenizer; no added tokens, no post-processor, no truncation, no padding.
-func (s *spec) appendJSON(dst []byte, reachable []bool) []byte {
+// appendHead writes the tokenizer.json that the library reads up to the vocabulary: the pre-tokenizer; no added tokens, no
+// post-processor, no truncation, no padding.
+func (s *spec) appendHead(dst []byte) []byte {
 	dst = append(dst, `{"version":"1.0","added_tokens":[],"normalizer":{"type":"Sequence","normalizers":[`...)
 	dst = append(dst, `{"type":"Replace","pattern":{"String":"`+nulStandIn+`"},"content":"\u0000"}`...)
 	for _, form := range s.normalizers {
@@ -259,37 +262,7 @@ func (s *spec) appendJSON(dst []byte, reachable []bool) []byte {
 		dst = append(dst, `,"unk_token":`...)
 		dst = appendJSONString(dst, s.unk)
 	}
-	dst = append(dst, `,"vocab":{`...)
-	n := 0
-	for id, token := range s.tokens {
-		if token == "" || !reachable[id] {
-			continue
-		}
-		dst = separate(dst, n)
-		n++
-		dst = appendJSONString(dst, token)
-		dst = append(dst, ':')
-		dst = strconv.AppendInt(dst, int64(id), 10)
-	}
-	dst = append(dst, `},"merges":[`...)
-	joinable := s.mergesJoinable()
-	for i, m := range s.merges {
-		dst = separate(dst, i)
-		if joinable {
-			dst = appendJSONString(dst, m.left)
-			dst[len(dst)-1] = ' '
-			tail := len(dst)
-			dst = appendJSONString(dst, m.right)
-			dst = append(dst[:tail], dst[tail+1:]...)
-			continue
-		}
-		dst = append(dst, '[')
-		dst = appendJSONString(dst, m.left)
-		dst = append(dst, ',')
-		dst = appendJSONString(dst, m.right)
-		dst = append(dst, ']')
-	}
-	return append(dst, `]}}`...)
+	return append(dst, `,"vocab":{`...)
 }
 
 // mergesJoinable says whether the merges can be written as "left right", which the library reads faster than ["left",
@@ -301,19 +274,6 @@ func (s *spec) mergesJoinable() bool {
 		}
 	}
 	return true
-}
-
-// jsonSize estimates the bytes that appendJSON writes, so that it need not grow its buffer: the texts, and for each token
-// quotes, colon, comma and id.
-func (s *spec) jsonSize() int {
-	n := 4096
-	for _, token := range s.tokens {
-		n += len(token) + 12
-	}
-	for _, m := range s.merges {
-		n += len(m.left) + len(m.right) + 4
-	}
-	return n
 }
 
 func separate(dst []byte, i int) []byte {

@@ -18,6 +18,9 @@ var (
 )
 
 // Tokenizer encodes text and decodes ids. Several goroutines may use it at once. It holds memory outside of Go until Close.
+//
+// It is ready before the library knows the whole vocabulary, which takes most of the time of building: [Tokenizer.Complete], or
+// the first text that needs it, completes that.
 type Tokenizer struct {
 	table    *table
 	raw      *matcher // added tokens that are matched in the text as it is
@@ -27,8 +30,8 @@ type Tokenizer struct {
 	prefix   prefix
 	begin    string
 
-	mu      sync.RWMutex // held for reading while the library works, for writing by Close
-	library *library     // nil when closed
+	mu      sync.RWMutex // held for reading while the library works or is built, for writing by Close
+	encoder *encoder     // nil when closed
 }
 
 // FromFile reads a tokenizer.json: byte-level BPE, or BPE as SentencePiece makes it.
@@ -93,7 +96,7 @@ func build(source string, s *spec) (*Tokenizer, error) {
 		}
 	}
 	t.raw, t.later = newMatcher(raw), newMatcher(later)
-	if t.library, err = newLibrary(s.appendJSON(make([]byte, 0, s.jsonSize()), reachable)); err != nil {
+	if t.encoder, err = newEncoder(newLexicon(s, reachable, table)); err != nil {
 		return nil, fmt.Errorf("tokenizer: %s: %w", source, err)
 	}
 	return t, nil
@@ -124,9 +127,16 @@ func (t *Tokenizer) encode(text string, special bool, guards []int, continued bo
 	}
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	if t.library == nil {
+	if t.encoder == nil {
 		return nil, ErrClosed
 	}
+	var ids []int32
+	err := t.encoder.with(text, func(l *library) { ids = t.encodeBy(l, text, special, guards, continued) })
+	return ids, err
+}
+
+// encodeBy encodes with a library that knows what text can become.
+func (t *Tokenizer) encodeBy(l *library, text string, special bool, guards []int, continued bool) []int32 {
 	ids := make([]int32, 0, len(text)/4+4)
 	var second []segment
 	for _, part := range t.raw.split(nil, text, 0, len(text), special, guards) {
@@ -139,30 +149,30 @@ func (t *Tokenizer) encode(text string, special bool, guards []int, continued bo
 			if part.token != nil {
 				ids = append(ids, part.token.id)
 			} else {
-				ids = t.appendPlain(ids, text[part.start:part.end], part.start, continued && part.start == 0)
+				ids = t.appendPlain(l, ids, text[part.start:part.end], part.start, continued && part.start == 0)
 			}
 		}
 	}
-	return ids, nil
+	return ids
 }
 
 // appendPlain appends the ids of text without added tokens, which begins at byte start of the whole, or goes on with another.
-func (t *Tokenizer) appendPlain(ids []int32, text string, start int, continued bool) []int32 {
+func (t *Tokenizer) appendPlain(l *library, ids []int32, text string, start int, continued bool) []int32 {
 	if !utf8.ValidString(text) {
 		text = lossy([]byte(text))
 	}
 	if before := t.prefix.of(text, start); before != "" && !continued {
 		text = before + text
 	}
-	withoutNUL(text, func(part string) { ids = t.appendChunks(ids, part) })
+	withoutNUL(text, func(part string) { ids = t.appendChunks(l, ids, part) })
 	return ids
 }
 
 // appendChunks hands text to the library part by part.
-func (t *Tokenizer) appendChunks(ids []int32, text string) []int32 {
+func (t *Tokenizer) appendChunks(l *library, ids []int32, text string) []int32 {
 	for from := 0; from < len(text); {
 		end := t.cuts.next(text, from)
-		ids = t.library.encode(ids, text[from:end])
+		ids = l.encode(ids, text[from:end])
 		from = end
 	}
 	return ids
@@ -173,7 +183,7 @@ func (t *Tokenizer) appendChunks(ids []int32, text string) []int32 {
 // that encoding puts in front of a text in a SentencePiece vocabulary is not part of the text.
 func (t *Tokenizer) Decode(ids []int32, skipSpecial bool) (string, error) {
 	t.mu.RLock()
-	closed := t.library == nil
+	closed := t.encoder == nil
 	t.mu.RUnlock()
 	if closed {
 		return "", ErrClosed
@@ -214,15 +224,26 @@ func (t *Tokenizer) Specials() []string { return slices.Clone(t.specials) }
 // Size returns the highest id plus one.
 func (t *Tokenizer) Size() int { return len(t.table.ends) }
 
+// Complete makes the library ready for texts of any length, which takes as long as building a tokenizer without excerpts does,
+// and does nothing the second time. Whoever will encode many texts calls it in the background.
+func (t *Tokenizer) Complete() error {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if t.encoder == nil {
+		return ErrClosed
+	}
+	return t.encoder.complete()
+}
+
 // Close gives the library's memory back, after calls in progress have ended. Encode and Decode return ErrClosed from then on;
 // closing again does nothing.
 func (t *Tokenizer) Close() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.library == nil {
+	if t.encoder == nil {
 		return nil
 	}
-	err := t.library.close()
-	t.library = nil
+	err := t.encoder.close()
+	t.encoder = nil
 	return err
 }

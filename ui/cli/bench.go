@@ -30,7 +30,7 @@ type report struct {
 	ReadBandwidth float64 `json:"read_bandwidth_gb_per_s"`
 	Ratio         float64 `json:"bandwidth_ratio"`
 	Load          float64 `json:"load_s"`
-	FirstToken    float64 `json:"first_token_s"` // from the start of the process
+	FirstToken    float64 `json:"first_token_s"` // from the start of the process, of a reply to a short text
 
 	Contexts   []atContext `json:"contexts,omitempty"`
 	VerifyRows int         `json:"verify_rows,omitempty"`
@@ -78,9 +78,9 @@ func (o *benchOptions) check(flags *pflag.FlagSet, args []string) error {
 	return o.synthetic.check(flags, args)
 }
 
-// longest returns the tokens that the KV cache must hold.
+// longest returns the tokens that the KV cache must hold, those of the short text for the first token among them.
 func (o *benchOptions) longest() int {
-	return max(o.prefill, max(o.depth, slices.Max(append([]int{0}, o.contexts...)))+o.decode, o.depth+o.verify)
+	return max(64, o.prefill, max(o.depth, slices.Max(append([]int{0}, o.contexts...)))+o.decode, o.depth+o.verify)
 }
 
 func newBench(s *settings, io streams) *cobra.Command {
@@ -149,6 +149,7 @@ func (s *settings) checkpoint(ctx context.Context, args []string, o *syntheticFl
 
 // bench loads the model and times it.
 func (s *settings) bench(ctx context.Context, args []string, o benchOptions, io streams) (_ *report, err error) {
+	collect := postponeGC()
 	c, begin, err := s.checkpoint(ctx, args, &o.synthetic, io)
 	if err != nil {
 		return nil, err
@@ -159,17 +160,15 @@ func (s *settings) bench(ctx context.Context, args []string, o benchOptions, io 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, backend.Close()) }()
-	words := startTokenizer(c.Path, c.Tokenizer)
+	words := startTokenizer(c.Path, c.Tokenizer, false)
 	d, err := s.sequence(ctx, c, backend, func(float64) {})
 	load := time.Since(begin)
-	// The first token of a chat comes no sooner. Where there is no tokenizer, or one that is refused, there is nothing to wait for: no
-	// words are read here.
 	tok := <-words
 	if d != nil {
 		defer func() { err = errors.Join(err, d.Close()) }()
 	}
 	if tok.value != nil {
-		err = errors.Join(err, tok.value.Close())
+		defer func() { err = errors.Join(err, tok.value.Close()) }()
 	}
 	if err != nil {
 		return nil, err
@@ -179,10 +178,11 @@ func (s *settings) bench(ctx context.Context, args []string, o benchOptions, io 
 		PrefillTokens: o.prefill, DecodeTokens: o.decode, Load: load.Seconds(),
 	}
 	b := &stopwatch{ctx: ctx, d: d, vocab: c.Config.Vocab}
-	if _, err := b.forward([]int32{b.token(0)}, 0, 1); err != nil {
+	if err := b.first(tok.value); err != nil {
 		return nil, err
 	}
-	r.FirstToken = time.Since(started).Seconds()
+	r.FirstToken = sinceStart().Seconds()
+	collect()
 	if err := r.time(b, o); err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ func chat(cmd *cobra.Command, s *settings, args []string, io streams) (err error
 	if err != nil {
 		return err
 	}
-	e := newSession(s, path)
+	e := newSession(s, path, how)
 	defer func() { err = errors.Join(err, e.Close()) }()
 	if how == fullScreen {
 		return s.screen(cmd.Context(), e)

@@ -27,7 +27,7 @@ const (
 // version is set by the linker.
 var version = "unknown"
 
-// started is when the process began, as near as a program can tell; `bench` counts the first token from here.
+// started is when the program's own code began: packages that it imports have worked for 20 ms by then.
 var started = time.Now()
 
 // exitError carries an exit code other than ExitError.

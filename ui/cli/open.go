@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"peregrine/model"
@@ -85,9 +86,11 @@ func (s *settings) sequence(ctx context.Context, c *model.Checkpoint, backend mo
 	return &sequence{model.NewDecoder(c.Config, exec, tokens), backend, exec, c.Path}, nil
 }
 
-// loader returns the engine's way to get its model: weights and tokenizer side by side.
-func (s *settings) loader(path string) func(context.Context, func(float64)) (*engine.Model, error) {
+// loader returns the engine's way to get its model: weights and tokenizer side by side. chatting says that many texts will be
+// encoded.
+func (s *settings) loader(path string, chatting bool) func(context.Context, func(float64)) (*engine.Model, error) {
 	return func(ctx context.Context, progress func(float64)) (_ *engine.Model, err error) {
+		defer postponeGC()()
 		c, err := openModel(path)
 		if err != nil {
 			return nil, err
@@ -99,7 +102,7 @@ func (s *settings) loader(path string) func(context.Context, func(float64)) (*en
 		release := func() error { return errors.Join(backend.Close(), c.Close()) }
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		words := startTokenizer(path, c.Tokenizer)
+		words := startTokenizer(path, c.Tokenizer, chatting)
 		decoder, err := s.sequence(ctx, c, backend, progress)
 		tok := <-words
 		if err == nil {
@@ -119,6 +122,17 @@ func (s *settings) loader(path string) func(context.Context, func(float64)) (*en
 		}
 		return s.assemble(c, decoder, tok.value, backend.Name(), why, release), nil
 	}
+}
+
+// postponeGC lets garbage lie while a model loads, until the function that it returns is called: the collector would run five
+// times for ten megabytes, which is a tenth of the time until a small model's first token. What GOGC says stays in force.
+func postponeGC() (end func()) {
+	before := debug.SetGCPercent(400)
+	if before != 100 {
+		debug.SetGCPercent(before)
+		return func() {}
+	}
+	return func() { debug.SetGCPercent(before) }
 }
 
 type result[T any] struct {
@@ -179,12 +193,16 @@ func matchVocabulary(c *model.Checkpoint, t *tokenizer.Tokenizer) error {
 	return nil
 }
 
-// startTokenizer builds the tokenizer while the weights are loaded. The caller receives it, also when those fail, and closes it.
-func startTokenizer(path string, src model.TokenizerSource) <-chan result[*tokenizer.Tokenizer] {
+// startTokenizer builds the tokenizer while the weights are loaded, and with whole goes on in the background until it knows its
+// whole vocabulary. The caller receives it, also when those fail, and closes it.
+func startTokenizer(path string, src model.TokenizerSource, whole bool) <-chan result[*tokenizer.Tokenizer] {
 	words := make(chan result[*tokenizer.Tokenizer], 1)
 	go func() {
 		t, err := openTokenizer(path, src)
 		words <- result[*tokenizer.Tokenizer]{t, err}
+		if err == nil && whole {
+			_ = t.Complete() // an error comes again from the text that needs it
+		}
 	}()
 	return words
 }

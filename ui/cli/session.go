@@ -19,19 +19,20 @@ type session struct {
 	mu       sync.Mutex
 	settings *settings
 	path     string // of the model
+	chatting bool // not one answer only
 	engine   *engine.Engine
 	closed   bool
 }
 
-func newSession(s *settings, path string) *session {
-	x := &session{settings: s, path: path}
+func newSession(s *settings, path string, how mode) *session {
+	x := &session{settings: s, path: path, chatting: how != oneAnswer}
 	x.engine = x.start(s)
 	return x
 }
 
 // start makes an engine, which loads the model in the background.
 func (x *session) start(s *settings) *engine.Engine {
-	return engine.New(s.loader(x.path), engine.Options{Log: s.log, Speculate: s.file.Speculation != "off", Info: generate.Info{
+	return engine.New(s.loader(x.path, x.chatting), engine.Options{Log: s.log, Speculate: s.file.Speculation != "off", Info: generate.Info{
 		Model: modelName(x.path), Path: x.path, Backend: s.file.Backend, Defaults: s.sampling(model.GenerationConfig{}),
 	}})
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"peregrine/model"
+	"peregrine/model/tokenizer"
 )
 
 // stopwatch times forward passes.
@@ -30,6 +31,19 @@ func (b *stopwatch) forward(ids []int32, pos, rows int) (time.Duration, error) {
 	begin := time.Now()
 	err := b.d.Forward(b.ctx, ids, pos, out)
 	return time.Since(begin), err
+}
+
+// first reads a short text, as for the first token of a reply. Without a tokenizer, or with one that is refused, it reads one token.
+func (b *stopwatch) first(t *tokenizer.Tokenizer) error {
+	ids := b.fill(1)
+	if t != nil {
+		var err error
+		if ids, err = t.Encode("What is the capital of France?", false); err != nil {
+			return err
+		}
+	}
+	_, err := b.forward(ids, 0, 1)
+	return err
 }
 
 func (b *stopwatch) fill(n int) []int32 {

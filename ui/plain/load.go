@@ -10,9 +10,10 @@ import (
 	"peregrine/ui/escape"
 )
 
-// How often loading is looked at, and for how long before it is worth a word.
+// How often loading is looked at, and for how long before it is worth a word. A small model's first token comes 200 ms after the
+// start, of which half an interval is waited for nothing.
 const (
-	loadPoll  = 50 * time.Millisecond
+	loadPoll  = 2 * time.Millisecond
 	loadQuiet = 300 * time.Millisecond
 )
 
