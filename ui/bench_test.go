@@ -239,7 +239,7 @@ func (b *bench) ended() {
 			there, ok := b.m.chat.file.Conversation().Message(last.ID)
 			return ok && there.Content == last.Content && there.Finish == last.Finish && !there.Partial
 		})
-		_ = b.m.chat.keep.do(func(*history.File) error { return nil }) // waits for the disk
+		_ = b.m.chat.keep.note(func(*history.File) error { return nil })() // waits for the disk
 	}
 	b.idle()
 }

@@ -284,12 +284,13 @@ func (m *Model) prune(i int) tea.Cmd {
 	}
 	m.chat.busy = true
 	keep, id := m.chat.keep, m.chat.path[i].ID
+	var undo func() error
+	run := keep.note(func(f *history.File) (err error) {
+		undo, err = f.DeleteBranch(id)
+		return err
+	})
 	return func() tea.Msg {
-		var undo func() error
-		err := keep.do(func(f *history.File) (err error) {
-			undo, err = f.DeleteBranch(id)
-			return err
-		})
+		err := run() // before undo is looked at
 		return prunedMsg{keep, undo, err}
 	}
 }
@@ -321,9 +322,8 @@ func (m *Model) unprune() tea.Cmd {
 	undo := m.chat.pruned.undo
 	keep := m.chat.keep
 	m.chat.busy, m.chat.pruned = true, *m.chat.pruned.before
-	return func() tea.Msg {
-		return unprunedMsg{keep, keep.do(func(*history.File) error { return undo() })}
-	}
+	run := keep.note(func(*history.File) error { return undo() })
+	return func() tea.Msg { return unprunedMsg{keep, run()} }
 }
 
 // handle shows the branch that was brought back.

@@ -235,10 +235,8 @@ func (m *Model) rename(path, name string) tea.Cmd {
 	name = history.CleanName(name)
 	if m.chat.file != nil && m.chat.file.Path() == path {
 		m.chat.name = name
-		keep := m.chat.keep
-		return func() tea.Msg {
-			return renamedMsg{path, name, keep.do(func(f *history.File) error { return f.SetName(name) })}
-		}
+		run := m.chat.keep.note(func(f *history.File) error { return f.SetName(name) })
+		return func() tea.Msg { return renamedMsg{path, name, run()} }
 	}
 	store := m.opt.Store
 	return func() tea.Msg { return renamedMsg{path, name, store.Rename(path, name)} }

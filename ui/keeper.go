@@ -9,10 +9,13 @@ import (
 )
 
 // keeper writes one conversation to its file. It is used by commands, one after the other, and once more when the
-// conversation is left: whatever commands were still to run then, close saves all that was said.
+// conversation is left: whatever commands were still to run then, close saves all that was said and makes all that was noted.
 type keeper struct {
 	store Store        // nil: nothing is kept
 	turns atomic.Int64 // counts how often another branch was turned to
+
+	notes sync.Mutex // guards noted; never held during I/O
+	noted []*noted   // in the order in which they were asked for
 
 	mu     sync.Mutex
 	file   *history.File // nil until something is saved
@@ -75,14 +78,42 @@ func (k *keeper) createAt(path string, h history.Header, messages []history.Mess
 	return nil
 }
 
-// do runs something on the file, if there is one.
-func (k *keeper) do(change func(*history.File) error) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
+// noted is a change of the file that a command is to make.
+type noted struct {
+	change func(*history.File) error
+	err    error
+}
+
+// note takes a change of the file and returns what makes it, if there is a file. Update calls note itself, since commands run side
+// by side: the first of them makes all that was noted so far, in that order, and close makes what none of them has made yet.
+func (k *keeper) note(change func(*history.File) error) (run func() error) {
+	n := &noted{change: change}
+	k.notes.Lock()
+	defer k.notes.Unlock()
+	k.noted = append(k.noted, n)
+	return func() error {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		_ = k.catchUp() // the command of each says what became of it
+		return n.err
+	}
+}
+
+// catchUp makes what was noted and is not made yet. k.mu is held.
+func (k *keeper) catchUp() error {
+	k.notes.Lock()
+	all := k.noted
+	k.noted = nil
+	k.notes.Unlock()
 	if k.file == nil || k.closed {
 		return nil
 	}
-	return change(k.file)
+	var err error
+	for _, n := range all {
+		n.err = n.change(k.file)
+		err = errors.Join(err, n.err)
+	}
+	return err
 }
 
 // current returns the file, nil while a command is writing: a disk that hangs must not stop Update. Who asks asks again once that
@@ -95,7 +126,7 @@ func (k *keeper) current() *history.File {
 	return k.file
 }
 
-// close saves what of path is not in the file yet, and closes it.
+// close saves what of path is not in the file yet, makes what was noted, and closes the file.
 func (k *keeper) close(h history.Header, path []history.Message) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -112,7 +143,7 @@ func (k *keeper) close(h history.Header, path []history.Message) error {
 			return err
 		}
 	case k.file.ReadOnly() == "":
-		err = k.complete(path)
+		err = errors.Join(k.complete(path), k.catchUp())
 	}
 	err = errors.Join(err, k.file.Close())
 	k.closed = err == nil
@@ -134,7 +165,7 @@ func (k *keeper) complete(path []history.Message) error {
 	return err
 }
 
-// discard closes the file as it is, because it is going to be deleted.
+// discard closes the file, because it is going to be deleted. What was noted is made: the file may be brought back.
 func (k *keeper) discard() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -142,6 +173,7 @@ func (k *keeper) discard() error {
 		k.closed = true
 		return nil
 	}
+	_ = k.catchUp() // what the disk refuses, Close says
 	err := k.file.Close()
 	k.closed = err == nil
 	return err

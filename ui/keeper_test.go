@@ -1,7 +1,10 @@
 package ui
 
 import (
+	"errors"
 	"testing"
+
+	tea "charm.land/bubbletea/v2"
 
 	"peregrine/history"
 	"peregrine/model/generate"
@@ -48,13 +51,68 @@ func TestAFileThatIsBeingWrittenIsNotWaitedFor(t *testing.T) {
 		t.Fatal("got no file after a save")
 	}
 	t.Cleanup(func() { _ = file.Close() })
-	_ = k.do(func(*history.File) error { // a command that takes its time
+	_ = k.note(func(*history.File) error { // a command that takes its time
 		if got := k.current(); got != nil {
 			t.Errorf("got %v while the file is written, want none", got.Path())
 		}
 		return nil
-	})
+	})()
 	if k.current() != file {
 		t.Error("got another file afterwards")
+	}
+}
+
+// What the user changes and leaves at once is in the file, though the command that makes it has not run yet.
+func TestWhatIsChangedLastIsInTheFileThatIsLeft(t *testing.T) {
+	for name, leave := range map[string]func(b *bench){
+		"a new conversation": func(b *bench) { b.keys("/new", "enter") },
+		"the end":            func(b *bench) { _ = b.m.close() },
+		"deleted and back":   func(b *bench) { b.keys("/delete", "enter"); b.idle(); b.keys("/undo", "enter") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := openStore(t)
+			b := newBench(t, Options{Store: store})
+			b.say("one")
+			path := b.m.chat.file.Path()
+			var late []tea.Cmd
+			for _, line := range []string{"/rename One", "/system be brief", "/delete-branch 1"} {
+				b.keys(line)
+				_, cmd := b.m.Update(tea.KeyPressMsg{Code: tea.KeyEnter})
+				late = append(late, cmd)
+			}
+			leave(b)
+			b.idle()
+			for _, cmd := range late {
+				b.run(cmd)
+			}
+			b.idle()
+			c, err := history.Read(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.Header.Name != "One" || c.Header.System != "be brief" || len(c.Messages) != 1 {
+				t.Errorf("got name %q, system text %q and %d messages, want what was asked for", c.Header.Name, c.Header.System, len(c.Messages))
+			}
+		})
+	}
+}
+
+func TestChangesAreMadeInTheirOrder(t *testing.T) {
+	k := &keeper{store: openStore(t)}
+	if err := k.save(history.Header{}, nil, history.Message{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = k.discard() })
+	refused := errors.New("refused")
+	first := k.note(func(f *history.File) error { return errors.Join(f.SetName("first"), refused) })
+	second := k.note(func(f *history.File) error { return f.SetName("second") })
+	if err := second(); err != nil {
+		t.Errorf("the second change: got %v, which is the first one's", err)
+	}
+	if err := first(); !errors.Is(err, refused) {
+		t.Errorf("the first change: got %v, want what became of it", err)
+	}
+	if got := k.current().Conversation().Header.Name; got != "second" {
+		t.Errorf("got %q, want the name that was given last", got)
 	}
 }

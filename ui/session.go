@@ -137,16 +137,17 @@ func (m *Model) saveUser(msg history.Message) tea.Cmd {
 // saveReply saves a finished reply, and what has changed about the conversation.
 func (m *Model) saveReply(msg history.Message) tea.Cmd {
 	keep, now, path := m.chat.keep, m.header(), slices.Clone(m.chat.path)
+	note := keep.note(func(f *history.File) error {
+		h := f.Conversation().Header
+		if h.Model == now.Model && h.Quantization == now.Quantization && h.Template == now.Template &&
+			h.System == now.System && h.Context == now.Context {
+			return nil
+		}
+		return f.SetHeader(now)
+	})
 	return func() tea.Msg {
 		err := keep.save(now, path, msg)
-		return savedMsg{keep: keep, err: errors.Join(err, keep.do(func(f *history.File) error {
-			h := f.Conversation().Header
-			if h.Model == now.Model && h.Quantization == now.Quantization && h.Template == now.Template &&
-				h.System == now.System && h.Context == now.Context {
-				return nil
-			}
-			return f.SetHeader(now)
-		}))}
+		return savedMsg{keep: keep, err: errors.Join(err, note())}
 	}
 }
 
@@ -209,5 +210,6 @@ func (msg retryMsg) handle(m *Model) tea.Cmd {
 // onFile runs something that may wait for the disk and says the outcome.
 func (m *Model) onFile(said string, change func(*history.File) error) tea.Cmd {
 	keep := m.chat.keep
-	return func() tea.Msg { return savedMsg{keep, keep.do(change), said} }
+	run := keep.note(change)
+	return func() tea.Msg { return savedMsg{keep, run(), said} }
 }

@@ -47,18 +47,17 @@ func (m *Model) unsend(id, text string) tea.Cmd {
 	m.chat.busy = true
 	keep, place := m.chat.keep, m.chat.draft.place
 	drafted := place != nil && strings.Contains(textOf(m.unsent().text), text) // it is noted when Update ends
-	return func() tea.Msg {
-		return unsentMsg{keep, keep.do(func(f *history.File) error {
-			if err := f.SetLeaf(tip); err != nil || !drafted || place.Flush() != nil {
-				return err
-			}
-			if _, there := f.Conversation().Message(id); !there { // the disk refused it
-				return nil
-			}
-			_, err := f.DeleteBranch(id)
+	run := keep.note(func(f *history.File) error {
+		if err := f.SetLeaf(tip); err != nil || !drafted || place.Flush() != nil {
 			return err
-		})}
-	}
+		}
+		if _, there := f.Conversation().Message(id); !there { // the disk refused it
+			return nil
+		}
+		_, err := f.DeleteBranch(id)
+		return err
+	})
+	return func() tea.Msg { return unsentMsg{keep, run()} }
 }
 
 // handle lets the next message be sent.
