@@ -116,3 +116,20 @@ func TestChangesAreMadeInTheirOrder(t *testing.T) {
 		t.Errorf("got %q, want the name that was given last", got)
 	}
 }
+
+func TestANameGivenWhileTheFirstMessageIsSavedIsKept(t *testing.T) {
+	store := openStore(t)
+	b := newBench(t, Options{Store: store})
+	b.keys("one")
+	_, save := b.m.Update(tea.KeyPressMsg{Code: tea.KeyEnter})
+	b.keys("/rename One", "enter")
+	b.run(save)
+	b.ended()
+	f, err := store.OpenID("One") // to be read alone: the chat holds it
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -139,11 +139,15 @@ func (m *Model) saveReply(msg history.Message) tea.Cmd {
 	keep, now, path := m.chat.keep, m.header(), slices.Clone(m.chat.path)
 	note := keep.note(func(f *history.File) error {
 		h := f.Conversation().Header
+		var err error
+		if h.Name != now.Name { // it was given while the first message was being saved
+			err = f.SetName(now.Name)
+		}
 		if h.Model == now.Model && h.Quantization == now.Quantization && h.Template == now.Template &&
 			h.System == now.System && h.Context == now.Context {
-			return nil
+			return err
 		}
-		return f.SetHeader(now)
+		return errors.Join(err, f.SetHeader(now))
 	})
 	return func() tea.Msg {
 		err := keep.save(now, path, msg)
