@@ -21,6 +21,16 @@ type LoadOptions struct {
 	Precision Precision
 	// Progress is called with bytes done and bytes in all, from Load's goroutine, not more than about 100 times.
 	Progress func(done, total int64)
+	// Repacked is where a backend may find its layout of these weights ready made, see Keeper; nil: nowhere.
+	Repacked *Repacked
+}
+
+// Repacked is a file for a backend's layout of a checkpoint's weights: mapped, it saves the next Load the work and lets processes
+// share the memory. One that is damaged, or of other weights, is as good as none.
+type Repacked struct {
+	Path  string // of the file
+	Model string // path of the checkpoint, which the file names for those who look what may go
+	Stamp string // of the files that hold the weights
 }
 
 // Backend is one device.
@@ -40,6 +50,23 @@ type Executor interface {
 	// sequence's length is pos at most.
 	Forward(ctx context.Context, tokens []int32, pos int, out *Output) error
 	Close() error
+}
+
+// What files of repacked weights begin with, and what stands behind their names while they are not finished, as a pattern of
+// os.CreateTemp.
+const (
+	RepackedMagic      = "peregrine's repacked weights\n"
+	RepackedUnfinished = ".part-*"
+)
+
+// Keeper is an Executor that can make the file which LoadOptions.Repacked names.
+type Keeper interface {
+	// Repacked returns the bytes that the weights take in the backend's layout, and whether the file is there already: it is what
+	// they were loaded from.
+	Repacked() (bytes int64, kept bool)
+	// Keep writes the file, all of it or, on an error, nothing. Forward passes may run meanwhile; it waits while one has run
+	// in the last instants. Close must not be called before it returns.
+	Keep(ctx context.Context) error
 }
 
 // Output says what is wanted of a forward pass and takes the result.

@@ -162,6 +162,9 @@ func (c *Checkpoint) Close() error {
 	return nil
 }
 
+// Stamp tells the files' content from another one (tensor.Mapping); "" where the weights come from no file.
+func (c *Checkpoint) Stamp() string { return c.src.stamp() }
+
 // matrices returns every matrix of a layer.
 func (l *Layer) matrices() []*quant.Matrix {
 	return slices.Concat(l.QKV.W, l.AttnOut.W, l.Up.W, l.Down.W)

@@ -134,6 +134,8 @@ func (s memory) size() int64 {
 	return total
 }
 
+func (s memory) stamp() string { return "" }
+
 func (s memory) close() error {
 	if s.Release == nil {
 		return nil

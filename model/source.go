@@ -25,6 +25,7 @@ type source interface {
 	where(name string) string
 	names() []string
 	size() int64
+	stamp() string // of the files; "": there are none
 	close() error
 }
 
@@ -51,6 +52,7 @@ type stFiles struct {
 func (s stFiles) has(name string) bool { _, ok := s.Tensor(name); return ok }
 func (s stFiles) names() []string      { return s.Names() }
 func (s stFiles) size() int64          { return s.Size() }
+func (s stFiles) stamp() string        { return s.Stamp() }
 func (s stFiles) close() error         { return s.Close() }
 
 func (s stFiles) where(name string) string {
@@ -164,6 +166,7 @@ func (s ggufFile) has(name string) bool { _, ok := s.Tensor(name); return ok }
 func (s ggufFile) where(string) string  { return s.Path() }
 func (s ggufFile) names() []string      { return s.Names() }
 func (s ggufFile) size() int64          { return s.Size() }
+func (s ggufFile) stamp() string        { return s.Stamp() }
 func (s ggufFile) close() error         { return s.Close() }
 
 func (s ggufFile) view(name string) (tensor.View, error) {

@@ -7,6 +7,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"peregrine/model/generate"
+	"peregrine/ui/escape"
 	"peregrine/ui/library"
 )
 
@@ -106,6 +107,11 @@ func (msg infoMsg) handle(m *Model) tea.Cmd {
 		return m.goBack()
 	case !info.Ready:
 		return m.look(pollEvery)
+	}
+	if !was.Ready {
+		for _, note := range info.Notes {
+			m.tell(levelInfo, escape.Line(note))
+		}
 	}
 	m.sampling.defaults(info.Defaults)
 	if m.meters.limit == 0 {

@@ -11,6 +11,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"peregrine/history"
+	"peregrine/model/generate"
 )
 
 func TestALongErrorIsReadWhole(t *testing.T) {
@@ -41,5 +42,20 @@ func TestALongErrorIsReadWhole(t *testing.T) {
 				t.Errorf("the line says %q, want what the system said", b.m.echo.notice.text)
 			}
 		})
+	}
+}
+
+func TestNotesOfAModelAreSaidOnce(t *testing.T) {
+	b := newBench(t, Options{})
+	b.gen.set(func(i *generate.Info) { i.Ready = false })
+	b.send(infoMsg{b.gen.Info()})
+	b.gen.set(func(i *generate.Info) { i.Ready, i.Notes = true, []string{"the weights\tare kept"} })
+	b.until("the model", func() bool { return b.m.info.Ready })
+	b.idle()
+	b.wantScreen("the weights")
+	b.say("hi")
+	b.send(infoMsg{b.gen.Info()})
+	if strings.Contains(b.screen(), "the weights") {
+		t.Error("the note is said again")
 	}
 }

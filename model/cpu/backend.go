@@ -50,6 +50,7 @@ type backend struct {
 	pool    *C.pg_pool // nil once closed
 	yielded time.Time  // see yield
 	last    time.Duration
+	ended   time.Time // of the last forward pass
 }
 
 // Open starts the threads. Executors of a closed backend can only be closed.

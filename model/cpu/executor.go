@@ -26,6 +26,7 @@ type executor struct {
 	length  int // tokens that it has
 	m       *C.pg_model
 	weights arena
+	kept    *kept // the file of the weights; nil: none was named
 	side    arena
 	memory  []unsafe.Pointer // what m consists of, for free
 }
@@ -69,7 +70,8 @@ func (e *executor) Forward(ctx context.Context, tokens []int32, pos int, out *mo
 	status := C.pg_forward(e.m, (*C.int32_t)(unsafe.SliceData(tokens)), C.size_t(len(tokens)), C.size_t(pos),
 		(*C.float)(unsafe.SliceData(cos)), (*C.float)(unsafe.SliceData(sin)), C.size_t(out.Rows),
 		(*C.float)(unsafe.SliceData(out.Logits)), top, C.size_t(k), (*C.float)(unsafe.SliceData(out.LogSum)))
-	e.b.last = time.Since(begun)
+	e.b.ended = time.Now()
+	e.b.last = e.b.ended.Sub(begun)
 	stop()
 	switch status {
 	case C.PG_OK:

@@ -171,8 +171,9 @@ func sameZero(g *quant.GPTQ) (zero int, same bool) {
 // threads; what is known before they are read (norms, biases, orders) has another, since writing into each matrix's place
 // would have one thread touch, and the kernel clear, all huge pages of a small model.
 type arena struct {
-	size int // bytes taken so far
-	base unsafe.Pointer
+	size   int // bytes taken so far
+	base   unsafe.Pointer
+	mapped bool // from a file, read only
 }
 
 // open maps what has been taken.
@@ -186,7 +187,7 @@ func (a *arena) open() error {
 
 func (a *arena) close() {
 	C.pg_unmap(a.base, C.size_t(max(a.size, 1)))
-	a.base = nil
+	a.base, a.mapped = nil, false
 }
 
 // take reserves n bytes and returns their place.

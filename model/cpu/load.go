@@ -19,8 +19,8 @@ import (
 // errNoMemory is what the system answered.
 var errNoMemory = errors.New("not enough memory")
 
-// Load repacks p's matrices into the backend's own layout; the executor does not refer to p's memory afterwards, and pages of
-// mapped files are given back as they are done.
+// Load repacks p's matrices into the backend's own layout, or maps the file that holds them so; the executor does not refer to p's
+// memory afterwards, and pages of mapped files are given back as they are done.
 func (b *backend) Load(ctx context.Context, p *model.Params, opt model.LoadOptions) (model.Executor, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -95,11 +95,13 @@ func (l *loader) load(ctx context.Context, opt model.LoadOptions) error {
 	for i := range layers {
 		l.describeLayer(&layers[i], &l.p.Layers[i], l.layers[i])
 	}
-	if err := l.mapArenas(); err != nil {
+	if err := l.mapArenas(ctx, opt); err != nil {
 		return err
 	}
-	if err := l.repack(ctx, opt.Progress); err != nil {
-		return err
+	if !l.e.weights.mapped {
+		if err := l.repack(ctx, opt.Progress); err != nil {
+			return err
+		}
 	}
 	l.e.m = m
 	if C.pg_model_init(m) != C.PG_OK {
@@ -230,8 +232,8 @@ func (l *loader) vector(to **C.float, v []float32) {
 	}
 }
 
-// mapArenas measures everything, maps the arenas and points into them.
-func (l *loader) mapArenas() error {
+// mapArenas measures everything, maps the arenas and points into them. Weights that a file has ready made are mapped from it.
+func (l *loader) mapArenas(ctx context.Context, opt model.LoadOptions) error {
 	weights, side := &l.e.weights, &l.e.side
 	for i := range l.floats {
 		l.floats[i].place = side.take(4 * len(l.floats[i].v))
@@ -240,10 +242,19 @@ func (l *loader) mapArenas() error {
 	for i, s := range l.shapes {
 		at[i] = s.measure(weights, side, l.perms)
 	}
-	for _, a := range []*arena{weights, side} {
-		if err := a.open(); err != nil {
+	if opt.Repacked != nil {
+		l.e.kept = &kept{*opt.Repacked, header(opt.Repacked, l.shapes, at, weights.size)}
+		if err := l.e.kept.load(ctx, l.e.b.pool, weights, opt.Progress); err != nil {
 			return err
 		}
+	}
+	if !weights.mapped {
+		if err := weights.open(); err != nil {
+			return err
+		}
+	}
+	if err := side.open(); err != nil {
+		return err
 	}
 	for _, f := range l.floats {
 		p := side.at(f.place)

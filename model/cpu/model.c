@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "model.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -13,16 +14,31 @@ static size_t whole_pages(size_t bytes) {
   return (bytes + page - 1) / page * page;
 }
 
-void *pg_map(size_t bytes) {
-  // Aligned to huge pages by hand: the kernel gives huge pages only to aligned ranges.
-  size_t all = whole_pages(bytes) + HUGE_PAGE;
-  uint8_t *p = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+// Address space aligned to huge pages by hand: the kernel gives them only to aligned ranges.
+static uint8_t *reserve(size_t bytes, int protection) {
+  size_t keep = whole_pages(bytes), all = keep + HUGE_PAGE;
+  uint8_t *p = mmap(NULL, all, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (p == MAP_FAILED) return NULL;
   uint8_t *at = (uint8_t *)(((uintptr_t)p + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE);
   if (at > p) munmap(p, (size_t)(at - p));
-  size_t keep = whole_pages(bytes);
   if (at + keep < p + all) munmap(at + keep, (size_t)(p + all - (at + keep)));
-  madvise(at, keep, MADV_HUGEPAGE);
+  return at;
+}
+
+void *pg_map(size_t bytes) {
+  uint8_t *at = reserve(bytes, PROT_READ | PROT_WRITE);
+  if (at) madvise(at, whole_pages(bytes), MADV_HUGEPAGE);
+  return at;
+}
+
+void *pg_map_file(int fd, size_t from, size_t bytes) {
+  uint8_t *at = reserve(bytes, PROT_NONE);
+  if (!at) return NULL;
+  if (mmap(at, bytes, PROT_READ, MAP_SHARED | MAP_FIXED, fd, (off_t)from) == MAP_FAILED) {
+    munmap(at, whole_pages(bytes));
+    return NULL;
+  }
+  madvise(at, whole_pages(bytes), MADV_HUGEPAGE); // file systems that keep files in huge pages
   return at;
 }
 
@@ -113,4 +129,27 @@ static void pack_share(void *arg, unsigned thread, unsigned threads) {
 void pg_pack_run(pg_pool *pool, const pg_pack *p, size_t lo, size_t hi) {
   pack_task t = {p, lo, hi};
   pg_pool_run(pool, pack_share, &t);
+}
+
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22 // Linux 5.14
+#endif
+
+typedef struct populate_task {
+  uint8_t *p;
+  size_t pages;
+  atomic_int failed;
+} populate_task;
+
+static void populate_share(void *arg, unsigned thread, unsigned threads) {
+  populate_task *t = arg;
+  size_t page = (size_t)sysconf(_SC_PAGESIZE), lo = pg_share(t->pages, thread, threads), hi = pg_share(t->pages, thread + 1, threads);
+  if (lo == hi || madvise(t->p + lo * page, (hi - lo) * page, MADV_POPULATE_READ) == 0) return;
+  if (errno == EFAULT || errno == EIO) atomic_store(&t->failed, 1); // else an old kernel, where each page comes with its first use
+}
+
+int pg_populate(pg_pool *pool, uint8_t *p, size_t n) {
+  populate_task t = {.p = p, .pages = whole_pages(n) / (size_t)sysconf(_SC_PAGESIZE)};
+  pg_pool_run(pool, populate_share, &t);
+  return !atomic_load(&t.failed);
 }

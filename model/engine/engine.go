@@ -130,7 +130,7 @@ func (e *Engine) Info() generate.Info {
 	defer e.mu.Unlock()
 	info := e.info
 	info.Templates = slices.Clone(info.Templates)
-	info.Cannot = slices.Clone(info.Cannot)
+	info.Notes, info.Cannot = slices.Clone(info.Notes), slices.Clone(info.Cannot)
 	return info
 }
 

@@ -119,5 +119,6 @@ type Info struct {
 	Context      int    // limit in tokens
 	Defaults     Sampling
 	MaxTokens    int      // default limit of a reply; 0: none
+	Notes        []string // what the user should know about this model, a line each
 	Cannot       []string // what this generator cannot do, in words: "candidates", "continue"
 }

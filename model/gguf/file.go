@@ -49,6 +49,14 @@ func Open(path string) (*File, error) {
 	return f, nil
 }
 
+// Stamp is that of the mapped file (tensor.Mapping); "" for Parse.
+func (f *File) Stamp() string {
+	if f.mapping == nil {
+		return ""
+	}
+	return f.mapping.Stamp()
+}
+
 // Parse reads a GGUF file that is in memory; name stands for its path in errors. Tensors share data.
 func Parse(name string, data []byte) (*File, error) {
 	f := &File{path: name, size: int64(len(data))}

@@ -46,6 +46,15 @@ func Open(path string) (*File, error) {
 	return f, nil
 }
 
+// Stamp is that of all mapped files (tensor.Mapping), a line each; "" for Parse.
+func (f *File) Stamp() string {
+	stamps := make([]string, len(f.mappings))
+	for i, m := range f.mappings {
+		stamps[i] = m.Stamp()
+	}
+	return strings.Join(stamps, "\n")
+}
+
 // Parse reads a safetensors file that is in memory; name stands for its path in errors. The views share data.
 func Parse(name string, data []byte) (*File, error) {
 	f := &File{path: name}

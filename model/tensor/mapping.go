@@ -3,6 +3,7 @@ package tensor
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 	"unsafe"
 
@@ -13,8 +14,9 @@ import (
 // space, and two programs share them. A file that another program shortens while it is mapped faults on access, as with any
 // mapped file; replace model files by renaming, never in place.
 type Mapping struct {
-	path string
-	data []byte
+	path  string
+	stamp string
+	data  []byte
 }
 
 // live lists the mappings that are open. Release needs it to tell mapped pages, which come back from the file, from Go's
@@ -47,6 +49,9 @@ func Map(path string) (*Mapping, error) {
 		return nil, err
 	}
 	m := &Mapping{path: path}
+	if m.stamp, err = stampOf(f); err != nil {
+		return nil, err
+	}
 	if info.Size() == 0 {
 		return m, nil
 	}
@@ -71,6 +76,23 @@ func (m *Mapping) Bytes() []byte { return m.data }
 
 // Path returns the path that Map was given.
 func (m *Mapping) Path() string { return m.path }
+
+// Stamp tells this content of the file from another one, as far as a file system knows: two mappings with the same stamp have the
+// same bytes, unless somebody changed the file without the system's noticing.
+func (m *Mapping) Stamp() string { return m.stamp }
+
+func stampOf(f *os.File) (string, error) {
+	path, err := filepath.Abs(f.Name())
+	if err != nil {
+		return "", err
+	}
+	var s unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &s); err != nil {
+		return "", &os.PathError{Op: "stat", Path: path, Err: err}
+	}
+	// The change time tells what keeps a modification time: restoring a backup, renaming another file into this place.
+	return fmt.Sprintf("%q %d bytes, modified %d, changed %d", path, s.Size, s.Mtim.Nano(), s.Ctim.Nano()), nil
+}
 
 // Close unmaps the file: every view of it is invalid from then on. Closing twice does nothing.
 func (m *Mapping) Close() error {

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -127,5 +128,44 @@ func TestReleaseLeavesOtherMemoryAlone(t *testing.T) {
 		if b != 9 {
 			t.Fatalf("byte %d of Go memory: got %d, want 9", i, b)
 		}
+	}
+}
+
+func TestStampTellsContentsApart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a file")
+	stamp := func() string {
+		m, err := Map(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		return m.Stamp()
+	}
+	write := func(text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("one")
+	then := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(path, then, then); err != nil {
+		t.Fatal(err)
+	}
+	first := stamp()
+	if again := stamp(); again != first || !strings.Contains(first, path) {
+		t.Errorf("stamps %q and %q of one content, want the same with the path in it", first, again)
+	}
+	for begun := time.Now(); stamp() == first; { // the change time, which nobody can set, may be coarse
+		if time.Since(begun) > 10*time.Second {
+			t.Fatal("a file of the same size and modification time has the same stamp")
+		}
+		write("two")
+		if err := os.Chtimes(path, then, then); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("three")
+	if stamp() == first {
+		t.Error("another size has the same stamp")
 	}
 }

@@ -3,6 +3,7 @@
 package tokenizer
 
 import (
+	"errors"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
@@ -178,7 +179,7 @@ func TestEncodingWhileTheVocabularyIsCompleted(t *testing.T) {
 	if err := tok.Close(); err != nil {
 		t.Error(err)
 	}
-	if err := tok.Complete(); err != ErrClosed {
+	if err := tok.Complete(); !errors.Is(err, ErrClosed) {
 		t.Errorf("Complete after Close: got %v, want ErrClosed", err)
 	}
 }

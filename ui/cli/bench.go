@@ -30,6 +30,7 @@ type report struct {
 	ReadBandwidth float64 `json:"read_bandwidth_gb_per_s"`
 	Ratio         float64 `json:"bandwidth_ratio"`
 	Load          float64 `json:"load_s"`
+	Mapped        bool    `json:"load_mapped"`   // the weights came from a file that holds them repacked
 	FirstToken    float64 `json:"first_token_s"` // from the start of the process, of a reply to a short text
 
 	Contexts   []atContext `json:"contexts,omitempty"`
@@ -177,6 +178,9 @@ func (s *settings) bench(ctx context.Context, args []string, o benchOptions, io 
 		Model: c.Name, Backend: backend.Name(), Threads: cpu.Threads(s.file.Threads), Context: o.depth,
 		PrefillTokens: o.prefill, DecodeTokens: o.decode, Load: load.Seconds(),
 	}
+	if k, ok := d.exec.(model.Keeper); ok {
+		_, r.Mapped = k.Repacked()
+	}
 	b := &stopwatch{ctx: ctx, d: d, vocab: c.Config.Vocab}
 	if err := b.first(tok.value); err != nil {
 		return nil, err
@@ -239,12 +243,16 @@ func bandwidth(backend model.Backend, threads int) (float64, error) {
 }
 
 func (r *report) print(io streams) error {
+	how := ""
+	if r.Mapped {
+		how = " (mapped, repacked before)"
+	}
 	_, err := fmt.Fprintf(io.out, `%s on %s
-load         %8.3f s, first token %.3f s after the process started
+load         %8.3f s%s, first token %.3f s after the process started
 prefill      %8.1f tokens/s (%d tokens)
 decode       %8.1f tokens/s (%d tokens after %d)
 bytes        %8s a token, %.1f GB/s = %.0f %% of the %.1f GB/s that a plain read reaches
-`, r.Model, r.Backend, r.Load, r.FirstToken, r.PrefillRate, r.PrefillTokens, r.DecodeRate, r.DecodeTokens, r.Context,
+`, r.Model, r.Backend, r.Load, how, r.FirstToken, r.PrefillRate, r.PrefillTokens, r.DecodeRate, r.DecodeTokens, r.Context,
 		size(r.BytesPerToken), r.Bandwidth, 100*r.Ratio, r.ReadBandwidth)
 	for _, c := range r.Contexts {
 		fmt.Fprintf(io.out, "after %-6d %8.1f tokens/s, %s a token, %.1f GB/s = %.0f %%\n",

@@ -292,7 +292,7 @@ func TestBenchPrintsTheKeysThatScriptsRead(t *testing.T) {
 	}
 	keys := []string{
 		"model", "backend", "threads", "context", "prefill_tokens", "prefill_tokens_per_s", "decode_tokens",
-		"decode_tokens_per_s", "bytes_per_token", "gb_per_s", "read_bandwidth_gb_per_s", "bandwidth_ratio", "load_s", "first_token_s",
+		"decode_tokens_per_s", "bytes_per_token", "gb_per_s", "read_bandwidth_gb_per_s", "bandwidth_ratio", "load_s", "load_mapped", "first_token_s",
 	}
 	if got := slices.Sorted(maps.Keys(v)); !slices.Equal(got, slices.Sorted(slices.Values(keys))) {
 		t.Errorf("got the keys %q, want %q", got, keys)

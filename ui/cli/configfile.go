@@ -31,8 +31,9 @@ type config struct {
 	Template     string              `toml:"template"`
 	System       string              `toml:"system"`
 	MaxNewTokens int                 `toml:"max_new_tokens"`
-	Theme        string              `toml:"theme"` // auto, light, dark
-	Mouse        string              `toml:"mouse"` // on, or off: the terminal's own selection
+	KeepRepacked string              `toml:"keep_repacked"` // on, off
+	Theme        string              `toml:"theme"`         // auto, light, dark
+	Mouse        string              `toml:"mouse"`         // on, or off: the terminal's own selection
 	Sampling     samplingConfig      `toml:"sampling,omitempty"`
 	Keys         map[string][]string `toml:"keys,omitempty"`
 }
@@ -111,6 +112,7 @@ func (c config) show(w io.Writer) error {
 	top.Backend = cmp.Or(c.Backend, "auto")
 	top.Precision = cmp.Or(c.Precision, "fast")
 	top.Speculation = cmp.Or(c.Speculation, "on")
+	top.KeepRepacked = cmp.Or(c.KeepRepacked, "on")
 	top.Theme = cmp.Or(c.Theme, "auto")
 	top.Mouse = cmp.Or(c.Mouse, "on")
 	text, err := toml.Marshal(top)

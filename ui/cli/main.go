@@ -141,7 +141,7 @@ small default model, which is fetched once.`,
 	s.register(root)
 	tools := streams{in: io.in, out: out, err: io.err}
 	root.AddCommand(
-		newPull(s, tools), newModels(tools), newInspect(s, tools), newBench(s, tools), newEval(s, tools), newQuantize(s, tools), newHistory(s, tools), newConfig(s, tools),
+		newPull(s, tools), newModels(s, tools), newInspect(s, tools), newBench(s, tools), newEval(s, tools), newQuantize(s, tools), newHistory(s, tools), newConfig(s, tools),
 		newDebug(s, tools, out),
 	)
 	return root

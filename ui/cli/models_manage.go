@@ -14,7 +14,7 @@ import (
 )
 
 // newModels makes the commands about the models that are here. Which ones may be opened, `inspect` says.
-func newModels(io streams) *cobra.Command {
+func newModels(s *settings, io streams) *cobra.Command {
 	parent := group("models", "List, check and remove the models that are here")
 	var repair bool
 	verify := &cobra.Command{
@@ -42,6 +42,7 @@ shared with the hub's other tools: what is removed is gone for them too.`,
 			ValidArgsFunction: completeModels,
 			RunE:              func(_ *cobra.Command, args []string) error { return removeModels(args, io) },
 		},
+		newRepack(s, io), newRepacked(io),
 	)
 	return parent
 }
@@ -205,5 +206,9 @@ func removeModels(names []string, io streams) error {
 		}
 		fmt.Fprintf(io.out, "removed %s, %s\n", escape.Line(name), size(freed))
 	}
-	return nil
+	gone, err := repackedDir().Tidy()
+	for _, k := range gone {
+		fmt.Fprintf(io.out, "removed its repacked weights, %s\n", size(k.Bytes))
+	}
+	return err
 }

@@ -50,6 +50,7 @@ type sequence struct {
 	backend model.Backend
 	exec    model.Executor
 	path    string // of the model, for errors
+	mayKeep bool   // the repacked weights, in a file
 }
 
 // Forward is the decoder's, with errors that name the model.
@@ -69,21 +70,23 @@ func (s *settings) sequence(ctx context.Context, c *model.Checkpoint, backend mo
 	if err != nil {
 		return nil, err
 	}
+	var file *model.Repacked
 	if !onDevice(backend) {
 		if err := checkMemory(c, tokens, s.precision()); err != nil {
 			return nil, err
 		}
+		file = s.repacked(c)
 	}
 	start := time.Now()
 	exec, err := backend.Load(ctx, c.Params, model.LoadOptions{
-		Context: tokens, Precision: s.precision(),
+		Context: tokens, Precision: s.precision(), Repacked: file,
 		Progress: func(done, total int64) { progress(float64(done) / float64(max(total, 1))) },
 	})
 	if err != nil {
 		return nil, errorOf(backend, err)
 	}
 	s.log.Info("loaded", "model", c.Path, "backend", backend.Name(), "seconds", time.Since(start).Seconds())
-	return &sequence{model.NewDecoder(c.Config, exec, tokens), backend, exec, c.Path}, nil
+	return &sequence{model.NewDecoder(c.Config, exec, tokens), backend, exec, c.Path, file != nil}, nil
 }
 
 // loader returns the engine's way to get its model: weights and tokenizer side by side. chatting says that many texts will be
@@ -120,7 +123,15 @@ func (s *settings) loader(path string, chatting bool) func(context.Context, func
 			}
 			return nil, errors.Join(err, release())
 		}
-		return s.assemble(c, decoder, tok.value, backend.Name(), why, release), nil
+		m := s.assemble(c, decoder, tok.value, backend.Name(), why, release)
+		if chatting {
+			note, stop := s.keep(decoder)
+			if end := m.Close; note != "" {
+				m.Info.Notes = append(m.Info.Notes, note)
+				m.Close = func() error { stop(); return end() }
+			}
+		}
+		return m, nil
 	}
 }
 

@@ -19,7 +19,7 @@ type session struct {
 	mu       sync.Mutex
 	settings *settings
 	path     string // of the model
-	chatting bool // not one answer only
+	chatting bool   // not one answer only
 	engine   *engine.Engine
 	closed   bool
 }

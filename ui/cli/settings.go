@@ -46,6 +46,7 @@ func (s *settings) register(root *cobra.Command) {
 	p.Int("threads", 0, "CPU threads; 0: one for each physical core")
 	p.String("isa", "", "CPU instruction set to use; empty: the best there is")
 	p.String("precision", "fast", "fast, or f32: float32 activations and KV cache")
+	p.String("keep-repacked", "on", "on: use the cache of weights as the CPU reads them, and let a chat keep large ones; off: neither")
 	p.Int("context", 0, "context to hold, in tokens; 0: what the model was trained for, 8192 at most")
 
 	f := root.Flags()
@@ -76,7 +77,7 @@ func (s *settings) register(root *cobra.Command) {
 func completeValues(root *cobra.Command) {
 	for flag, values := range map[string][]cobra.Completion{
 		"backend":   backends(),
-		"precision": {"fast", "f32"}, "speculation": {"on", "off"},
+		"precision": {"fast", "f32"}, "speculation": {"on", "off"}, "keep-repacked": {"on", "off"},
 		"theme":    {"auto", "light", "dark"},
 		"template": {prompt.Model, prompt.Instruction, prompt.Falcon, prompt.ChatML, prompt.None},
 	} {
@@ -111,6 +112,7 @@ func (s *settings) load(cmd *cobra.Command) error {
 	set.str("precision", &s.file.Precision)
 	set.int("context", &s.file.Context)
 	set.str("speculation", &s.file.Speculation)
+	set.str("keep-repacked", &s.file.KeepRepacked)
 	set.str("template", &s.file.Template)
 	set.str("system", &s.file.System)
 	set.int("max-new-tokens", &s.file.MaxNewTokens)
@@ -151,6 +153,9 @@ func (s *settings) check() error {
 		return err
 	}
 	if err := oneOf("--speculation", s.file.Speculation, "", "on", "off"); err != nil {
+		return err
+	}
+	if err := oneOf("--keep-repacked", s.file.KeepRepacked, "", "on", "off"); err != nil {
 		return err
 	}
 	if err := oneOf("--theme", s.file.Theme, "", "auto", "light", "dark"); err != nil {
