@@ -111,7 +111,7 @@ func (d *Decoder) Forward(ctx context.Context, tokens []int32, pos int, out *Out
 func checkFinite(out *Output, vocab, first int) error {
 	bad := func(row int, what string, v float32) error {
 		return fmt.Errorf("model: forward: %s at position %d is %v; the weights or the backend's arithmetic are broken "+
-			"(check the file, or compare with --precision f32 or --backend oracle)", what, first+row, v)
+			"(check the file, or compare with --keep-repacked off, --precision f32 or --backend oracle)", what, first+row, v)
 	}
 	for row := range out.Rows {
 		if out.Logits != nil {

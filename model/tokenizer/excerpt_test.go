@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"unicode/utf8"
 )
 
 // wholeLibrary returns the library with all of the vocabulary.
@@ -26,7 +25,7 @@ func wholeLibrary(t testing.TB, tok *Tokenizer) *library {
 func checkExcerpt(t testing.TB, tok *Tokenizer, text string) {
 	t.Helper()
 	l := tok.encoder.lexicon
-	if !l.excerpts || !utf8.ValidString(text) {
+	if !l.covers(text) {
 		return
 	}
 	part, err := newLibrary(l.appendJSON(nil, l.excerpt(text)))
@@ -76,6 +75,33 @@ func TestExcerptsGiveTheIDsOfTheWholeVocabulary(t *testing.T) {
 				checkExcerpt(t, tok, text.String())
 			}
 		})
+	}
+}
+
+// The library drops bytes without a token and merges what is left: into a token that does not stand in the text.
+func TestBytesWithoutATokenNeedTheWholeVocabulary(t *testing.T) {
+	v := readVocabulary(t, defaultModel(t))
+	for _, text := range []string{"=\x04=", "-\U00040000-", "a\x14b"} {
+		tok := openVocabulary(t, v)
+		got, err := tok.Encode(text, false)
+		if want := tok.encodeBy(wholeLibrary(t, tok), text, false, nil, false); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%q: got %v, %v, want %v", text, got, err, want)
+		}
+	}
+}
+
+// What stands for unknown bytes is in every excerpt, but not what merges would make it of.
+func TestExcerptsWithAMergedUnknownToken(t *testing.T) {
+	json := strings.Replace(tinyJSON("", plainByteLevel), `"unk_token":null`, `"unk_token":"hello"`, 1)
+	json = strings.Replace(json, `"Ā":0,`, "", 1)
+	json = strings.Replace(json, `"Ā Ā",`, "", 1)
+	tok, err := fromJSON("tiny.json", json)
+	tok = opened(t, tok, err)
+	for _, text := range []string{"hell", "xyz", "h\x00e", "\x00"} {
+		got, err := tok.Encode(text, false)
+		if want := tok.encodeBy(wholeLibrary(t, tok), text, false, nil, false); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%q: got %v, %v, want %v", text, got, err, want)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"bytes"
 	"strconv"
+	"unicode/utf8"
 )
 
 // merge is a pair by ids: the tokens left and right become whole.
@@ -25,6 +26,7 @@ type lexicon struct {
 	unk       int32
 	joinable  bool // merges can be written as "left right"
 	excerpts  bool
+	known     [256]bool // bytes that have a token of their own
 	// symbolic holds the bytes of tokens that the table does not know as byte symbols, although they can be read so: plain text
 	// can become them.
 	symbolic map[int32][]byte
@@ -41,6 +43,9 @@ func newLexicon(s *spec, r *reach, t *table) *lexicon {
 			continue
 		}
 		l.reachable.add(id)
+		if b := t.bytes(id); len(b) == 1 && !t.literal.has(id) {
+			l.known[b[0]] = true
+		}
 		if _, named := t.named[id]; l.excerpts && (named || t.literal.has(id)) {
 			l.symbolic[id], _ = appendBytes(nil, s.tokens[i])
 		}
@@ -59,8 +64,22 @@ func (s *spec) excerpts() bool {
 	return s.pieces == nil && len(s.normalizers) == 0
 }
 
-// excerpt returns the tokens that plain text within text can become, by any order of merges: those that stand in it. All
-// single bytes are among them, and what stands for an unknown one.
+// covers says whether an excerpt is enough for text: not if a byte of it has no token, for the library drops such a byte, or puts
+// another token in its place, and then merges what stood on both sides of it.
+func (l *lexicon) covers(text string) bool {
+	if !l.excerpts {
+		return false
+	}
+	for i := range len(text) {
+		if !l.known[text[i]] {
+			return false
+		}
+	}
+	return utf8.ValidString(text)
+}
+
+// excerpt returns the tokens that plain text within a text that covers takes can become, by any order of merges: those that stand
+// in it. All single bytes are among them.
 func (l *lexicon) excerpt(text string) bits {
 	all := []byte(text)
 	pairs := make(bits, 1<<16/64) // of neighbouring bytes; most tokens hold one that does not occur
@@ -117,7 +136,7 @@ func (l *lexicon) appendJSON(dst []byte, keep bits) []byte {
 	dst = append(dst, `},"merges":[`...)
 	n = 0
 	for _, m := range l.merges {
-		if !keep.has(m.whole) {
+		if !keep.has(m.whole) || !keep.has(m.left) || !keep.has(m.right) {
 			continue
 		}
 		dst = separate(dst, n)
