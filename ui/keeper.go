@@ -143,10 +143,32 @@ func (k *keeper) close(h history.Header, path []history.Message) error {
 			return err
 		}
 	case k.file.ReadOnly() == "":
-		err = errors.Join(k.complete(path), k.catchUp())
+		err = errors.Join(k.complete(path), k.catchUp(), endAt(k.file, path), describe(k.file, h))
 	}
 	err = errors.Join(err, k.file.Close())
 	k.closed = err == nil
+	return err
+}
+
+// endAt makes path the branch that the file opens with: a version that was turned to before its last message was sent may have been
+// noted later in the file.
+func endAt(f *history.File, path []history.Message) error {
+	if len(path) == 0 || f.Conversation().Leaf() == path[len(path)-1].ID {
+		return nil
+	}
+	return f.SetLeaf(path[len(path)-1].ID)
+}
+
+// describe gives the file the name and the system text that were set while it was being made.
+func describe(f *history.File, now history.Header) error {
+	var err error
+	if h := f.Conversation().Header; h.System != now.System {
+		h.System = now.System
+		err = f.SetHeader(h)
+	}
+	if f.Conversation().Header.Name != now.Name {
+		err = errors.Join(err, f.SetName(now.Name))
+	}
 	return err
 }
 

@@ -133,3 +133,34 @@ func TestANameGivenWhileTheFirstMessageIsSavedIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// The branch that is left is the one that the file opens with, under the name and the system text that were set, whatever order
+// they came to the disk in.
+func TestWhatIsLeftIsWhatTheFileOpensWith(t *testing.T) {
+	k := &keeper{store: openStore(t)}
+	h := history.Header{Created: testNow}
+	one := history.Message{ID: history.NewID(), Role: generate.User, Content: "one", CreatedAt: testNow}
+	old := history.Message{ID: history.NewID(), ParentID: one.ID, Role: generate.Assistant, Content: "old", Finish: generate.FinishStop, CreatedAt: testNow}
+	other := history.Message{ID: history.NewID(), ParentID: one.ID, Role: generate.Assistant, Content: "other", Finish: generate.FinishStop, CreatedAt: testNow}
+	last := history.Message{ID: history.NewID(), ParentID: other.ID, Role: generate.User, Content: "last", CreatedAt: testNow}
+	for _, path := range [][]history.Message{{one}, {one, old}, {one, other}} {
+		if err := k.save(h, path, path[len(path)-1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := k.current().Path()
+	_ = k.note(func(f *history.File) error { return f.SetLeaf(other.ID) }) // its command never runs
+	h.Name, h.System = "A name", "Be brief."
+	if err := k.close(h, []history.Message{one, other, last}); err != nil {
+		t.Fatal(err)
+	}
+	f, err := history.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	c := f.Conversation()
+	if c.Leaf() != last.ID || c.Header.Name != h.Name || c.Header.System != h.System {
+		t.Errorf("opens at %s (last %s, other %s) as %q, %q", c.Leaf(), last.ID, other.ID, c.Header.Name, c.Header.System)
+	}
+}

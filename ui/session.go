@@ -138,13 +138,9 @@ func (m *Model) saveUser(msg history.Message) tea.Cmd {
 func (m *Model) saveReply(msg history.Message) tea.Cmd {
 	keep, now, path := m.chat.keep, m.header(), slices.Clone(m.chat.path)
 	note := keep.note(func(f *history.File) error {
+		err := describe(f, now)
 		h := f.Conversation().Header
-		var err error
-		if h.Name != now.Name { // it was given while the first message was being saved
-			err = f.SetName(now.Name)
-		}
-		if h.Model == now.Model && h.Quantization == now.Quantization && h.Template == now.Template &&
-			h.System == now.System && h.Context == now.Context {
+		if h.Model == now.Model && h.Quantization == now.Quantization && h.Template == now.Template && h.Context == now.Context {
 			return err
 		}
 		return errors.Join(err, f.SetHeader(now))

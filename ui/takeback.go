@@ -46,7 +46,8 @@ func (m *Model) unsend(id, text string) tea.Cmd {
 	}
 	m.chat.busy = true
 	keep, place := m.chat.keep, m.chat.draft.place
-	drafted := place != nil && strings.Contains(textOf(m.unsent().text), text) // it is noted when Update ends
+	drafted := place != nil && strings.Contains(textOf(m.unsent().text), text)
+	m.noteDraft() // before the change is: another command may make that at once
 	run := keep.note(func(f *history.File) error {
 		if err := f.SetLeaf(tip); err != nil || !drafted || place.Flush() != nil {
 			return err
