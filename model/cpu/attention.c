@@ -157,17 +157,30 @@ static void attend_few(pg_chunk *c, size_t layer, pg_scratch *s) {
   }
 }
 
-static size_t item_rows(const pg_model *m) {
+// The most rows of an item of a prefill: 64 vectors, or all of one row's.
+static size_t most_rows(const pg_model *m) {
   size_t rows = 64 / (m->heads / m->kv_heads);
   return rows ? rows : 1;
 }
 
-size_t pg_attention_vectors(const pg_model *m) { return item_rows(m) * (m->heads / m->kv_heads); }
+size_t pg_attention_vectors(const pg_model *m) { return most_rows(m) * (m->heads / m->kv_heads); }
+
+static size_t common_divisor(size_t a, size_t b) { return b ? common_divisor(b, a % b) : a; }
+
+// Rows of an item so that there are some items for each thread, which end at about the same time, and none of the calls for
+// m->isa->vectors vectors is half empty.
+static size_t item_rows(const pg_model *m, size_t n, unsigned threads) {
+  enum { SHARES = 3 };
+  size_t vectors = m->isa->vectors, unit = vectors / common_divisor(vectors, m->heads / m->kv_heads), most = most_rows(m);
+  size_t fair = n * m->kv_heads / (SHARES * (size_t)threads), rows = fair < unit ? unit : fair / unit * unit;
+  if (most >= unit) most -= most % unit;
+  return rows < most ? rows : most;
+}
 
 // A prefill: an item is a kv head and a run of rows, which passes over the segments once.
-static void attend_many(pg_chunk *c, size_t layer, pg_scratch *s) {
+static void attend_many(pg_chunk *c, size_t layer, pg_scratch *s, unsigned threads) {
   pg_model *m = c->m;
-  size_t dv = width(m), group = m->heads / m->kv_heads, rows = item_rows(m), runs = (c->n + rows - 1) / rows;
+  size_t dv = width(m), group = m->heads / m->kv_heads, rows = item_rows(m, c->n, threads), runs = (c->n + rows - 1) / rows;
   float *part[PG_VECTORS];
   for (size_t item = pg_next(m->pool); item < runs * m->kv_heads; item = pg_next(m->pool)) {
     size_t run = runs - 1 - item / m->kv_heads, kv_head = item % m->kv_heads; // the longest first
@@ -199,7 +212,7 @@ int pg_attention(pg_chunk *c, size_t layer, unsigned thread, unsigned threads) {
   if (c->n <= PG_SMALL) {
     attend_few(c, layer, &c->m->scratch[thread]);
   } else {
-    attend_many(c, layer, &c->m->scratch[thread]);
+    attend_many(c, layer, &c->m->scratch[thread], threads);
   }
   return 0;
 }
