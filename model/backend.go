@@ -26,7 +26,7 @@ type LoadOptions struct {
 }
 
 // Repacked is a file for a backend's layout of a checkpoint's weights: mapped, it saves the next Load the work and lets processes
-// share the memory. One that is damaged, or of other weights, is as good as none.
+// share the memory. One of other weights, or that is not whole, is as good as none; what its bytes are is not checked again.
 type Repacked struct {
 	Path  string // of the file
 	Model string // path of the checkpoint, which the file names for those who look what may go

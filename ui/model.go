@@ -108,18 +108,23 @@ func (msg infoMsg) handle(m *Model) tea.Cmd {
 	case !info.Ready:
 		return m.look(pollEvery)
 	}
-	if !was.Ready {
-		for _, note := range info.Notes {
-			m.tell(levelInfo, escape.Line(note))
-		}
-	}
 	m.sampling.defaults(info.Defaults)
 	if m.meters.limit == 0 {
 		m.meters.limit = info.Context
 	}
 	var cmds []tea.Cmd
-	if m.others.back != "" {
+	changed := m.others.back != ""
+	if changed {
 		cmds = append(cmds, m.changedModel())
+	}
+	for _, note := range info.Notes {
+		switch {
+		case was.Ready:
+		case changed: // which was told already
+			m.transcript.add(newNotice(levelInfo, note))
+		default:
+			m.tell(levelInfo, escape.Line(note))
+		}
 	}
 	if m.turn == nil {
 		cmds = append(cmds, m.measure())

@@ -27,17 +27,17 @@ const (
 	layoutVersion = 1
 	// headerSize is where the weights begin in the file, so that they can lie in huge pages.
 	headerSize = 2 << 20
-	// keepStep is how many bytes are written at once, and keepSync after how many the disk is waited for: what is not yet on it does
-	// not pile up in memory, and whoever ends the program need not wait long.
+	// keepStep is how many bytes are written at once, and the disk is waited for: what is not yet on it does not pile up in memory, and
+	// whoever ends the program need not wait long.
 	keepStep = 8 << 20
-	keepSync = 32 << 20
 	// keepQuiet is how long no forward pass must have run before the next bytes are written.
 	keepQuiet = 300 * time.Millisecond
 )
 
-// kept is a file of repacked weights: the arena as it is, behind a header that says of which weights and in which layout.
-// Nothing in it is trusted: orders and groups, by which kernels find their way, lie in the other arena and are never read from a file,
-// and a file whose header or size is not exactly the one expected is not used.
+// kept is a file of repacked weights: the arena as it is, behind a header that says of which weights and in which layout. A file whose
+// header or size is not exactly the one expected is not used. The numbers behind it are taken as they are, and may be any: orders and
+// groups, by which kernels find their way, lie in the other arena and never come from the file. As with any mapped file, one that is
+// shortened in place while it is mapped ends the program; ours is only ever replaced.
 type kept struct {
 	file   model.Repacked
 	header []byte
@@ -50,7 +50,7 @@ func header(r *model.Repacked, shapes []*shape, at []places, size int) []byte {
 	for i, s := range shapes {
 		w := s.w
 		fmt.Fprintln(h, s.src.Name, s.src.Format, w.out, w.in, w.padded, w.bits, w._type, w.offset, w.parts, w.zero, w.groups, at[i].codes, at[i].scales, at[i].offsets, at[i].parts)
-		for _, b := range [][]byte{raw(s.starts), raw(s.perm), raw(s.src.Rows)} {
+		for _, b := range [][]byte{raw(s.starts), raw(s.perm), raw(s.zeros), raw(s.src.Rows)} {
 			fmt.Fprintln(h, len(b))
 			h.Write(b)
 		}
@@ -63,21 +63,31 @@ func raw[T any](v []T) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(v))), len(v)*int(unsafe.Sizeof(*new(T))))
 }
 
-// load maps a's memory from the file and brings it in, if it is there and the right one. An error is ctx's.
-func (k *kept) load(ctx context.Context, pool *C.pg_pool, a *arena, progress func(done, total int64)) error {
+// open opens the file if it is there and the right one for size bytes of weights, else it returns nil.
+func (k *kept) open(size int) *os.File {
 	f, err := os.Open(k.file.Path)
 	if err != nil {
-		return nil //nolint:nilerr // then it is repacked
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() || info.Size() != headerSize+int64(a.size) || a.size == 0 {
-		return nil //nolint:nilerr // as above
+		return nil
 	}
 	found := make([]byte, len(k.header))
-	if _, err := io.ReadFull(f, found); err != nil || !bytes.Equal(found, k.header) {
-		return nil //nolint:nilerr // as above
+	info, err := f.Stat()
+	if err == nil && info.Mode().IsRegular() && info.Size() == headerSize+int64(size) && size > 0 {
+		if _, err = io.ReadFull(f, found); err == nil && bytes.Equal(found, k.header) {
+			return f
+		}
 	}
+	_ = f.Close() // it was only read
+	return nil
+}
+
+// load maps a's memory from the file and brings it in, if it is there and the right one; else all is left to repacking. An error is
+// ctx's.
+func (k *kept) load(ctx context.Context, pool *C.pg_pool, a *arena, progress func(done, total int64)) error {
+	f := k.open(a.size)
+	if f == nil {
+		return nil
+	}
+	defer f.Close()
 	base := C.pg_map_file(C.int(f.Fd()), headerSize, C.size_t(a.size))
 	if base == nil {
 		return nil
@@ -113,6 +123,9 @@ func (e *executor) Keep(ctx context.Context) error {
 		return errors.New("cpu: keep: no file was named for the repacked weights")
 	case e.weights.mapped:
 		return nil
+	}
+	if f := e.kept.open(e.weights.size); f != nil { // somebody else made it meanwhile
+		return f.Close()
 	}
 	err := e.kept.write(ctx, unsafe.Slice((*byte)(e.weights.base), e.weights.size), e.quiet)
 	if err != nil && ctx.Err() == nil {
@@ -153,6 +166,9 @@ func (k *kept) write(ctx context.Context, weights []byte, wait func(context.Cont
 			err = errors.Join(err, f.Close(), os.Remove(f.Name()))
 		}
 	}()
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil { // by which others know that it is being written
+		return err
+	}
 	if _, err := f.Write(k.header); err != nil {
 		return err
 	}
@@ -166,10 +182,8 @@ func (k *kept) write(ctx context.Context, weights []byte, wait func(context.Cont
 		if _, err := f.Write(weights[at:min(at+keepStep, len(weights))]); err != nil {
 			return err
 		}
-		if end := at + keepStep; end%keepSync == 0 { // an error comes again from Sync
-			_ = unix.SyncFileRange(int(f.Fd()), int64(headerSize+end-keepSync), keepSync,
-				unix.SYNC_FILE_RANGE_WAIT_BEFORE|unix.SYNC_FILE_RANGE_WRITE|unix.SYNC_FILE_RANGE_WAIT_AFTER)
-		}
+		_ = unix.SyncFileRange(int(f.Fd()), int64(headerSize+at), keepStep, // an error comes again from Sync
+			unix.SYNC_FILE_RANGE_WAIT_BEFORE|unix.SYNC_FILE_RANGE_WRITE|unix.SYNC_FILE_RANGE_WAIT_AFTER)
 	}
 	if err := f.Sync(); err != nil {
 		return err

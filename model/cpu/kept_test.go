@@ -147,6 +147,21 @@ func TestKeptWeightsOfSomethingElseAreNotUsed(t *testing.T) {
 	}
 }
 
+// How zero points are to be read stands in a configuration beside the weights, not in their files.
+func TestKeptWeightsWithOtherZeroPointsAreNotUsed(t *testing.T) {
+	p, other := falcon(gptq4()), falcon(gptq4())
+	for i := range other.Layers {
+		l := &other.Layers[i]
+		for _, m := range slices.Concat(l.QKV.W, l.AttnOut.W, l.Up.W, l.Down.W) {
+			m.GPTQ.Zeros = quant.ZeroAsStored
+		}
+	}
+	file := keptFile(t, p)
+	if !isMapped(loadKept(t, p, file)) || isMapped(loadKept(t, other, file)) {
+		t.Error("want the file used with the rule that it was made with, and with no other")
+	}
+}
+
 // What the file holds may be wrong, but never leads a kernel to where it must not read.
 func TestAnyContentOfKeptWeightsIsHarmless(t *testing.T) {
 	for name, p := range map[string]*model.Params{

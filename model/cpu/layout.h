@@ -44,7 +44,7 @@ enum pg_parts {
 };
 enum { PG_PARTS_BYTES = 2 * PG_OCTET, PG_SUPER = 256 / PG_BLOCK };
 
-// pg_matrix is one repacked matrix. All memory belongs to the model's arena.
+// pg_matrix is one repacked matrix. All memory belongs to the model's two arenas.
 typedef struct pg_matrix {
   size_t out, in;  // N, K as the model sees them
   size_t octets;   // ceil(out / 8)

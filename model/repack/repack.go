@@ -26,8 +26,8 @@ const (
 	// spare is what must stay free on the disk beside a new file, and spareShare at least this part of it.
 	spare      = 10 << 30
 	spareShare = 10
-	// abandoned is the age at which an unfinished file belongs to no running program: one is written to whenever a chat is idle.
-	abandoned = time.Hour
+	// abandoned is the age from which on an unfinished file is locked by whoever writes it.
+	abandoned = time.Minute
 )
 
 // Dir is the folder's path. It need not be there.
@@ -57,7 +57,7 @@ func (d Dir) Room(bytes int64) error {
 	if err := unix.Statfs(string(d), &s); err != nil {
 		return fmt.Errorf("repack: %s: %w", d, err)
 	}
-	block := uint64(max(s.Bsize, 1))
+	block := uint64(max(s.Frsize, 1)) // what the counts below count
 	free, keep := s.Bavail*block, max(spare, s.Blocks*block/spareShare)
 	if need := uint64(max(bytes, 0)) + keep; free < need {
 		return fmt.Errorf("repack: %s: %d MB are free, %d are needed: %d for the file, and %d are left alone", d, free>>20, need>>20, bytes>>20, keep>>20)
@@ -121,17 +121,13 @@ func readModel(path string) string {
 	return ""
 }
 
-// Tidy removes the files whose model is gone, and unfinished ones that nobody writes any more, and returns what it removed.
+// Tidy removes the files whose model is gone from a folder that is there (a disk may be away), and unfinished ones that nobody
+// writes any more, and returns what it removed.
 func (d Dir) Tidy() ([]Kept, error) {
 	list, err := d.List()
 	var gone []Kept
 	for _, k := range list {
-		stale := !k.Finished && time.Since(k.written) > abandoned
-		if k.Finished {
-			_, missing := os.Stat(k.Model)
-			stale = k.Model != "" && errors.Is(missing, fs.ErrNotExist)
-		}
-		if !stale {
+		if stale := k.Finished && k.outlived() || !k.Finished && k.unowned(); !stale {
 			continue
 		}
 		if failed := os.Remove(k.Path); failed != nil {
@@ -141,4 +137,27 @@ func (d Dir) Tidy() ([]Kept, error) {
 		gone = append(gone, k)
 	}
 	return gone, err
+}
+
+// outlived says whether the model was removed.
+func (k *Kept) outlived() bool {
+	if k.Model == "" {
+		return false
+	}
+	_, missing := os.Stat(k.Model)
+	_, away := os.Stat(filepath.Dir(k.Model))
+	return errors.Is(missing, fs.ErrNotExist) && away == nil
+}
+
+// unowned says whether an unfinished file's writer is gone, with the lock that it held.
+func (k *Kept) unowned() bool {
+	if time.Since(k.written) < abandoned {
+		return false
+	}
+	f, err := os.Open(k.Path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil
 }

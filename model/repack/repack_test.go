@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"peregrine/model"
 	"peregrine/model/backendtest"
 )
@@ -58,6 +60,8 @@ func TestTidyRemovesWhatNobodyNeeds(t *testing.T) {
 	}
 	write(t, at("here-1.weights"), here)
 	write(t, at("gone-2.weights"), filepath.Join(t.TempDir(), "gone.gguf"))
+	write(t, at("away-9.weights"), filepath.Join(t.TempDir(), "disk", "away.gguf"))
+	write(t, at("written-5.weights.part-79"), here)
 	write(t, at("new-3.weights.part-77"), here)
 	write(t, at("old-4.weights.part-78"), here)
 	for name, text := range map[string]string{
@@ -72,7 +76,17 @@ func TestTidyRemovesWhatNobodyNeeds(t *testing.T) {
 		t.Fatal(err)
 	}
 	long := time.Now().Add(-2 * abandoned)
-	if err := os.Chtimes(at("old-4.weights.part-78"), long, long); err != nil {
+	for _, name := range []string{"old-4.weights.part-78", "written-5.weights.part-79"} {
+		if err := os.Chtimes(at(name), long, long); err != nil {
+			t.Fatal(err)
+		}
+	}
+	writer, err := os.Open(at("written-5.weights.part-79"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writer.Close()
+	if err := unix.Flock(int(writer.Fd()), unix.LOCK_EX); err != nil {
 		t.Fatal(err)
 	}
 	gone, err := d.Tidy()
@@ -80,14 +94,20 @@ func TestTidyRemovesWhatNobodyNeeds(t *testing.T) {
 		t.Errorf("removed %q, %v, want %q", got, err, want)
 	}
 	list, err := d.List()
-	want := []string{"empty-5.weights", "here-1.weights", "new-3.weights.part-77", "other-6.weights", "torn-7.weights", "wrong-8.weights"}
+	want := []string{
+		"away-9.weights", "empty-5.weights", "here-1.weights", "new-3.weights.part-77", "other-6.weights", "torn-7.weights",
+		"written-5.weights.part-79", "wrong-8.weights",
+	}
 	if got := names(list); err != nil || !slices.Equal(got, want) {
 		t.Errorf("left %q, %v, want %q", got, err, want)
 	}
 	for _, k := range list {
 		wantModel := ""
-		if strings.HasPrefix(filepath.Base(k.Path), "here") || strings.HasPrefix(filepath.Base(k.Path), "new") {
+		switch name, _, _ := strings.Cut(filepath.Base(k.Path), "-"); name {
+		case "here", "new", "written":
 			wantModel = here
+		case "away":
+			wantModel = k.Model
 		}
 		if k.Model != wantModel || k.Finished != strings.HasSuffix(k.Path, ".weights") {
 			t.Errorf("%+v, want model %q", k, wantModel)

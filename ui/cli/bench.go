@@ -151,6 +151,7 @@ func (s *settings) checkpoint(ctx context.Context, args []string, o *syntheticFl
 // bench loads the model and times it.
 func (s *settings) bench(ctx context.Context, args []string, o benchOptions, io streams) (_ *report, err error) {
 	collect := postponeGC()
+	defer collect()
 	c, begin, err := s.checkpoint(ctx, args, &o.synthetic, io)
 	if err != nil {
 		return nil, err

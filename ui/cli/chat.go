@@ -39,12 +39,25 @@ func chat(cmd *cobra.Command, s *settings, args []string, io streams) (err error
 	if err != nil {
 		return err
 	}
-	e := newSession(s, path, how)
+	e := newSession(s, path, use{chatting: how != oneAnswer, long: len(s.prompt) > longPrompt || piped(io.in)})
 	defer func() { err = errors.Join(err, e.Close()) }()
 	if how == fullScreen {
 		return s.screen(cmd.Context(), e)
 	}
 	return s.lines(cmd.Context(), e, how, io)
+}
+
+// longPrompt is from how many bytes on a prompt needs the whole vocabulary at once.
+const longPrompt = 2 << 10
+
+// piped says whether a text of any length may come from standard input.
+func piped(in any) bool {
+	file, ok := in.(*os.File)
+	if !ok {
+		return true
+	}
+	info, err := file.Stat()
+	return err == nil && (info.Mode().IsRegular() || info.Mode()&os.ModeNamedPipe != 0)
 }
 
 // mode decides between the full screen, lines, and one answer; it refuses what cannot work before a model is loaded.

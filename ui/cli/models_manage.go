@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	stdio "io"
@@ -208,7 +209,7 @@ func removeModels(names []string, io streams) error {
 	}
 	gone, err := repackedDir().Tidy()
 	for _, k := range gone {
-		fmt.Fprintf(io.out, "removed its repacked weights, %s\n", size(k.Bytes))
+		fmt.Fprintf(io.out, "removed repacked weights of %s, %s\n", escape.Line(cmp.Or(k.Model, k.Path)), size(k.Bytes))
 	}
 	return err
 }

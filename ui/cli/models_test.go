@@ -21,7 +21,7 @@ func chatOn(t *testing.T, path string) *session {
 	t.Helper()
 	s := &settings{log: slog.New(slog.DiscardHandler)}
 	s.file.Backend, s.file.Precision = "cpu", "f32"
-	x := newSession(s, path, fullScreen)
+	x := newSession(s, path, use{chatting: true})
 	t.Cleanup(func() {
 		if err := x.Close(); err != nil {
 			t.Error(err)

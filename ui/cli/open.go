@@ -49,8 +49,8 @@ type sequence struct {
 	*model.Decoder
 	backend model.Backend
 	exec    model.Executor
-	path    string // of the model, for errors
-	mayKeep bool   // the repacked weights, in a file
+	path    string          // of the model, for errors
+	file    *model.Repacked // for the repacked weights; nil: none may be used
 }
 
 // Forward is the decoder's, with errors that name the model.
@@ -86,12 +86,17 @@ func (s *settings) sequence(ctx context.Context, c *model.Checkpoint, backend mo
 		return nil, errorOf(backend, err)
 	}
 	s.log.Info("loaded", "model", c.Path, "backend", backend.Name(), "seconds", time.Since(start).Seconds())
-	return &sequence{model.NewDecoder(c.Config, exec, tokens), backend, exec, c.Path, file != nil}, nil
+	return &sequence{model.NewDecoder(c.Config, exec, tokens), backend, exec, c.Path, file}, nil
 }
 
-// loader returns the engine's way to get its model: weights and tokenizer side by side. chatting says that many texts will be
-// encoded.
-func (s *settings) loader(path string, chatting bool) func(context.Context, func(float64)) (*engine.Model, error) {
+// use says what a model is loaded for.
+type use struct {
+	chatting bool // to stay for a while
+	long     bool // the first text may be long already
+}
+
+// loader returns the engine's way to get its model: weights and tokenizer side by side.
+func (s *settings) loader(path string, u use) func(context.Context, func(float64)) (*engine.Model, error) {
 	return func(ctx context.Context, progress func(float64)) (_ *engine.Model, err error) {
 		defer postponeGC()()
 		c, err := openModel(path)
@@ -105,7 +110,7 @@ func (s *settings) loader(path string, chatting bool) func(context.Context, func
 		release := func() error { return errors.Join(backend.Close(), c.Close()) }
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		words := startTokenizer(path, c.Tokenizer, chatting)
+		words := startTokenizer(path, c.Tokenizer, u.chatting || u.long)
 		decoder, err := s.sequence(ctx, c, backend, progress)
 		tok := <-words
 		if err == nil {
@@ -124,12 +129,8 @@ func (s *settings) loader(path string, chatting bool) func(context.Context, func
 			return nil, errors.Join(err, release())
 		}
 		m := s.assemble(c, decoder, tok.value, backend.Name(), why, release)
-		if chatting {
-			note, stop := s.keep(decoder)
-			if end := m.Close; note != "" {
-				m.Info.Notes = append(m.Info.Notes, note)
-				m.Close = func() error { stop(); return end() }
-			}
+		if u.chatting {
+			s.keep(decoder, m)
 		}
 		return m, nil
 	}

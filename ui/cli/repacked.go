@@ -1,22 +1,31 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"peregrine/model"
+	"peregrine/model/engine"
 	"peregrine/model/repack"
 	"peregrine/ui/escape"
 )
 
-// worthKeeping is from how many bytes on a chat keeps repacked weights: a gigabyte is repacked in half a second. Tests lower it.
-var worthKeeping int64 = 1 << 30
+// keepFrom is from how many bytes on a chat keeps repacked weights: a gigabyte is repacked in half a second. Tests lower it.
+var keepFrom int64 = 1 << 30
+
+// keepAfter is how long a chat lasts before they are written: who looks in for a moment would leave nothing finished. Tests lower it.
+var keepAfter = 30 * time.Second
+
+// keepSettle is how long an end waits for what is being written.
+const keepSettle = 3 * time.Second
 
 // repackedDir returns the folder of repacked weights, "" where there is none.
 func repackedDir() repack.Dir {
@@ -40,37 +49,66 @@ func (s *settings) repacked(c *model.Checkpoint) *model.Repacked {
 	return file
 }
 
-// keep writes the weights of a chat's model in the background, so that its next start maps them. It says what it does, "" for
-// nothing, and returns what ends it and waits for it.
-func (s *settings) keep(q *sequence) (note string, stop func()) {
+// keep has the repacked weights of a chat's model written in the background, so that its next start maps them, and tidies the
+// folder. What is done is noted in m, whose Close ends it.
+func (s *settings) keep(q *sequence, m *engine.Model) {
 	keeper, ok := q.exec.(model.Keeper)
-	if !ok || !q.mayKeep {
-		return "", func() {}
-	}
-	bytes, kept := keeper.Repacked()
-	if kept || bytes < worthKeeping {
-		return "", func() {}
+	if !ok || q.file == nil {
+		return
 	}
 	dir := repackedDir()
-	if gone, err := dir.Tidy(); len(gone) > 0 || err != nil {
-		s.log.Info("repacked weights", "removed", len(gone), "error", err)
-	}
-	if err := dir.Room(bytes); err != nil {
-		s.log.Info("repacked weights are not kept", "error", err)
-		return "", func() {}
+	bytes, write := s.worthKeeping(keeper, q.file, dir)
+	if write {
+		m.Info.Notes = append(m.Info.Notes, fmt.Sprintf("keeping the repacked weights, %s, for a faster start (--keep-repacked off: never)", size(bytes)))
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		err := keeper.Keep(ctx)
+		gone, err := dir.Tidy()
+		s.log.Info("repacked weights", "removed", len(gone), "error", err)
+		if !write {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(keepAfter):
+		}
+		err = keeper.Keep(ctx)
 		s.log.Info("repacked weights", "kept", err == nil, "bytes", bytes, "error", err)
 	}()
-	note = fmt.Sprintf("keeping the repacked weights, %s, for a faster start (--keep-repacked off: never)", size(bytes))
-	return note, func() {
+	end := m.Close
+	m.Close = func() error {
 		cancel()
-		<-done
+		select {
+		case <-done:
+			return end()
+		case <-time.After(keepSettle): // a disk that hangs must not hold up the end of the program, nor another model
+			go func() {
+				<-done
+				_ = end() // nobody waits for it any more
+			}()
+			return nil
+		}
 	}
+}
+
+// worthKeeping says whether a file of the weights is to be made, of how many bytes.
+func (s *settings) worthKeeping(keeper model.Keeper, file *model.Repacked, dir repack.Dir) (bytes int64, write bool) {
+	bytes, kept := keeper.Repacked()
+	if kept || bytes < keepFrom {
+		return bytes, false
+	}
+	more := bytes
+	if old, err := os.Stat(file.Path); err == nil { // of other weights, or it would have been used
+		more -= old.Size()
+	}
+	if err := dir.Room(more); err != nil {
+		s.log.Info("repacked weights are not kept", "error", err)
+		return bytes, false
+	}
+	return bytes, true
 }
 
 // newRepack makes the command that writes a model's repacked weights now.
@@ -99,7 +137,7 @@ func (s *settings) repackNow(ctx context.Context, path string, io streams) (err 
 	defer func() { err = errors.Join(err, c.Close()) }()
 	file := s.repacked(c)
 	if file == nil {
-		return fmt.Errorf("%s: there is no cache folder; set XDG_CACHE_HOME", path)
+		return fmt.Errorf("%s: no cache folder can be named for it; set XDG_CACHE_HOME", path)
 	}
 	backend, _, err := s.device(c.Params)
 	if err != nil {
@@ -161,7 +199,7 @@ func listRepacked(remove bool, io streams) error {
 		case !k.Finished:
 			state = "not finished"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", escape.Line(k.Model), size(k.Bytes), state)
+		fmt.Fprintf(w, "%s\t%s\t%s\n", escape.Line(cmp.Or(k.Model, k.Path)), size(k.Bytes), state)
 	}
 	return errors.Join(w.Flush(), err)
 }

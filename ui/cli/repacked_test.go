@@ -77,9 +77,9 @@ func TestAChatKeepsLargeWeightsForTheNext(t *testing.T) {
 	if err := repackedDir().Room(1 << 20); err != nil {
 		t.Skip(err)
 	}
-	old := worthKeeping
-	worthKeeping = 1000
-	t.Cleanup(func() { worthKeeping = old })
+	least, after := keepFrom, keepAfter
+	keepFrom, keepAfter = 1000, 0
+	t.Cleanup(func() { keepFrom, keepAfter = least, after })
 	files := func(pattern string) []string {
 		list, err := filepath.Glob(filepath.Join(dir, pattern))
 		if err != nil {
@@ -87,10 +87,10 @@ func TestAChatKeepsLargeWeightsForTheNext(t *testing.T) {
 		}
 		return list
 	}
-	start := func(how mode, keep string) (*session, generate.Info) {
+	start := func(u use, keep string) (*session, generate.Info) {
 		s := &settings{log: slog.New(slog.DiscardHandler)}
 		s.file.Backend, s.file.KeepRepacked = "cpu", keep
-		x := newSession(s, backendtest.Path(t, "llama-smollm2"), how)
+		x := newSession(s, backendtest.Path(t, "llama-smollm2"), u)
 		return x, whenLoaded(t, x)
 	}
 	end := func(x *session) {
@@ -99,16 +99,16 @@ func TestAChatKeepsLargeWeightsForTheNext(t *testing.T) {
 		}
 	}
 	for _, quiet := range []struct {
-		how  mode
+		use  use
 		keep string
-	}{{oneAnswer, "on"}, {fullScreen, "off"}} {
-		x, info := start(quiet.how, quiet.keep)
+	}{{use{}, "on"}, {use{chatting: true}, "off"}} {
+		x, info := start(quiet.use, quiet.keep)
 		end(x)
 		if len(info.Notes) > 0 || len(files("*")) > 0 {
 			t.Errorf("%+v: notes %q, files %q, want none", quiet, info.Notes, files("*"))
 		}
 	}
-	x, info := start(fullScreen, "on")
+	x, info := start(use{chatting: true}, "on")
 	if len(info.Notes) != 1 || !strings.Contains(info.Notes[0], "kB") || !strings.Contains(info.Notes[0], "--keep-repacked off") {
 		t.Errorf("notes %q, want what is kept and how to do without", info.Notes)
 	}
@@ -118,7 +118,7 @@ func TestAChatKeepsLargeWeightsForTheNext(t *testing.T) {
 		}
 	}
 	end(x)
-	x, info = start(fullScreen, "on")
+	x, info = start(use{chatting: true}, "on")
 	if len(info.Notes) > 0 {
 		t.Errorf("notes %q, though the weights are there", info.Notes)
 	}

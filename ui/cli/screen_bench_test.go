@@ -66,7 +66,7 @@ func defaultSession(b *testing.B, rates replyRates) *session {
 	}
 	s := &settings{log: slog.New(rates)}
 	s.file.Backend, s.file.Precision = "auto", "fast"
-	x := newSession(s, path, fullScreen)
+	x := newSession(s, path, use{chatting: true})
 	b.Cleanup(func() {
 		if err := x.Close(); err != nil {
 			b.Error(err)

@@ -19,20 +19,20 @@ type session struct {
 	mu       sync.Mutex
 	settings *settings
 	path     string // of the model
-	chatting bool   // not one answer only
+	use      use
 	engine   *engine.Engine
 	closed   bool
 }
 
-func newSession(s *settings, path string, how mode) *session {
-	x := &session{settings: s, path: path, chatting: how != oneAnswer}
+func newSession(s *settings, path string, u use) *session {
+	x := &session{settings: s, path: path, use: u}
 	x.engine = x.start(s)
 	return x
 }
 
 // start makes an engine, which loads the model in the background.
 func (x *session) start(s *settings) *engine.Engine {
-	return engine.New(s.loader(x.path, x.chatting), engine.Options{Log: s.log, Speculate: s.file.Speculation != "off", Info: generate.Info{
+	return engine.New(s.loader(x.path, x.use), engine.Options{Log: s.log, Speculate: s.file.Speculation != "off", Info: generate.Info{
 		Model: modelName(x.path), Path: x.path, Backend: s.file.Backend, Defaults: s.sampling(model.GenerationConfig{}),
 	}})
 }

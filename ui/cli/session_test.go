@@ -47,7 +47,7 @@ func reply(t *testing.T, x *session) []int32 {
 func TestAConversationGoesOnWithAnotherBackend(t *testing.T) {
 	s := &settings{log: slog.New(slog.DiscardHandler)}
 	s.file.Backend, s.file.Precision = "cpu", "f32"
-	x := newSession(s, backendtest.Path(t, "falcon-40b"), fullScreen)
+	x := newSession(s, backendtest.Path(t, "falcon-40b"), use{chatting: true})
 	defer func() {
 		if err := x.Close(); err != nil {
 			t.Error(err)
@@ -73,7 +73,7 @@ func TestAConversationGoesOnWithAnotherBackend(t *testing.T) {
 func TestNoBackendIsLoadedAfterClose(t *testing.T) {
 	s := &settings{log: slog.New(slog.DiscardHandler)}
 	s.file.Backend = "cpu"
-	x := newSession(s, backendtest.Path(t, "falcon-40b"), fullScreen)
+	x := newSession(s, backendtest.Path(t, "falcon-40b"), use{chatting: true})
 	if err := x.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +106,7 @@ func TestTheCPUIsOfferedAfterErrorsOfAGPUAlone(t *testing.T) {
 	} {
 		s := &settings{log: slog.New(slog.DiscardHandler)}
 		s.file.Backend, s.file.Device = c.backend, 1000 // which no machine has
-		x := newSession(s, c.path, fullScreen)
+		x := newSession(s, c.path, use{chatting: true})
 		err := loadError(t, x)
 		if got := x.Instead(err); got != c.want {
 			t.Errorf("%s, %v: offered %q, want %q", c.backend, err, got, c.want)

@@ -33,10 +33,10 @@ func (b *stopwatch) forward(ids []int32, pos, rows int) (time.Duration, error) {
 	return time.Since(begin), err
 }
 
-// first reads a short text, as for the first token of a reply. Without a tokenizer, or with one that is refused, it reads one token.
+// first reads a short text, as for the first token of a reply. Without a tokenizer, or with one of another model, it reads one token.
 func (b *stopwatch) first(t *tokenizer.Tokenizer) error {
 	ids := b.fill(1)
-	if t != nil {
+	if t != nil && t.Size() <= b.vocab {
 		var err error
 		if ids, err = t.Encode("What is the capital of France?", false); err != nil {
 			return err

@@ -10,10 +10,11 @@ import (
 	"peregrine/ui/escape"
 )
 
-// How often loading is looked at, and for how long before it is worth a word. A small model's first token comes 200 ms after the
-// start, of which half an interval is waited for nothing.
+// How often loading is looked at, at first and later, and for how long before it is worth a word. Half an interval is waited for
+// nothing, which counts where the first token comes 200 ms after the start.
 const (
-	loadPoll  = 2 * time.Millisecond
+	loadSoon  = 2 * time.Millisecond
+	loadLater = 50 * time.Millisecond
 	loadQuiet = 300 * time.Millisecond
 )
 
@@ -22,8 +23,6 @@ const (
 func (c *chat) ready(ctx context.Context) (generate.Info, error) {
 	p := progress{chat: c, on: isTerminal(c.opt.Err), start: time.Now()}
 	defer p.clear()
-	tick := time.NewTicker(loadPoll)
-	defer tick.Stop()
 	for {
 		info := c.opt.Generator.Info()
 		switch {
@@ -32,15 +31,31 @@ func (c *chat) ready(ctx context.Context) (generate.Info, error) {
 		case ctx.Err() != nil:
 			return info, &Error{Code: ExitInterrupted}
 		case info.Ready:
+			c.sayOfModel(info)
 			return info, nil
 		}
 		p.show(info)
+		next := loadSoon
+		if time.Since(p.start) > loadQuiet {
+			next = loadLater
+		}
 		select {
 		case <-ctx.Done():
-		case <-tick.C:
+		case <-time.After(next):
 		case <-c.opt.Interrupt:
 			return info, &Error{Code: ExitInterrupted}
 		}
+	}
+}
+
+// sayOfModel says in a conversation what there is to know about a model, once for each.
+func (c *chat) sayOfModel(info generate.Info) {
+	if !c.opt.Interactive || c.noted == info.Path {
+		return
+	}
+	c.noted = info.Path
+	for _, note := range info.Notes {
+		c.note("%s", escape.Line(note))
 	}
 }
 

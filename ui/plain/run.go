@@ -56,6 +56,7 @@ type chat struct {
 	turns    []history.Message // the branch so far, root first; what the model is asked with
 	undo     func() error      // brings the conversation back that was deleted; nil: none was
 	unasked  *history.Message  // the user's last turn, when it got no answer
+	noted    string            // path of the model whose notes were said
 	revising *history.Message  // the user's turn of which the next one is another version; nil: none
 }
 
