@@ -58,11 +58,6 @@ func header(r *model.Repacked, shapes []*shape, at []places, size int) []byte {
 	return fmt.Appendf(nil, "%s%x\nbytes %d\nmodel %q\n", model.RepackedMagic, h.Sum(nil), size, r.Model)
 }
 
-// raw returns the memory of v.
-func raw[T any](v []T) []byte {
-	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(v))), len(v)*int(unsafe.Sizeof(*new(T))))
-}
-
 // open opens the file if it is there and the right one for size bytes of weights, else it returns nil.
 func (k *kept) open(size int) *os.File {
 	f, err := os.Open(k.file.Path)

@@ -6,7 +6,6 @@ package cpu
 import "C"
 
 import (
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"unsafe"
@@ -217,7 +216,7 @@ func (s *shape) measure(a, side *arena, perms map[string]int) places {
 	p.parts = a.take(int(w.octets * C.pg_octet_parts(w)))
 	p.starts = side.take(4 * len(s.starts))
 	if s.perm != nil {
-		key := string(bytesOf(s.perm))
+		key := string(raw(s.perm))
 		at, ok := perms[key]
 		if !ok {
 			at = side.take(len(key))
@@ -247,10 +246,7 @@ func (s *shape) place(a, side *arena, p places) {
 	}
 }
 
-func bytesOf(v []int32) []byte {
-	b := make([]byte, 0, 4*len(v))
-	for _, x := range v {
-		b = binary.NativeEndian.AppendUint32(b, uint32(x))
-	}
-	return b
+// raw returns the memory of v.
+func raw[T any](v []T) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(v))), len(v)*int(unsafe.Sizeof(*new(T))))
 }

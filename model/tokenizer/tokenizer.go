@@ -22,6 +22,7 @@ var (
 // It is ready before the library knows the whole vocabulary, which takes most of the time of building: [Tokenizer.Complete], or
 // the first text that needs it, completes that.
 type Tokenizer struct {
+	source   string // the file, for messages
 	table    *table
 	raw      *matcher // added tokens that are matched in the text as it is
 	later    *matcher // those that are matched in what the first left
@@ -74,7 +75,7 @@ func build(source string, s *spec) (*Tokenizer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %s: %w", source, err)
 	}
-	t := &Tokenizer{table: table, begin: strings.Clone(s.begin)}
+	t := &Tokenizer{source: source, table: table, begin: strings.Clone(s.begin)}
 	if s.pieces != nil {
 		t.prefix = s.pieces.prefix
 		where := newSeams(s)
@@ -132,7 +133,7 @@ func (t *Tokenizer) encode(text string, special bool, guards []int, continued bo
 	}
 	var ids []int32
 	err := t.encoder.with(text, func(l *library) { ids = t.encodeBy(l, text, special, guards, continued) })
-	return ids, err
+	return ids, t.named(err)
 }
 
 // encodeBy encodes with a library that knows what text can become.
@@ -232,7 +233,15 @@ func (t *Tokenizer) Complete() error {
 	if t.encoder == nil {
 		return ErrClosed
 	}
-	return t.encoder.complete()
+	return t.named(t.encoder.complete())
+}
+
+// named puts the file in front of an error of the library's.
+func (t *Tokenizer) named(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("tokenizer: %s: %w", t.source, err)
 }
 
 // Close gives the library's memory back, after calls in progress have ended. Encode and Decode return ErrClosed from then on;
