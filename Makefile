@@ -17,6 +17,8 @@ STAND_IN_DIR := $(BUILD)/cuda-$(shell cat $(STUB)/* | cksum | tr ' ' '-')
 STAND_IN     := $(STAND_IN_DIR)/libcuda.a
 export CGO_CFLAGS  := -O2 -g "-I$(CURDIR)/$(STUB)" $(CGO_CFLAGS)
 export CGO_LDFLAGS := "-L$(CURDIR)/$(STAND_IN_DIR)" $(CGO_LDFLAGS)
+# One build of the C code serves program, tests and linter alike: paths would tell them apart.
+export GOFLAGS := -trimpath $(GOFLAGS)
 TAGS := -tags cuda
 
 # Pinned: a newer linter finds other things, and CI must not change by itself.
@@ -58,7 +60,7 @@ $(STAND_IN):
 
 .PHONY: bin/peregrine
 bin/peregrine: $(LIBRARY) $(STAND_IN)
-	$(GO) build $(TAGS) -trimpath -ldflags "$(LDFLAGS)" -o $@ .
+	$(GO) build $(TAGS) -ldflags "$(LDFLAGS)" -o $@ .
 
 .PHONY: model
 model: build ## fetch the default model into the cache
@@ -87,7 +89,8 @@ fmt-check: $(GOLANGCI) ## say what fmt would change
 vet: $(LIBRARY) $(STAND_IN) ## run go vet: with CUDA, without, and without cgo
 	$(GO) vet $(TAGS) ./...
 	$(GO) vet -tags cuda,emulator ./ui/cli
-	env -u CGO_CFLAGS -u CGO_LDFLAGS $(GO) vet ./...
+	$(GO) vet ./...
+	env -u CGO_CFLAGS -u CGO_LDFLAGS $(GO) vet ./cuda/driver
 	CGO_ENABLED=0 $(GO) vet $$($(GO) list ./... | grep -v -E 'peregrine$$|/model/(cpu|tokenizer|engine|quantize/vocabulary)$$|/ui/cli$$|/cuda$$|/cuda/emulator(/testkernels)?$$')
 
 .PHONY: lint
@@ -152,13 +155,14 @@ QUANTIZE_RESULTS ?= $(BUILD)/quantize.jsonl
 bench-quantize: model ## judge the default model (MODEL=…) quantised at many settings: a line of JSON each
 	.ci/bench-quantize "$(QUANTIZE_RESULTS)" $(MODEL)
 
+# FUZZJOBS targets go at once, each with its part of the cores: a short fuzz is for the most part compiling and linking.
+FUZZJOBS ?= 1
+
 .PHONY: fuzz
 fuzz: $(LIBRARY) ## fuzz each parser for FUZZTIME (60s)
-	@set -e; for file in $$(grep -rlE '^func Fuzz' --include='*_test.go' .); do \
-		for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/p' $$file); do \
-			echo "fuzz $$(dirname $$file) $$target $(FUZZTIME)"; \
-			GO="$(GO)" .ci/fuzz $$(dirname $$file) $$target $(FUZZTIME); \
-		done; done
+	@for file in $$(grep -rlE '^func Fuzz' --include='*_test.go' .); do \
+		sed -nE "s#^func (Fuzz[A-Za-z0-9_]*)\(.*#$$(dirname $$file) \1 $(FUZZTIME) $(FUZZJOBS)#p" $$file; \
+	done | GO="$(GO)" xargs -P $(FUZZJOBS) -L 1 .ci/fuzz
 
 .PHONY: ptx
 ptx: ## compile the GPU kernels (needs clang-19); commit the result
@@ -167,7 +171,7 @@ ptx: ## compile the GPU kernels (needs clang-19); commit the result
 
 .PHONY: build-emulator
 build-emulator: $(LIBRARY) $(STAND_IN) ## build bin/peregrine-emulator, with --backend emulator
-	$(GO) build -tags cuda,emulator -trimpath -ldflags "$(LDFLAGS)" -o bin/peregrine-emulator .
+	$(GO) build -tags cuda,emulator -ldflags "$(LDFLAGS)" -o bin/peregrine-emulator .
 
 .PHONY: test-cuda
 test-cuda: $(LIBRARY) $(STAND_IN) ## run the CUDA tests on this machine's GPU

@@ -18,11 +18,7 @@ import (
 // The whole suite that every backend passes, on the emulator and on the card where there is one.
 func TestBackend(t *testing.T) {
 	t.Run("emulator", func(t *testing.T) {
-		opt := backendtest.Options{}
-		if testing.Short() { // under the race detector: one model of each kind of block
-			opt.Only = func(c model.Config) bool { return c.Hidden == 96 && c.Vocab == 131 }
-		}
-		backendtest.RunWith(t, func(*testing.T) model.Backend { return New(emulator.Open(emulator.Options{Lazy: true})) }, opt)
+		backendtest.Run(t, func(*testing.T) model.Backend { return New(emulator.Open(emulator.Options{Lazy: true})) })
 	})
 	t.Run("emulator, short prompts", func(t *testing.T) {
 		backendtest.RunWith(t, func(*testing.T) model.Backend { return shortPrompts{New(emulator.Open(emulator.Options{Lazy: true}))} },
@@ -53,7 +49,7 @@ func (b shortPrompts) Load(ctx context.Context, p *model.Params, opt model.LoadO
 
 // kQuants is the model of K-quants whose properties the suite looks at.
 func kQuants(c model.Config) bool {
-	return c.Hidden == 256 && c.FFN == 256 && c.Layers == 1 && !testing.Short()
+	return c.Hidden == 256 && c.FFN == 256 && c.Layers == 1
 }
 
 func small() *model.Params {
