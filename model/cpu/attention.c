@@ -49,14 +49,15 @@ static void store(const pg_model *m, uint8_t *to, const float *v, size_t stride)
   }
 }
 
-// Rotates the queries and keys of the chunk and stores keys and values.
-static void write_cache(pg_chunk *c, size_t layer, unsigned thread, unsigned threads) {
+// Rotates the keys of the chunk, and the queries from token `from` on, and stores keys and values.
+static void write_cache(pg_chunk *c, size_t layer, size_t from, unsigned thread, unsigned threads) {
   pg_model *m = c->m;
   size_t d = m->head_dim, units = m->heads + 2 * m->kv_heads, size = pg_type_size(m->kv_type);
   size_t lo = pg_share(c->n * units, thread, threads), hi = pg_share(c->n * units, thread + 1, threads);
   for (size_t i = lo; i < hi; i++) {
     size_t t = i / units, u = i % units, pos = c->pos + t, segment = pos / PG_SEGMENT, j = pos % PG_SEGMENT;
     float *v = m->qkv + i * d;
+    if (u < m->heads && t < from) continue;
     if (u < m->heads + m->kv_heads && c->cos) rotate(v, c->cos + t * (d / 2), c->sin + t * (d / 2), d);
     if (u < m->heads) continue;
     if (u < m->heads + m->kv_heads) {
@@ -67,7 +68,7 @@ static void write_cache(pg_chunk *c, size_t layer, unsigned thread, unsigned thr
   }
 }
 
-// vector is query vector v of a kv head: one head of one token of the chunk.
+// vector is query vector v of a kv head, counted from the chunk's first token on: one head of one token.
 typedef struct vector {
   const float *q;
   float *out; // in m->attn
@@ -131,10 +132,11 @@ static void write_out(const pg_model *m, const vector *vec, const float *state) 
   for (size_t i = 0; i < m->head_dim; i++) vec->out[i] = state[i] * inv;
 }
 
-// A few tokens: an item is a tile of vectors and a segment; who finishes a tile's last segment folds them all.
-static void attend_few(pg_chunk *c, size_t layer, pg_scratch *s) {
+// A few tokens, from token `from` on: an item is a tile of vectors and a segment; who finishes a tile's last segment folds them all.
+static void attend_few(pg_chunk *c, size_t layer, size_t from, pg_scratch *s) {
   pg_model *m = c->m;
-  size_t dv = width(m), group = m->heads / m->kv_heads, vectors = group * c->n, most = m->isa->vectors, tiles = (vectors + most - 1) / most;
+  size_t dv = width(m), group = m->heads / m->kv_heads, vectors = group * (c->n - from);
+  size_t most = m->isa->vectors, tiles = (vectors + most - 1) / most;
   size_t segs = (c->pos + c->n - 1) / PG_SEGMENT + 1, all = segments(m), items = m->kv_heads * tiles * segs;
   for (size_t item = pg_next(m->pool); item < items; item = pg_next(m->pool)) {
     size_t segment = item % segs, tile = item / segs, kv_head = tile / tiles, v0 = tile % tiles * most;
@@ -142,7 +144,7 @@ static void attend_few(pg_chunk *c, size_t layer, pg_scratch *s) {
     vector vec[PG_VECTORS];
     float *part[PG_VECTORS];
     for (size_t v = 0; v < n; v++) {
-      vec[v] = vector_at(c, kv_head, v0 + v);
+      vec[v] = vector_at(c, kv_head, from * group + v0 + v);
       part[v] = m->parts + ((kv_head * vectors + v0 + v) * all + segment) * (dv + 2);
     }
     segment_part(c, layer, kv_head, segment, vec, n, part, s);
@@ -177,14 +179,14 @@ static size_t item_rows(const pg_model *m, size_t n, unsigned threads) {
   return rows < most ? rows : most;
 }
 
-// A prefill: an item is a kv head and a run of rows, which passes over the segments once.
-static void attend_many(pg_chunk *c, size_t layer, pg_scratch *s, unsigned threads) {
+// A prefill, from token `from` on: an item is a kv head and a run of rows, which passes over the segments once.
+static void attend_many(pg_chunk *c, size_t layer, size_t from, pg_scratch *s, unsigned threads) {
   pg_model *m = c->m;
-  size_t dv = width(m), group = m->heads / m->kv_heads, rows = item_rows(m, c->n, threads), runs = (c->n + rows - 1) / rows;
+  size_t dv = width(m), group = m->heads / m->kv_heads, all = c->n - from, rows = item_rows(m, all, threads), runs = (all + rows - 1) / rows;
   float *part[PG_VECTORS];
   for (size_t item = pg_next(m->pool); item < runs * m->kv_heads; item = pg_next(m->pool)) {
     size_t run = runs - 1 - item / m->kv_heads, kv_head = item % m->kv_heads; // the longest first
-    size_t t0 = run * rows, t1 = t0 + rows < c->n ? t0 + rows : c->n, v0 = t0 * group, vectors = (t1 - t0) * group;
+    size_t t0 = from + run * rows, t1 = t0 + rows < c->n ? t0 + rows : c->n, v0 = t0 * group, vectors = (t1 - t0) * group;
     size_t segs = (c->pos + t1 - 1) / PG_SEGMENT + 1;
     for (size_t segment = 0; segment < segs; segment++) {
       for (size_t v = 0; v < vectors; v += m->isa->vectors) {
@@ -206,13 +208,14 @@ static void attend_many(pg_chunk *c, size_t layer, pg_scratch *s, unsigned threa
   }
 }
 
-int pg_attention(pg_chunk *c, size_t layer, unsigned thread, unsigned threads) {
-  write_cache(c, layer, thread, threads);
+int pg_attention(pg_chunk *c, size_t layer, size_t from, unsigned thread, unsigned threads) {
+  write_cache(c, layer, from, thread, threads);
+  if (from == c->n) return 0;
   if (pg_barrier(c->m->pool, thread, &c->m->cancel)) return 1;
-  if (c->n <= PG_SMALL) {
-    attend_few(c, layer, &c->m->scratch[thread]);
+  if (c->n - from <= PG_SMALL) {
+    attend_few(c, layer, from, &c->m->scratch[thread]);
   } else {
-    attend_many(c, layer, &c->m->scratch[thread], threads);
+    attend_many(c, layer, from, &c->m->scratch[thread], threads);
   }
   return 0;
 }

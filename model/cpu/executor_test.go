@@ -97,6 +97,38 @@ func TestSameBitsForAnyThreadsAndPasses(t *testing.T) {
 	}
 }
 
+// Of the last layer only what is read is computed: that must not change it, nor what follows.
+func TestRowsThatAreNotWantedChangeNothing(t *testing.T) {
+	const n, first = 300, 297 // the last of three chunks has 41 tokens
+	for name, p := range map[string]*model.Params{"llama": llama(backendtest.Weights{Format: quant.Q4_1}), "falcon": falcon(gptq4())} {
+		for mode, precision := range map[string]model.Precision{"fast": model.Fast, "precise": model.Precise} {
+			t.Run(name+" "+mode, func(t *testing.T) {
+				e, _ := load(t, p, Options{Threads: 3}, precision, 0)
+				vocab, tokens := e.config.Vocab, backendtest.RandomTokens(1, n, p.Config.Vocab)
+				want := logits(t, e, tokens, n)
+				for _, rows := range []int{0, 1, 4, 5, 40, 41, 42, 129, first} {
+					// Others' keys and values first: what a pass leaves out may not be taken from the one before.
+					logits(t, e, backendtest.RandomTokens(2, n, p.Config.Vocab), n)
+					got := make([]float32, rows*vocab)
+					if err := e.Forward(t.Context(), tokens[:first], 0, &model.Output{Rows: rows, Logits: got}); err != nil {
+						t.Fatal(err)
+					}
+					if !slices.Equal(got, want[(first-rows)*vocab:first*vocab]) {
+						t.Errorf("%d rows of %d tokens: other bits than those of all", rows, first)
+					}
+					got = make([]float32, (n-first)*vocab)
+					if err := e.Forward(t.Context(), tokens[first:], first, &model.Output{Rows: n - first, Logits: got}); err != nil {
+						t.Fatal(err)
+					}
+					if !slices.Equal(got, want[first*vocab:]) {
+						t.Errorf("after a pass with %d rows: other bits", rows)
+					}
+				}
+			})
+		}
+	}
+}
+
 func TestForwardStopsSoonAfterCancel(t *testing.T) {
 	e, _ := load(t, llama(backendtest.Weights{Format: quant.F32}), Options{Threads: 2}, model.Precise, 600)
 	tokens := backendtest.RandomTokens(1, 600, e.config.Vocab)

@@ -2,6 +2,7 @@
 //
 //   parallel block   norms; qkv and up | write cache | attention | attention output and down
 //   sequential block norm; qkv | write cache | attention | attention output | norm; up | down
+//   the last layer   qkv | write cache | and all the rest only for the tokens whose logits are wanted
 //
 // Each | is a barrier of all threads. Chunks of more than PG_SMALL tokens have one more wherever rows are shared out.
 #include "forward.h"
@@ -21,6 +22,7 @@ static size_t add_jobs(pg_job *jobs, size_t n, const pg_linear *l, const float *
         .bias = {l->bias ? l->bias + at : NULL},
         .src = {src},
         .lds = {lds},
+        .fine = (int)(l->fine >> i & 1),
         .epilogue = e,
         .y = y + at,
         .ldy = ldy,
@@ -38,6 +40,7 @@ static size_t up_jobs(const pg_model *m, pg_job *jobs, size_t n, const pg_layer 
       .bias = {bias, bias ? bias + m->ffn : NULL},
       .src = {src, src},
       .lds = {m->hidden, m->hidden},
+      .fine = (int)(l->up.fine & 1),
       .epilogue = PG_SILU,
       .y = m->act,
       .ldy = m->ffn,
@@ -45,9 +48,10 @@ static size_t up_jobs(const pg_model *m, pg_job *jobs, size_t n, const pg_layer 
   return n;
 }
 
-static size_t out_jobs(const pg_model *m, pg_job *jobs, const pg_layer *l) {
+// From token `from` on; m->act begins with that one.
+static size_t out_jobs(const pg_model *m, pg_job *jobs, const pg_layer *l, size_t from) {
   size_t width = m->heads * m->head_dim;
-  size_t n = add_jobs(jobs, 0, &l->attn_out, m->attn, width, PG_ADD, m->x, m->hidden);
+  size_t n = add_jobs(jobs, 0, &l->attn_out, m->attn + from * width, width, PG_ADD, m->x + from * m->hidden, m->hidden);
   if (!m->parallel) return n;
   // Both products add to the same columns of x: one job, so that one thread does.
   jobs[0].w[1] = l->down.w[0];
@@ -57,19 +61,20 @@ static size_t out_jobs(const pg_model *m, pg_job *jobs, const pg_layer *l) {
   return n;
 }
 
-static size_t down_jobs(const pg_model *m, pg_job *jobs, const pg_layer *l) {
-  return add_jobs(jobs, 0, &l->down, m->act, m->ffn, PG_ADD, m->x, m->hidden);
+static size_t down_jobs(const pg_model *m, pg_job *jobs, const pg_layer *l, size_t from) {
+  return add_jobs(jobs, 0, &l->down, m->act, m->ffn, PG_ADD, m->x + from * m->hidden, m->hidden);
 }
 
-// Norms of the residual stream; returns the rows' place. A few rows are done by every thread for itself. Of many each thread
+// Norms of the residual stream from token `from` on; returns the rows' place. A few rows are done by every thread for itself. Of many each thread
 // does its share, the same rows that it prepares in pg_run_jobs, whose barrier then shows them to all.
-static float *norm_rows(pg_chunk *c, const pg_norm *norm, int slot, unsigned thread, unsigned threads) {
+static float *norm_rows(pg_chunk *c, const pg_norm *norm, int slot, size_t from, unsigned thread, unsigned threads) {
   pg_model *m = c->m;
-  size_t h = m->hidden;
-  int small = c->n <= PG_SMALL;
+  size_t h = m->hidden, n = c->n - from;
+  const float *x = m->x + from * h;
+  int small = n <= PG_SMALL;
   float *to = small ? m->scratch[thread].norm + (size_t)slot * PG_SMALL * h : m->norm + (size_t)slot * PG_CHUNK * h;
-  size_t lo = small ? 0 : pg_share(c->n, thread, threads), hi = small ? c->n : pg_share(c->n, thread + 1, threads);
-  for (size_t t = lo; t < hi; t++) m->isa->norm(to + t * h, m->x + t * h, norm->weight, norm->bias, h, m->eps);
+  size_t lo = small ? 0 : pg_share(n, thread, threads), hi = small ? n : pg_share(n, thread + 1, threads);
+  for (size_t t = lo; t < hi; t++) m->isa->norm(to + t * h, x + t * h, norm->weight, norm->bias, h, m->eps);
   return to;
 }
 
@@ -78,25 +83,55 @@ static int barrier(pg_chunk *c, unsigned thread) { return pg_barrier(c->m->pool,
 // The barrier at the end of a layer: the pool may take threads away there.
 static int layer_barrier(pg_chunk *c, unsigned thread) { return pg_barrier_adapt(c->m->pool, thread, &c->m->cancel); }
 
-static int run_layer(pg_chunk *c, size_t layer, unsigned thread, unsigned threads) {
+// The second half of a sequential block, from token `from` on.
+static int run_mlp(pg_chunk *c, const pg_layer *l, size_t from, unsigned thread, unsigned threads) {
   pg_model *m = c->m;
+  pg_job jobs[2 * PG_MATRICES];
+  const float *h = norm_rows(c, &l->mlp_norm, 0, from, thread, threads);
+  size_t n = up_jobs(m, jobs, 0, l, h);
+  if (pg_run_jobs(m, jobs, n, c->n - from, thread, threads) || barrier(c, thread)) return 1;
+  n = down_jobs(m, jobs, l, from);
+  return pg_run_jobs(m, jobs, n, c->n - from, thread, threads) || layer_barrier(c, thread);
+}
+
+// The last layer where not all tokens' logits are wanted: the others leave their keys and values.
+static int run_last_layer(pg_chunk *c, unsigned thread, unsigned threads) {
+  pg_model *m = c->m;
+  const size_t layer = m->layers - 1, from = c->n - c->rows;
   const pg_layer *l = &m->layer[layer];
   pg_job jobs[2 * PG_MATRICES];
-  const float *h = norm_rows(c, &l->attn_norm, 0, thread, threads), *h2 = h;
-  if (m->parallel && l->mlp_norm.weight) h2 = norm_rows(c, &l->mlp_norm, 1, thread, threads);
+  const float *h = norm_rows(c, &l->attn_norm, 0, 0, thread, threads);
+  size_t n = add_jobs(jobs, 0, &l->qkv, h, m->hidden, PG_STORE, m->qkv, qkv_width(m));
+  if (pg_run_jobs(m, jobs, n, c->n, thread, threads) || barrier(c, thread)) return 1;
+  if (pg_attention(c, layer, from, thread, threads)) return 1;
+  if (!c->rows) return layer_barrier(c, thread);
+  if (barrier(c, thread)) return 1;
+  if (m->parallel) {
+    h = norm_rows(c, l->mlp_norm.weight ? &l->mlp_norm : &l->attn_norm, 0, from, thread, threads);
+    n = up_jobs(m, jobs, 0, l, h);
+    if (pg_run_jobs(m, jobs, n, c->rows, thread, threads) || barrier(c, thread)) return 1;
+  }
+  n = out_jobs(m, jobs, l, from);
+  if (pg_run_jobs(m, jobs, n, c->rows, thread, threads)) return 1;
+  if (m->parallel) return layer_barrier(c, thread);
+  return barrier(c, thread) || run_mlp(c, l, from, thread, threads);
+}
+
+static int run_layer(pg_chunk *c, size_t layer, unsigned thread, unsigned threads) {
+  pg_model *m = c->m;
+  if (layer + 1 == m->layers && c->rows < c->n) return run_last_layer(c, thread, threads);
+  const pg_layer *l = &m->layer[layer];
+  pg_job jobs[2 * PG_MATRICES];
+  const float *h = norm_rows(c, &l->attn_norm, 0, 0, thread, threads), *h2 = h;
+  if (m->parallel && l->mlp_norm.weight) h2 = norm_rows(c, &l->mlp_norm, 1, 0, thread, threads);
   size_t n = add_jobs(jobs, 0, &l->qkv, h, m->hidden, PG_STORE, m->qkv, qkv_width(m));
   if (m->parallel) n = up_jobs(m, jobs, n, l, h2);
   if (pg_run_jobs(m, jobs, n, c->n, thread, threads) || barrier(c, thread)) return 1;
-  if (pg_attention(c, layer, thread, threads) || barrier(c, thread)) return 1;
-  n = out_jobs(m, jobs, l);
+  if (pg_attention(c, layer, 0, thread, threads) || barrier(c, thread)) return 1;
+  n = out_jobs(m, jobs, l, 0);
   if (pg_run_jobs(m, jobs, n, c->n, thread, threads)) return 1;
   if (m->parallel) return layer_barrier(c, thread);
-  if (barrier(c, thread)) return 1;
-  h = norm_rows(c, &l->mlp_norm, 0, thread, threads);
-  n = up_jobs(m, jobs, 0, l, h);
-  if (pg_run_jobs(m, jobs, n, c->n, thread, threads) || barrier(c, thread)) return 1;
-  n = down_jobs(m, jobs, l);
-  return pg_run_jobs(m, jobs, n, c->n, thread, threads) || layer_barrier(c, thread);
+  return barrier(c, thread) || run_mlp(c, l, 0, thread, threads);
 }
 
 size_t pg_layer_acts_bytes(pg_model *m, size_t layer, size_t rows) {
@@ -107,9 +142,9 @@ size_t pg_layer_acts_bytes(pg_model *m, size_t layer, size_t rows) {
   if (m->parallel) n = up_jobs(m, jobs, n, l, h2);
   size_t most = pg_acts_bytes(m, jobs, n, rows);
   size_t sizes[3] = {0};
-  sizes[0] = pg_acts_bytes(m, jobs, out_jobs(m, jobs, l), rows);
+  sizes[0] = pg_acts_bytes(m, jobs, out_jobs(m, jobs, l, 0), rows);
   sizes[1] = pg_acts_bytes(m, jobs, up_jobs(m, jobs, 0, l, h2), rows);
-  sizes[2] = pg_acts_bytes(m, jobs, down_jobs(m, jobs, l), rows);
+  sizes[2] = pg_acts_bytes(m, jobs, down_jobs(m, jobs, l, 0), rows);
   for (int i = 0; i < 3; i++)
     if (sizes[i] > most) most = sizes[i];
   return most;

@@ -26,6 +26,7 @@ typedef struct pg_linear {
   const pg_matrix *w[PG_MATRICES];
   size_t n;
   const float *bias; // [out]; NULL: none
+  unsigned fine;     // bit i: the int8 input of w[i] is a fine one (pg_job)
 } pg_linear;
 
 typedef struct pg_layer {
@@ -113,7 +114,8 @@ typedef struct pg_chunk {
 size_t pg_layer_acts_bytes(pg_model *m, size_t layer, size_t rows);
 
 // attention.c: returns whether the pass was cancelled.
-int pg_attention(pg_chunk *c, size_t layer, unsigned thread, unsigned threads);
+// It stores the keys and values of all tokens of the chunk, and attends from token `from` on.
+int pg_attention(pg_chunk *c, size_t layer, size_t from, unsigned thread, unsigned threads);
 size_t pg_attention_vectors(const pg_model *m); // that one item of a prefill holds
 // output.c: the same.
 int pg_output(pg_chunk *c, unsigned thread, unsigned threads);
@@ -126,13 +128,14 @@ typedef struct pg_job {
   const float *bias[2];
   const float *src[2]; // inputs, [rows][lds]
   size_t lds[2];
+  int fine;            // int8 inputs are rounded, and what that left is rounded once more: 16 bits at the price of a second token
   enum pg_epilogue epilogue;
   float *y;
   size_t ldy;
   int act[2]; // index of the prepared input; set by pg_run_jobs
 } pg_job;
 
-// pg_run_jobs computes jobs on m rows, each thread its part. No barrier at the end; in chunks of more than PG_SMALL rows there
+// pg_run_jobs computes jobs on so many rows, each thread its part. No barrier at the end; in chunks of more than PG_SMALL rows there
 // is one inside, after the inputs are prepared. Returns whether the pass was cancelled.
 int pg_run_jobs(pg_model *m, pg_job *jobs, size_t n, size_t rows, unsigned thread, unsigned threads);
 // pg_acts_bytes is the memory that pg_run_jobs needs for the prepared inputs.

@@ -69,7 +69,7 @@ func benchMultiply(b *testing.B, m *quant.Matrix, rows int, opt Options) {
 	x, y := gaussian(random(2), rows*m.In), make([]float32, rows*m.Out)
 	b.SetBytes(int64(p.bytes))
 	for b.Loop() {
-		p.multiply(back, y, x, rows, false)
+		p.multiply(back, y, x, rows, rounded)
 	}
 	b.ReportMetric(float64(rows)*float64(m.Out)*float64(m.In)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GMAC/s")
 }

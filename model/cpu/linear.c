@@ -3,13 +3,15 @@
 
 #include <string.h>
 
-// act is one prepared input: rows of a source, gathered by a matrix's order of features, as int8 or float32.
+// act is one prepared input: rows of a source, gathered by a matrix's order of features, as int8 or float32. A fine one has two rows for
+// a token: it rounded to int8, and what that left, rounded again. Their products with the weights are added in the end.
 typedef struct act {
   const float *src;
   size_t lds;
   const int32_t *perm;
   size_t padded, blocks;
   int integer;
+  size_t per;   // rows of a token: 2 when fine, else 1
   int8_t *q;    // integer: [tiles][blocks][tile's tokens][32]
   float *d, *s; // integer: [tiles][blocks][tile's tokens]
   int16_t *h;   // integer: [tiles][blocks][tile's tokens][2]
@@ -28,18 +30,20 @@ static size_t plan(const pg_model *m, act *acts, size_t *count, pg_job *jobs, si
     for (int i = 0; i < 2 && jobs[j].w[i]; i++) {
       const pg_matrix *w = jobs[j].w[i];
       int integer = w->bits && !m->precise;
+      size_t per = integer && jobs[j].fine ? 2 : 1;
       size_t a = 0;
       for (; a < have; a++)
-        if (acts[a].src == jobs[j].src[i] && acts[a].perm == w->perm && acts[a].padded == w->padded && acts[a].integer == integer)
+        if (acts[a].src == jobs[j].src[i] && acts[a].perm == w->perm && acts[a].padded == w->padded && acts[a].integer == integer &&
+            acts[a].per == per)
           break;
       jobs[j].act[i] = (int)a;
       if (a < have) continue;
       act *x = &acts[have++];
-      *x = (act){.src = jobs[j].src[i], .lds = jobs[j].lds[i], .perm = w->perm, .padded = w->padded, .integer = integer};
+      *x = (act){.src = jobs[j].src[i], .lds = jobs[j].lds[i], .perm = w->perm, .padded = w->padded, .integer = integer, .per = per};
       x->blocks = w->padded / PG_BLOCK;
       uint8_t *at = buf ? buf + used : NULL;
       if (integer) {
-        size_t codes = align64(rows * x->padded), floats = align64(rows * x->blocks * sizeof(float));
+        size_t codes = align64(per * rows * x->padded), floats = align64(per * rows * x->blocks * sizeof(float));
         if (buf) {
           x->q = (int8_t *)at;
           x->d = (float *)(at + codes);
@@ -74,44 +78,63 @@ static void gather(float *dst, const float *src, const int32_t *perm, size_t n) 
 // The tokens of the tile that begins at token start of so many, with at most `most`.
 static size_t tile_tokens(size_t most, size_t start, size_t tokens) { return tokens - start < most ? tokens - start : most; }
 
-// Prepares row r of `rows` of an input. room holds padded floats.
-static void prepare(const pg_model *m, const act *x, size_t r, size_t rows, float *room) {
-  const float *src = x->src + r * x->lds;
-  if (!x->integer) {
-    if (x->f != x->src) gather(x->f + r * x->ldf, src, x->perm, x->padded);
-    return;
+// Rounds n blocks of row r of `rows` of an integer input, from block b on. rest[n * 32], if any, gets what rounding left.
+static void round_blocks(const pg_model *m, const act *x, size_t r, size_t rows, size_t b, size_t n, const float *v, float *rest) {
+  const size_t most = m->isa->tile, start = r / most * most, stride = tile_tokens(most, start, rows);
+  const size_t at = start * x->blocks + b * stride + (r - start);
+  m->isa->quantise(x->q + at * PG_BLOCK, x->d + at, x->s + at, x->h + 2 * at, v, n, stride);
+  for (size_t k = 0; k < n && rest; k++) {
+    const int8_t *q = x->q + (at + k * stride) * PG_BLOCK;
+    const float d = x->d[at + k * stride];
+    for (size_t i = 0; i < PG_BLOCK; i++) rest[k * PG_BLOCK + i] = v[k * PG_BLOCK + i] - d * (float)q[i];
   }
-  const size_t most = m->isa->tile, start = r / most * most, stride = tile_tokens(most, start, rows), t = r - start;
-  size_t first = start * x->blocks;
-  if (x->perm) {
-    // In strips, so that room can be small.
-    for (size_t b = 0; b < x->blocks; b += PG_CHUNK_K / PG_BLOCK) {
-      size_t n = x->blocks - b < PG_CHUNK_K / PG_BLOCK ? x->blocks - b : PG_CHUNK_K / PG_BLOCK;
-      gather(room, src, x->perm + b * PG_BLOCK, n * PG_BLOCK);
-      size_t at = first + b * stride + t;
-      m->isa->quantise(x->q + at * PG_BLOCK, x->d + at, x->s + at, x->h + 2 * at, room, n, stride);
-    }
-    return;
-  }
-  first += t;
-  m->isa->quantise(x->q + first * PG_BLOCK, x->d + first, x->s + first, x->h + 2 * first, src, x->blocks, stride);
 }
 
-// y[rows][ld] = x . W^T for rows t0..t0+rows of an input and octets lo..hi.
-static void multiply(const pg_model *m, float *y, size_t ld, const pg_matrix *w, const act *x, size_t lo, size_t hi, size_t t0,
-                     size_t rows, size_t all, float *decode) {
+// Prepares token t of `tokens` of an input. room holds 2 * PG_CHUNK_K floats.
+static void prepare(const pg_model *m, const act *x, size_t t, size_t tokens, float *room) {
+  const float *src = x->src + t * x->lds;
   if (!x->integer) {
-    m->isa->mul_float(y, ld, w, lo, hi, x->f + t0 * x->ldf, x->ldf, rows, decode);
+    if (x->f != x->src) gather(x->f + t * x->ldf, src, x->perm, x->padded);
     return;
   }
-  for (size_t t = t0; t < t0 + rows; t += m->isa->tile) {
-    pg_tile tile = {.tokens = tile_tokens(m->isa->tile, t, all)};
+  if (!x->perm && x->per == 1) {
+    round_blocks(m, x, t, tokens, 0, x->blocks, src, NULL);
+    return;
+  }
+  // In strips, so that room can be small.
+  for (size_t b = 0; b < x->blocks; b += PG_CHUNK_K / PG_BLOCK) {
+    size_t n = x->blocks - b < PG_CHUNK_K / PG_BLOCK ? x->blocks - b : PG_CHUNK_K / PG_BLOCK;
+    const float *v = src + b * PG_BLOCK;
+    if (x->perm) {
+      gather(room, src, x->perm + b * PG_BLOCK, n * PG_BLOCK);
+      v = room;
+    }
+    float *rest = x->per == 2 ? room + PG_CHUNK_K : NULL;
+    round_blocks(m, x, x->per * t, x->per * tokens, b, n, v, rest);
+    if (rest) round_blocks(m, x, 2 * t + 1, 2 * tokens, b, n, rest, NULL);
+  }
+}
+
+// y[n][ld] = x . W^T for tokens t0..t0+n of so many and octets lo..hi; y has room for all rows of the input.
+static void multiply(const pg_model *m, float *y, size_t ld, const pg_matrix *w, const act *x, size_t lo, size_t hi, size_t t0,
+                     size_t n, size_t tokens, float *decode) {
+  if (!x->integer) {
+    m->isa->mul_float(y, ld, w, lo, hi, x->f + t0 * x->ldf, x->ldf, n, decode);
+    return;
+  }
+  const size_t first = x->per * t0, end = x->per * (t0 + n);
+  for (size_t r = first; r < end; r += m->isa->tile) {
+    pg_tile tile = {.tokens = tile_tokens(m->isa->tile, r, x->per * tokens)};
     tile.stride = tile.tokens;
-    tile.q = x->q + t * x->blocks * PG_BLOCK;
-    tile.d = x->d + t * x->blocks;
-    tile.s = x->s + t * x->blocks;
-    tile.h = x->h + 2 * t * x->blocks;
-    m->isa->mul_int(y + (t - t0) * ld, ld, w, lo, hi, &tile);
+    tile.q = x->q + r * x->blocks * PG_BLOCK;
+    tile.d = x->d + r * x->blocks;
+    tile.s = x->s + r * x->blocks;
+    tile.h = x->h + 2 * r * x->blocks;
+    m->isa->mul_int(y + (r - first) * ld, ld, w, lo, hi, &tile);
+  }
+  for (size_t t = 0; t < n && x->per == 2; t++) {
+    m->isa->add(y + 2 * t * ld, y + (2 * t + 1) * ld, ld);
+    if (t) memcpy(y + t * ld, y + 2 * t * ld, ld * sizeof *y);
   }
 }
 
@@ -146,25 +169,37 @@ static size_t tile_octets(size_t rows) {
   return n >= 12 ? (n < 60 ? n / 12 * 12 : 60) : n;
 }
 
-// Octets lo..hi of a job for rows t0..t1 of so many; t0 is the beginning of a tile.
-static void run_range(pg_model *m, const pg_job *job, const act *acts, size_t lo, size_t hi, size_t t0, size_t t1, size_t rows,
+static size_t octet_cost(const pg_job *job) {
+  return pg_octet_cost(job->w[0]) + (job->w[1] ? pg_octet_cost(job->w[1]) : 0);
+}
+
+// Bytes of weights that stay in the second-level cache while all tokens pass.
+enum { ITEM_BYTES = 128 << 10 };
+
+// Octets lo..hi of a job for tokens t0..t1 of so many; t0 is the beginning of a tile.
+static void run_range(pg_model *m, const pg_job *job, const act *acts, size_t lo, size_t hi, size_t t0, size_t t1, size_t tokens,
                       pg_scratch *s) {
-  int wide = !acts[job->act[0]].integer || (job->w[1] && !acts[job->act[1]].integer);
-  size_t step_rows = wide ? rows : m->isa->tile, step = tile_octets(step_rows < rows ? step_rows : rows);
+  int wide = 0;
+  size_t per = 1;
+  for (int i = 0; i < 2 && job->w[i]; i++) {
+    const act *x = &acts[job->act[i]];
+    wide |= !x->integer;
+    if (x->per > per) per = x->per;
+  }
+  size_t at_once = wide ? tokens : m->isa->tile / per;
+  if (at_once > tokens) at_once = tokens;
+  size_t step = tile_octets(per * at_once), cached = ITEM_BYTES / octet_cost(job);
+  if (at_once < t1 - t0 && step > cached) step = cached > m->isa->octets ? cached : m->isa->octets;
   float *tile[2] = {s->tile, s->tile + PG_TILE_FLOATS};
   for (size_t o = lo; o < hi; o += step) {
     size_t end = o + step < hi ? o + step : hi, ld = (end - o) * PG_OCTET;
-    for (size_t t = t0; t < t1; t += step_rows) {
-      size_t n = t1 - t < step_rows ? t1 - t : step_rows;
+    for (size_t t = t0; t < t1; t += at_once) {
+      size_t n = t1 - t < at_once ? t1 - t : at_once;
       for (int i = 0; i < 2 && job->w[i]; i++)
-        multiply(m, tile[i], ld, job->w[i], &acts[job->act[i]], o, end, t, n, rows, s->decode);
+        multiply(m, tile[i], ld, job->w[i], &acts[job->act[i]], o, end, t, n, tokens, s->decode);
       finish(m, job, tile, ld, o, end, t, n);
     }
   }
-}
-
-static size_t octet_cost(const pg_job *job) {
-  return pg_octet_cost(job->w[0]) + (job->w[1] ? pg_octet_cost(job->w[1]) : 0);
 }
 
 // One contiguous stripe per thread, by bytes: decoding is a matter of memory.
@@ -185,7 +220,6 @@ static void run_stripes(pg_model *m, pg_job *jobs, size_t n, const act *acts, si
 // item has a part of the tokens only.
 static void run_items(pg_model *m, pg_job *jobs, size_t n, const act *acts, size_t rows, unsigned thread, unsigned threads) {
   enum {
-    ITEM_BYTES = 128 << 10, // of weights: they stay in the second-level cache while all tokens pass
     ITEM_TOKENS = 64,       // whole tiles of every set
     SHARES = 16,            // items for each thread, so that one that has lost its core holds up the others for little
   };

@@ -94,6 +94,7 @@ func (l *loader) load(ctx context.Context, opt model.LoadOptions) error {
 	m.layer = &layers[0]
 	for i := range layers {
 		l.describeLayer(&layers[i], &l.p.Layers[i], l.layers[i])
+		l.refine(&layers[i], i == len(layers)-1)
 	}
 	if err := l.mapArenas(ctx, opt); err != nil {
 		return err
@@ -210,6 +211,19 @@ func (l *loader) describeLayer(to *C.pg_layer, from *model.Layer, y layer) {
 	l.linear(&to.attn_out, y.attnOut, from.AttnOut.Bias)
 	l.linear(&to.up, y.up, from.Up.Bias)
 	l.linear(&to.down, y.down, from.Down.Bias)
+}
+
+// refine chooses the matrices whose int8 inputs are rounded twice: those where rounding once costs the most for the work that twice
+// takes (README.md, "Modes"). The head is the third.
+func (l *loader) refine(to *C.pg_layer, last bool) {
+	if last {
+		for _, linear := range []*C.pg_linear{&to.qkv, &to.attn_out, &to.up, &to.down} {
+			linear.fine = 1<<C.PG_MATRICES - 1
+		}
+	} else if to.qkv.n == 3 {
+		const key, value = 1, 2
+		to.qkv.fine = 1<<key | 1<<value
+	}
 }
 
 func (l *loader) linear(to *C.pg_linear, list []*quant.Matrix, bias []float32) {

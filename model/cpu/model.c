@@ -52,7 +52,7 @@ static float *floats(size_t n) { return aligned_alloc(64, (n * sizeof(float) + 6
 static uint8_t *bytes(size_t n) { return aligned_alloc(64, (n + 63) / 64 * 64 + 64); }
 
 static size_t acts_bytes(pg_model *m, size_t rows) {
-  pg_job head = {.w = {m->head}, .src = {m->norm}, .lds = {m->hidden}};
+  pg_job head = {.w = {m->head}, .src = {m->norm}, .lds = {m->hidden}, .fine = 1};
   size_t most = pg_acts_bytes(m, &head, 1, rows);
   for (size_t l = 0; l < m->layers; l++) {
     size_t n = pg_layer_acts_bytes(m, l, rows);

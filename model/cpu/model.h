@@ -21,7 +21,7 @@ void pg_pack_run(pg_pool *pool, const pg_pack *p, size_t lo, size_t hi);
 // probe.c: single kernels for tests and benchmarks, and the read bandwidth.
 
 // pg_probe_multiply computes y[rows][out] = x[rows][in] . W^T as the forward pass does. Returns a pg_status.
-int pg_probe_multiply(pg_pool *pool, const pg_isa *isa, int precise, const pg_matrix *w, float *y, const float *x, size_t rows);
+int pg_probe_multiply(pg_pool *pool, const pg_isa *isa, int precise, int fine, const pg_matrix *w, float *y, const float *x, size_t rows);
 // pg_probe_read passes over p[n] once on all threads; the value means nothing.
 uint64_t pg_probe_read(pg_pool *pool, const pg_isa *isa, const uint8_t *p, size_t n);
 // pg_probe_map applies one function to x[n]: 0 gelu, 1 silu(x)*1, 2 exp(x - 0), 3 to half and back.

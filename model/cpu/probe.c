@@ -15,11 +15,11 @@ static void multiply(void *arg, unsigned thread, unsigned threads) {
   pg_run_jobs(&t->m, &job, 1, t->rows, thread, threads);
 }
 
-int pg_probe_multiply(pg_pool *pool, const pg_isa *isa, int precise, const pg_matrix *w, float *y, const float *x, size_t rows) {
+int pg_probe_multiply(pg_pool *pool, const pg_isa *isa, int precise, int fine, const pg_matrix *w, float *y, const float *x, size_t rows) {
   unsigned threads = pg_pool_threads(pool);
   multiply_task t = {
       .m = {.isa = isa, .pool = pool, .precise = precise},
-      .job = {.w = {w}, .src = {x}, .lds = {w->in}, .epilogue = PG_STORE, .y = y, .ldy = w->out},
+      .job = {.w = {w}, .src = {x}, .lds = {w->in}, .fine = fine, .epilogue = PG_STORE, .y = y, .ldy = w->out},
       .rows = rows,
   };
   size_t acts = pg_acts_bytes(&t.m, &t.job, 1, rows) + 64, floats = 2 * PG_TILE_FLOATS + PG_FLOAT_OCTETS * PG_CHUNK_K * PG_OCTET;

@@ -26,7 +26,7 @@ func TestSetsOfAnArchitectureGiveTheSameBits(t *testing.T) {
 				t.Fatal(err)
 			}
 			y := make([]float32, rows*m.Out)
-			p.multiply(b, y, gaussian(random(12), rows*m.In), rows, false)
+			p.multiply(b, y, gaussian(random(12), rows*m.In), rows, rounded)
 			p.close()
 			if first, ok := want[i]; !ok {
 				want[i], set = y, b.Name()
