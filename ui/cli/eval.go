@@ -62,7 +62,7 @@ over windows, gives other values.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.text, "text", "", "file of UTF-8 text to judge by")
-	f.StringVar(&o.against, "against", "", "reference: another MODEL, or cpu, cuda or oracle for this one there")
+	f.StringVar(&o.against, "against", "", "reference: another MODEL, or this one: cpu, cuda or oracle there, f32 with --precision f32")
 	f.IntVar(&o.Window, "window", 0, "tokens that the model sees at once; 0: the context")
 	f.IntVar(&o.Stride, "stride", 0, "tokens from one window to the next; 0: the window, so that none overlap")
 	f.BoolVar(&o.json, "json", false, "print one JSON object")
@@ -86,9 +86,12 @@ func (s *settings) evaluate(cmd *cobra.Command, args []string, o evalOptions, io
 	var reference eval.Decoder
 	if o.against != "" {
 		other := *s
-		if slices.Contains([]string{"cpu", "cuda", "oracle"}, o.against) {
+		switch o.against {
+		case "cpu", "cuda", "oracle":
 			other.file.Backend = o.against
-		} else {
+		case "f32":
+			other.file.Precision = o.against
+		default:
 			args = []string{o.against}
 			theirs, err := other.encodeFile(cmd, args, o.text, io)
 			if err != nil {
@@ -105,6 +108,9 @@ func (s *settings) evaluate(cmd *cobra.Command, args []string, o evalOptions, io
 		defer func() { err = errors.Join(err, r.close()) }()
 		reference = r.sequence
 		e.Reference = r.name + ", " + r.sequence.backend.Name()
+		if o.against == "f32" {
+			e.Reference += ", f32"
+		}
 	}
 	e.Result, err = eval.Run(cmd.Context(), ids, d.sequence, reference, o.Options)
 	if err != nil {

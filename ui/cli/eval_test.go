@@ -39,6 +39,15 @@ func TestEvalComparesBackendsAndModels(t *testing.T) {
 			t.Errorf("against %s: %s", against, out)
 		}
 	}
+	// Against itself without rounding, the fast mode differs, but not by much.
+	out := succeed(t, "", "eval", fixture, "--text", text, "--backend", "cpu", "--window", "96", "--against", "f32", "--json")
+	var e evaluation
+	if err := json.Unmarshal([]byte(out), &e); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if a := e.Against; a == nil || !strings.HasSuffix(e.Reference, ", f32") || a.KL < 1e-7 || a.KL > 1e-2 || a.Perplexity == e.Perplexity {
+		t.Errorf("against f32: %s", out)
+	}
 	if out := succeed(t, "", "eval", fixture, "--text", text, "--backend", "cpu", "--window", "64"); !strings.Contains(out, "perplexity   ") || strings.Contains(out, "against") {
 		t.Errorf("got %s", out)
 	}
