@@ -12,7 +12,7 @@ import (
 	"peregrine/ui/escape"
 )
 
-func newPull(_ *settings, io streams) *cobra.Command {
+func newPull(s *settings, io streams) *cobra.Command {
 	var include []string
 	cmd := &cobra.Command{
 		Use:   "pull [OWNER/NAME[/FILE][@REVISION]]",
@@ -22,6 +22,7 @@ only those files come that are needed: safetensors, or one GGUF file, with the c
 pickles or code. Where a repository holds several GGUF files, name one: OWNER/NAME/FILE, or --include with a pattern.
 
 Every file is checked against its hash. A pull that is stopped, by whatever, goes on from there when it is called again.
+Where the CPU will run a model of 1 GB or more, its weights are then repacked (see "peregrine models repack").
 Without an argument the default model is fetched.
 
 The hub's usual variables count: HF_TOKEN for private and gated models (or the token file of the hub's tools), HF_HOME and
@@ -36,10 +37,12 @@ HF_HUB_CACHE for the cache, HF_ENDPOINT for another hub, HF_HUB_OFFLINE to ask n
 				name = args[0]
 			}
 			path, err := pull(cmd.Context(), name, include, io)
-			if err == nil {
-				fmt.Fprintln(io.out, path)
+			if err != nil {
+				return err
 			}
-			return err
+			s.repackPulled(cmd.Context(), path, io)
+			fmt.Fprintln(io.out, path)
+			return nil
 		},
 	}
 	cmd.Flags().StringArrayVar(&include, "include", nil, "fetch the safetensors or GGUF files that fit this pattern; may be repeated")

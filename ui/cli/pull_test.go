@@ -69,6 +69,41 @@ func TestAPulledModelIsUsedByItsName(t *testing.T) {
 	}
 }
 
+func TestALargePulledModelIsRepackedForTheCPU(t *testing.T) {
+	least := keepFrom
+	t.Cleanup(func() { keepFrom = least })
+	for _, c := range []struct {
+		name   string
+		from   int64
+		args   []string
+		repack bool
+	}{
+		{"small", least, []string{"--backend", "cpu"}, false},
+		{"off", 1000, []string{"--backend", "cpu", "--keep-repacked", "off"}, false},
+		{"another backend", 1000, []string{"--backend", "oracle"}, false},
+		{"large", 1000, []string{"--backend", "cpu"}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			hubWith(t, "llama-smollm2")
+			if err := repackedDir().Room(1 << 20); err != nil {
+				t.Skip(err)
+			}
+			keepFrom = c.from
+			code, out, errs := program(t, "", append([]string{"pull", "o/n"}, c.args...)...)
+			if code != ExitOK {
+				t.Fatalf("exit %d: %s", code, errs)
+			}
+			path := strings.TrimSpace(out)
+			if said := strings.Contains(errs, "--keep-repacked off"); said != c.repack {
+				t.Errorf("standard error: %s", errs)
+			}
+			if mapped := loadsMapped(t, path); mapped != c.repack {
+				t.Errorf("the model that was pulled starts from repacked weights: %v, want %v", mapped, c.repack)
+			}
+		})
+	}
+}
+
 func TestDamageIsFoundAndRepaired(t *testing.T) {
 	hubWith(t, "llama-smollm2")
 	path := strings.TrimSpace(succeed(t, "", "pull", "o/n"))

@@ -129,40 +129,79 @@ chat does so by itself with models from 1 GB on, while it is idle.`,
 }
 
 func (s *settings) repackNow(ctx context.Context, path string, io streams) (err error) {
-	s.file.Backend, s.file.KeepRepacked, s.file.Context = "cpu", "on", 1
+	s.file.KeepRepacked = "on"
 	c, err := openModel(path)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
-	file := s.repacked(c)
-	if file == nil {
-		return fmt.Errorf("%s: no cache folder can be named for it; set XDG_CACHE_HOME", path)
-	}
-	backend, _, err := s.device(c.Params)
+	file, bytes, kept, err := s.repack(ctx, c)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	note := ""
+	if kept {
+		note = ", made before"
+	}
+	fmt.Fprintf(io.out, "%s  %s%s\n", escape.Line(file.Path), size(bytes), note)
+	return nil
+}
+
+// repackPulled writes the repacked weights of a large model that was just pulled, where the CPU will run it: so its first start is as
+// fast as the others. That it cannot be done is no failure of the pull.
+func (s *settings) repackPulled(ctx context.Context, path string, io streams) {
+	if s.file.KeepRepacked == "off" || s.file.Backend != "cpu" && (s.file.Backend != "auto" || gpuUsable()) {
+		return
+	}
+	c, err := openModel(path)
+	if err != nil {
+		s.log.Info("a pulled model is not repacked", "error", err)
+		return
+	}
+	defer func() { s.log.Info("closed a pulled model", "error", c.Close()) }()
+	if c.WeightBytes() < keepFrom {
+		return
+	}
+	if err := repackedDir().Room(c.WeightBytes()); err != nil {
+		fmt.Fprintln(io.err, "peregrine: the weights are not repacked:", err)
+		return
+	}
+	fmt.Fprintf(io.err, "repacking %s for a faster start on the CPU (--keep-repacked off: never)\n", size(c.WeightBytes()))
+	start := time.Now()
+	file, bytes, kept, err := s.repack(ctx, c)
+	switch {
+	case err != nil:
+		fmt.Fprintln(io.err, "peregrine: the weights are not repacked:", escape.Line(err.Error()))
+	case !kept:
+		fmt.Fprintf(io.err, "%s: %s in %v\n", escape.Line(file.Path), size(bytes), time.Since(start).Round(time.Second))
+	}
+}
+
+// repack loads a model on the CPU and writes its repacked weights, unless the file was kept before.
+func (s *settings) repack(ctx context.Context, c *model.Checkpoint) (file *model.Repacked, bytes int64, kept bool, err error) {
+	cpu := *s
+	cpu.file.Backend, cpu.file.Context = "cpu", 1
+	if file = cpu.repacked(c); file == nil {
+		return nil, 0, false, errors.New("no cache folder can be named for repacked weights; set XDG_CACHE_HOME")
+	}
+	backend, _, err := cpu.device(c.Params)
+	if err != nil {
+		return nil, 0, false, err
 	}
 	defer func() { err = errors.Join(err, backend.Close()) }()
-	q, err := s.sequence(ctx, c, backend, func(float64) {})
+	q, err := cpu.sequence(ctx, c, backend, func(float64) {})
 	if err != nil {
-		return err
+		return nil, 0, false, err
 	}
 	defer func() { err = errors.Join(err, q.Close()) }()
 	keeper, ok := q.exec.(model.Keeper)
 	if !ok {
-		return fmt.Errorf("%s: backend %s keeps no repacked weights", path, backend.Name())
+		return nil, 0, false, fmt.Errorf("backend %s keeps no repacked weights", backend.Name())
 	}
-	bytes, kept := keeper.Repacked()
-	if kept {
-		fmt.Fprintf(io.out, "%s  %s, made before\n", escape.Line(file.Path), size(bytes))
-		return nil
+	if bytes, kept = keeper.Repacked(); !kept {
+		err = keeper.Keep(ctx)
 	}
-	if err := keeper.Keep(ctx); err != nil {
-		return err
-	}
-	fmt.Fprintf(io.out, "%s  %s\n", escape.Line(file.Path), size(bytes))
-	return nil
+	return file, bytes, kept, err
 }
 
 // newRepacked makes the command that lists repacked weights, and removes them.
