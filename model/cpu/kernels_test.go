@@ -400,6 +400,39 @@ func roundedInputs(m *quant.Matrix, x []float32, rows int) []float32 {
 	return out
 }
 
+// The last part of long stripes goes to whoever is done first: every octet is computed, and its bits are the same.
+func TestLongStripesAreSharedOut(t *testing.T) {
+	m := blocks(random(3), quant.Q8_0, 2001, 2048) // 4.4 MB
+	var want []float32
+	for _, threads := range []int{1, 2, 3, 4} {
+		b, err := open(Options{Threads: threads})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := packOne(b, m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 20 {
+			const rows = 2
+			y := slices.Repeat([]float32{float32(math.NaN())}, rows*m.Out)
+			p.multiply(b, y, gaussian(random(8), rows*m.In), rows, rounded)
+			if want == nil {
+				want = y
+			}
+			if !slices.Equal(y, want) {
+				t.Errorf("%d threads give other bits than one", threads)
+				break
+			}
+		}
+		p.close()
+		b.Close()
+	}
+	if slices.ContainsFunc(want, func(v float32) bool { return v != v }) {
+		t.Error("not every row was computed")
+	}
+}
+
 // Rows of a prompt and single tokens go through different tiles, stripes and items.
 func TestProductsAreTheSameBitsHoweverTheyAreCut(t *testing.T) {
 	eachISA(t, 3, func(t *testing.T, b *backend) {

@@ -202,18 +202,32 @@ static void run_range(pg_model *m, const pg_job *job, const act *acts, size_t lo
   }
 }
 
-// One contiguous stripe per thread, by bytes: decoding is a matter of memory.
-static void run_stripes(pg_model *m, pg_job *jobs, size_t n, const act *acts, size_t rows, unsigned thread, unsigned threads) {
-  size_t total = 0, start = 0;
-  for (size_t j = 0; j < n; j++) total += octet_cost(&jobs[j]) * jobs[j].w[0]->octets;
-  size_t from = pg_share(total, thread, threads), to = pg_share(total, thread + 1, threads);
-  for (size_t j = 0; j < n; j++) {
+// The octets of jobs that begin at bytes from..to of all their weights, one matrix after the other.
+static void run_span(pg_model *m, pg_job *jobs, size_t n, const act *acts, size_t rows, size_t from, size_t to, pg_scratch *s) {
+  size_t start = 0;
+  for (size_t j = 0; j < n && start < to; j++) {
     size_t cost = octet_cost(&jobs[j]), octets = jobs[j].w[0]->octets;
-    size_t lo = from > start ? (from - start + cost - 1) / cost : 0, hi = to > start ? (to - start + cost - 1) / cost : 0;
+    size_t lo = from > start ? (from - start + cost - 1) / cost : 0, hi = (to - start + cost - 1) / cost;
     if (hi > octets) hi = octets;
-    if (lo < hi) run_range(m, &jobs[j], acts, lo, hi, 0, rows, rows, &m->scratch[thread]);
+    if (lo < hi) run_range(m, &jobs[j], acts, lo, hi, 0, rows, rows, s);
     start += cost * octets;
   }
+}
+
+// One contiguous stripe per thread, by bytes: decoding is a matter of memory. Cores do not get equal shares of it, so the last part of
+// long stripes is cut small and taken by whoever is done.
+static void run_stripes(pg_model *m, pg_job *jobs, size_t n, const act *acts, size_t rows, unsigned thread, unsigned threads) {
+  enum {
+    LONG = 1 << 20,   // bytes of a stripe from which on sharing pays
+    PIECE = 64 << 10, // bytes of what is taken at once
+    PART = 8,         // of the weights that are shared: one of so many
+  };
+  size_t total = 0;
+  for (size_t j = 0; j < n; j++) total += octet_cost(&jobs[j]) * jobs[j].w[0]->octets;
+  size_t own = threads > 1 && total / threads >= LONG ? total - total / PART : total;
+  run_span(m, jobs, n, acts, rows, pg_share(own, thread, threads), pg_share(own, thread + 1, threads), &m->scratch[thread]);
+  for (size_t at; own < total && (at = own + pg_next(m->pool) * PIECE) < total;)
+    run_span(m, jobs, n, acts, rows, at, at + PIECE < total ? at + PIECE : total, &m->scratch[thread]);
 }
 
 // Items of a few octets, taken by whoever is free: a prefill is a matter of arithmetic. Where there are few octets for each thread an
