@@ -18,7 +18,7 @@ STAND_IN     := $(STAND_IN_DIR)/libcuda.a
 export CGO_CFLAGS  := -O2 -g "-I$(CURDIR)/$(STUB)" $(CGO_CFLAGS)
 export CGO_LDFLAGS := "-L$(CURDIR)/$(STAND_IN_DIR)" $(CGO_LDFLAGS)
 # One build of the C code serves program, tests and linter alike: paths would tell them apart.
-export GOFLAGS := -trimpath $(GOFLAGS)
+export GOFLAGS := -trimpath $(shell $(GO) env GOFLAGS)
 TAGS := -tags cuda
 
 # Pinned: a newer linter finds other things, and CI must not change by itself.
@@ -160,9 +160,11 @@ FUZZJOBS ?= 1
 
 .PHONY: fuzz
 fuzz: $(LIBRARY) ## fuzz each parser for FUZZTIME (60s)
-	@for file in $$(grep -rlE '^func Fuzz' --include='*_test.go' .); do \
+	@targets=$$(for file in $$(grep -rlE '^func Fuzz' --include='*_test.go' .); do \
 		sed -nE "s#^func (Fuzz[A-Za-z0-9_]*)\(.*#$$(dirname $$file) \1 $(FUZZTIME) $(FUZZJOBS)#p" $$file; \
-	done | GO="$(GO)" xargs -P $(FUZZJOBS) -L 1 .ci/fuzz
+	done); \
+	test -n "$$targets" || { echo "make: no fuzz target was found" >&2; exit 1; }; \
+	GO="$(GO)" xargs -P $(FUZZJOBS) -L 1 .ci/fuzz <<<"$$targets"
 
 .PHONY: ptx
 ptx: ## compile the GPU kernels (needs clang-19); commit the result

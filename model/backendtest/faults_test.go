@@ -1,3 +1,5 @@
+//go:build !race
+
 package backendtest_test
 
 import (

@@ -18,8 +18,8 @@
 // form, shows 9e-5 and 3e-4, keys and values in float16 more, a wrong layout or a missing bias 1e-1 and up. (The project
 // asks for 1e-3.)
 //
-// Fast mode: derived for each model and prompt by letting the oracle round where a fast backend rounds, and nowhere else
-// ([oracle.Rounding]): the input of every matrix to int8 with one scale for 32 neighbouring features, keys and values to
+// Fast mode: derived for each model and prompt by letting the oracle round where a fast backend may round, and nowhere else
+// ([oracle.Rounding]; the CPU rounds some inputs more finely, and stays further within): the input of every matrix to int8 with one scale for 32 neighbouring features, keys and values to
 // float16. Rounding to int8 adds noise of max|x|/(127·√12) to each feature. With 32 normal values max|x| ≈ 2.4σ, so each
 // product gains noise of 2.4/(127·√12) ≈ 0.55% of its own size, whatever K is; float16 adds 2⁻¹¹/√3 ≈ 0.03%. Four matrices a
 // layer and the head add up as √(4·layers+1): about 1.6% for two layers, times what attention amplifies. A device rounds

@@ -182,7 +182,8 @@ static size_t item_rows(const pg_model *m, size_t n, unsigned threads) {
 // A prefill, from token `from` on: an item is a kv head and a run of rows, which passes over the segments once.
 static void attend_many(pg_chunk *c, size_t layer, size_t from, pg_scratch *s, unsigned threads) {
   pg_model *m = c->m;
-  size_t dv = width(m), group = m->heads / m->kv_heads, all = c->n - from, rows = item_rows(m, all, threads), runs = (all + rows - 1) / rows;
+  size_t dv = width(m), group = m->heads / m->kv_heads, all = c->n - from;
+  size_t rows = item_rows(m, all, threads), runs = (all + rows - 1) / rows;
   float *part[PG_VECTORS];
   for (size_t item = pg_next(m->pool); item < runs * m->kv_heads; item = pg_next(m->pool)) {
     size_t run = runs - 1 - item / m->kv_heads, kv_head = item % m->kv_heads; // the longest first

@@ -129,6 +129,31 @@ func TestRowsThatAreNotWantedChangeNothing(t *testing.T) {
 	}
 }
 
+// All inputs of the last layer and of the head are rounded twice, so that a model of one layer is nearly precise: keys and values in
+// float16 are what differs. Rounding once costs 0.01 and more.
+func TestOneLayerIsNearlyPrecise(t *testing.T) {
+	for name, p := range map[string]*model.Params{"llama": llama(backendtest.Weights{Format: quant.Q4_1}), "falcon": falcon(gptq4())} {
+		one := *p
+		one.Layers, one.Config.Layers = p.Layers[:1], 1
+		tokens := backendtest.RandomTokens(1, 150, p.Config.Vocab)
+		var got [2][]float32
+		for i, precision := range []model.Precision{model.Fast, model.Precise} {
+			e, _ := load(t, &one, Options{Threads: 2}, precision, 0)
+			got[i] = logits(t, e, tokens, len(tokens))
+		}
+		difference, size := 0.0, 0.0
+		for i, v := range got[1] {
+			difference += math.Pow(float64(got[0][i]-v), 2)
+			size += float64(v) * float64(v)
+		}
+		if r := math.Sqrt(difference / size); r > 1e-3 || r == 0 {
+			t.Errorf("%s: fast logits are off by %.2g of precise ones, want at most 0.001", name, r)
+		} else {
+			t.Logf("%s: %.2g", name, r)
+		}
+	}
+}
+
 func TestForwardStopsSoonAfterCancel(t *testing.T) {
 	e, _ := load(t, llama(backendtest.Weights{Format: quant.F32}), Options{Threads: 2}, model.Precise, 600)
 	tokens := backendtest.RandomTokens(1, 600, e.config.Vocab)

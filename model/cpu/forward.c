@@ -65,8 +65,8 @@ static size_t down_jobs(const pg_model *m, pg_job *jobs, const pg_layer *l, size
   return add_jobs(jobs, 0, &l->down, m->act, m->ffn, PG_ADD, m->x + from * m->hidden, m->hidden);
 }
 
-// Norms of the residual stream from token `from` on; returns the rows' place. A few rows are done by every thread for itself. Of many each thread
-// does its share, the same rows that it prepares in pg_run_jobs, whose barrier then shows them to all.
+// Norms of the residual stream from token `from` on; returns the rows' place. A few rows are done by every thread for itself. Of many
+// each thread does its share, the same rows that it prepares in pg_run_jobs, whose barrier then shows them to all.
 static float *norm_rows(pg_chunk *c, const pg_norm *norm, int slot, size_t from, unsigned thread, unsigned threads) {
   pg_model *m = c->m;
   size_t h = m->hidden, n = c->n - from;

@@ -23,7 +23,8 @@ enum {
   PG_FLOAT_OCTETS = 3, // octets that mul_float decodes at a time
 };
 
-// pg_tile is some tokens' activations as int8, one scale per block and token.
+// pg_tile is some rows of activations as int8, one scale per block and row. A row is a token, or one of the two of a fine token
+// (forward.h, pg_job); below, tokens are such rows.
 typedef struct pg_tile {
   const int8_t *q; // [blocks][stride][32], -127..127
   const float *d;  // [blocks][stride], x = d * q
@@ -36,7 +37,7 @@ typedef struct pg_tile {
 typedef struct pg_isa {
   const char *name;
   int untried;    // no machine has run this set, an emulator at most: it is never chosen unless named
-  size_t tile;    // the most tokens that mul_int takes
+  size_t tile;    // the most tokens that mul_int takes, an even number
   size_t octets;  // that it multiplies at once: fewer take as long
   size_t vectors; // the most query vectors that scores and weigh take, up to PG_VECTORS
 

@@ -12,9 +12,9 @@ typedef struct act {
   size_t padded, blocks;
   int integer;
   size_t per;   // rows of a token: 2 when fine, else 1
-  int8_t *q;    // integer: [tiles][blocks][tile's tokens][32]
-  float *d, *s; // integer: [tiles][blocks][tile's tokens]
-  int16_t *h;   // integer: [tiles][blocks][tile's tokens][2]
+  int8_t *q;    // integer: [tiles][blocks][tile's rows][32]
+  float *d, *s; // integer: [tiles][blocks][tile's rows]
+  int16_t *h;   // integer: [tiles][blocks][tile's rows][2]
   float *f;     // float: [rows][ldf]; the source itself when nothing moves
   size_t ldf;
 } act;
@@ -202,7 +202,7 @@ static void run_range(pg_model *m, const pg_job *job, const act *acts, size_t lo
   }
 }
 
-// The octets of jobs that begin at bytes from..to of all their weights, one matrix after the other.
+// The octets whose first byte is one of from..to, counted through the weights of all jobs, one after the other.
 static void run_span(pg_model *m, pg_job *jobs, size_t n, const act *acts, size_t rows, size_t from, size_t to, pg_scratch *s) {
   size_t start = 0;
   for (size_t j = 0; j < n && start < to; j++) {
@@ -226,7 +226,8 @@ static void run_stripes(pg_model *m, pg_job *jobs, size_t n, const act *acts, si
   for (size_t j = 0; j < n; j++) total += octet_cost(&jobs[j]) * jobs[j].w[0]->octets;
   size_t own = threads > 1 && total / threads >= LONG ? total - total / PART : total;
   run_span(m, jobs, n, acts, rows, pg_share(own, thread, threads), pg_share(own, thread + 1, threads), &m->scratch[thread]);
-  for (size_t at; own < total && (at = own + pg_next(m->pool) * PIECE) < total;)
+  if (own == total) return;
+  for (size_t at = own + PIECE * pg_next(m->pool); at < total; at = own + PIECE * pg_next(m->pool))
     run_span(m, jobs, n, acts, rows, at, at + PIECE < total ? at + PIECE : total, &m->scratch[thread]);
 }
 

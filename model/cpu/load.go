@@ -213,8 +213,8 @@ func (l *loader) describeLayer(to *C.pg_layer, from *model.Layer, y layer) {
 	l.linear(&to.down, y.down, from.Down.Bias)
 }
 
-// refine chooses the matrices whose int8 inputs are rounded twice: those where rounding once costs the most for the work that twice
-// takes (README.md, "Modes"). The head is the third.
+// refine chooses the matrices of a layer whose int8 inputs are rounded twice: those where rounding once costs the most for the work that
+// twice takes (README.md, "Modes"). The head's always are (output.c).
 func (l *loader) refine(to *C.pg_layer, last bool) {
 	if last {
 		for _, linear := range []*C.pg_linear{&to.qkv, &to.attn_out, &to.up, &to.down} {

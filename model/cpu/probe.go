@@ -56,7 +56,8 @@ func (p *packed) row(n int) []float32 {
 
 // multiply writes x[rows, in]·Wᵀ to y[rows, out] as a forward pass does; at most PG_CHUNK rows.
 func (p *packed) multiply(b *backend, y, x []float32, rows int, in inputs) bool {
-	return C.pg_probe_multiply(b.pool, b.isa, truth(in == unrounded), truth(in == roundedTwice), p.w, (*C.float)(&y[0]), (*C.float)(&x[0]), C.size_t(rows)) == C.PG_OK
+	precise, fine := truth(in == unrounded), truth(in == roundedTwice)
+	return C.pg_probe_multiply(b.pool, b.isa, precise, fine, p.w, (*C.float)(&y[0]), (*C.float)(&x[0]), C.size_t(rows)) == C.PG_OK
 }
 
 // inputs say what a product makes of its inputs, where the matrix is quantised.

@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -116,12 +115,6 @@ func (s *settings) devices(p *model.Params, context int) []string {
 		lines = append(lines, line+"; "+s.fitsOn(info.Index, p, context))
 	}
 	return lines
-}
-
-// gpuUsable says whether this machine has a GPU for "auto" to try first.
-func gpuUsable() bool {
-	list, err := driver.List()
-	return err == nil && slices.ContainsFunc(list, func(i driver.Info) bool { return i.Usable() == nil })
 }
 
 // completeDevices offers the GPUs of this machine, by number and name; none where there is no driver.

@@ -34,10 +34,10 @@ func newEval(s *settings, io streams) *cobra.Command {
 	var o evalOptions
 	cmd := &cobra.Command{
 		Use:   "eval MODEL --text FILE",
-		Short: "Judge a model by a text: perplexity, and divergence from another model or backend",
+		Short: "Judge a model by a text: perplexity, and divergence from another model, backend or precision",
 		Long: `Judge a model by how well it predicts a text: its perplexity, and with --against the KL divergence of its distributions
 from those of a reference and how often both have the same first choice. The reference is another model with the same
-tokenizer, or a backend (cpu, cuda, oracle) that runs the same model.
+tokenizer, or the same model on a backend (cpu, cuda, oracle) or without rounding (f32).
 
 The text is read in windows of the context's length; --stride lets them overlap, so that tokens are judged with more before
 them. The perplexity is that of the strided loop in transformers' documentation, as a mean over tokens; its older form, a mean
@@ -62,7 +62,7 @@ over windows, gives other values.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.text, "text", "", "file of UTF-8 text to judge by")
-	f.StringVar(&o.against, "against", "", "reference: another MODEL, or this one: cpu, cuda or oracle there, f32 with --precision f32")
+	f.StringVar(&o.against, "against", "", "reference: another MODEL; or cpu, cuda, oracle: this model on that backend; or f32: this model without rounding")
 	f.IntVar(&o.Window, "window", 0, "tokens that the model sees at once; 0: the context")
 	f.IntVar(&o.Stride, "stride", 0, "tokens from one window to the next; 0: the window, so that none overlap")
 	f.BoolVar(&o.json, "json", false, "print one JSON object")

@@ -22,7 +22,7 @@ only those files come that are needed: safetensors, or one GGUF file, with the c
 pickles or code. Where a repository holds several GGUF files, name one: OWNER/NAME/FILE, or --include with a pattern.
 
 Every file is checked against its hash. A pull that is stopped, by whatever, goes on from there when it is called again.
-Where the CPU will run a model of 1 GB or more, its weights are then repacked (see "peregrine models repack").
+If it has 1 GB or more and runs on the CPU here, its repacked weights are kept as well (see "peregrine models repack").
 Without an argument the default model is fetched.
 
 The hub's usual variables count: HF_TOKEN for private and gated models (or the token file of the hub's tools), HF_HOME and
@@ -40,9 +40,8 @@ HF_HUB_CACHE for the cache, HF_ENDPOINT for another hub, HF_HUB_OFFLINE to ask n
 			if err != nil {
 				return err
 			}
-			s.repackPulled(cmd.Context(), path, io)
-			fmt.Fprintln(io.out, path)
-			return nil
+			fmt.Fprintln(io.out, path) // also if what follows is interrupted
+			return s.repackPulled(cmd.Context(), path, io)
 		},
 	}
 	cmd.Flags().StringArrayVar(&include, "include", nil, "fetch the safetensors or GGUF files that fit this pattern; may be repeated")

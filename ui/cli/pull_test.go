@@ -8,9 +8,11 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"peregrine/cuda/driver"
 	"peregrine/model/backendtest"
 	"peregrine/model/hub"
 	"peregrine/model/hub/hubtest"
@@ -69,6 +71,12 @@ func TestAPulledModelIsUsedByItsName(t *testing.T) {
 	}
 }
 
+// gpu says whether this machine has one for "auto".
+func gpu() bool {
+	list, err := driver.List()
+	return err == nil && slices.ContainsFunc(list, func(i driver.Info) bool { return i.Usable() == nil })
+}
+
 func TestALargePulledModelIsRepackedForTheCPU(t *testing.T) {
 	least := keepFrom
 	t.Cleanup(func() { keepFrom = least })
@@ -82,6 +90,7 @@ func TestALargePulledModelIsRepackedForTheCPU(t *testing.T) {
 		{"off", 1000, []string{"--backend", "cpu", "--keep-repacked", "off"}, false},
 		{"another backend", 1000, []string{"--backend", "oracle"}, false},
 		{"large", 1000, []string{"--backend", "cpu"}, true},
+		{"large, no flags", 1000, nil, !gpu()},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			hubWith(t, "llama-smollm2")
@@ -94,6 +103,11 @@ func TestALargePulledModelIsRepackedForTheCPU(t *testing.T) {
 				t.Fatalf("exit %d: %s", code, errs)
 			}
 			path := strings.TrimSpace(out)
+			if c.repack {
+				if code, again, errs := program(t, "", append([]string{"pull", "o/n"}, c.args...)...); code != ExitOK || again != out || errs != "" {
+					t.Errorf("a second time: exit %d, %q, %q; want the path alone", code, again, errs)
+				}
+			}
 			if said := strings.Contains(errs, "--keep-repacked off"); said != c.repack {
 				t.Errorf("standard error: %s", errs)
 			}

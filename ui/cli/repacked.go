@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 	"peregrine/ui/escape"
 )
 
-// keepFrom is from how many bytes on a chat keeps repacked weights: a gigabyte is repacked in half a second. Tests lower it.
+// keepFrom is from how many bytes on a chat or a pull keeps repacked weights: a gigabyte is repacked in half a second. Tests lower it.
 var keepFrom int64 = 1 << 30
 
 // keepAfter is how long a chat lasts before they are written: who looks in for a moment would leave nothing finished. Tests lower it.
@@ -115,8 +116,8 @@ func (s *settings) worthKeeping(keeper model.Keeper, file *model.Repacked, dir r
 func newRepack(s *settings, io streams) *cobra.Command {
 	return &cobra.Command{
 		Use: "repack [MODEL]", Short: "Write a model's weights as the CPU reads them, so that it starts at once",
-		Long: `Write a model's weights to the cache as the CPU reads them: starting with them takes a tenth of the time and no work. A
-chat does so by itself with models from 1 GB on, while it is idle.`,
+		Long: `Write a model's weights to the cache as the CPU reads them: starting with them takes a tenth of the time and no work. With
+models from 1 GB on, a pull does so by itself at its end, and a chat while it is idle.`,
 		Args: cobra.MaximumNArgs(1), ValidArgsFunction: completeModels,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, err := s.resolve(cmd.Context(), args, io)
@@ -129,79 +130,85 @@ chat does so by itself with models from 1 GB on, while it is idle.`,
 }
 
 func (s *settings) repackNow(ctx context.Context, path string, io streams) (err error) {
-	s.file.KeepRepacked = "on"
+	now := *s
+	now.file.Backend, now.file.KeepRepacked = "cpu", "on"
 	c, err := openModel(path)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
-	file, bytes, kept, err := s.repack(ctx, c)
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	note := ""
-	if kept {
-		note = ", made before"
-	}
-	fmt.Fprintf(io.out, "%s  %s%s\n", escape.Line(file.Path), size(bytes), note)
-	return nil
+	return now.withKeeper(ctx, c, func(keeper model.Keeper, file *model.Repacked) error {
+		bytes, kept := keeper.Repacked()
+		if kept {
+			fmt.Fprintf(io.out, "%s  %s, made before\n", escape.Line(file.Path), size(bytes))
+			return nil
+		}
+		if err := keeper.Keep(ctx); err != nil {
+			return err
+		}
+		fmt.Fprintf(io.out, "%s  %s\n", escape.Line(file.Path), size(bytes))
+		return nil
+	})
 }
 
-// repackPulled writes the repacked weights of a large model that was just pulled, where the CPU will run it: so its first start is as
-// fast as the others. That it cannot be done is no failure of the pull.
-func (s *settings) repackPulled(ctx context.Context, path string, io streams) {
-	if s.file.KeepRepacked == "off" || s.file.Backend != "cpu" && (s.file.Backend != "auto" || gpuUsable()) {
-		return
+// repackPulled writes the repacked weights of a large model that was just pulled, where it would run on the CPU: so its first start is
+// as fast as the others. That it cannot be done is no failure of the pull; only an interruption is an error.
+func (s *settings) repackPulled(ctx context.Context, path string, io streams) error {
+	if s.file.KeepRepacked == "off" || !slices.Contains([]string{"", "auto", "cpu"}, s.file.Backend) {
+		return nil
 	}
 	c, err := openModel(path)
 	if err != nil {
 		s.log.Info("a pulled model is not repacked", "error", err)
-		return
+		return nil
 	}
-	defer func() { s.log.Info("closed a pulled model", "error", c.Close()) }()
+	defer func() { s.log.Info("a pulled model is closed", "error", c.Close()) }()
 	if c.WeightBytes() < keepFrom {
-		return
+		return nil
 	}
-	if err := repackedDir().Room(c.WeightBytes()); err != nil {
-		fmt.Fprintln(io.err, "peregrine: the weights are not repacked:", err)
-		return
+	err = s.withKeeper(ctx, c, func(keeper model.Keeper, file *model.Repacked) error {
+		bytes, write := s.worthKeeping(keeper, file, repackedDir())
+		if !write {
+			return nil
+		}
+		fmt.Fprintf(io.err, "keeping the repacked weights, %s, for a faster start (--keep-repacked off: never)\n", size(bytes))
+		return keeper.Keep(ctx)
+	})
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
-	fmt.Fprintf(io.err, "repacking %s for a faster start on the CPU (--keep-repacked off: never)\n", size(c.WeightBytes()))
-	start := time.Now()
-	file, bytes, kept, err := s.repack(ctx, c)
-	switch {
-	case err != nil:
-		fmt.Fprintln(io.err, "peregrine: the weights are not repacked:", escape.Line(err.Error()))
-	case !kept:
-		fmt.Fprintf(io.err, "%s: %s in %v\n", escape.Line(file.Path), size(bytes), time.Since(start).Round(time.Second))
+	if err != nil {
+		fmt.Fprintln(io.err, "peregrine: the repacked weights are not kept:", escape.Line(err.Error()))
 	}
+	return nil
 }
 
-// repack loads a model on the CPU and writes its repacked weights, unless the file was kept before.
-func (s *settings) repack(ctx context.Context, c *model.Checkpoint) (file *model.Repacked, bytes int64, kept bool, err error) {
-	cpu := *s
-	cpu.file.Backend, cpu.file.Context = "cpu", 1
-	if file = cpu.repacked(c); file == nil {
-		return nil, 0, false, errors.New("no cache folder can be named for repacked weights; set XDG_CACHE_HOME")
+// withKeeper loads a model on the backend that would run it, and calls use if that is one with repacked weights and may keep them.
+func (s *settings) withKeeper(ctx context.Context, c *model.Checkpoint, use func(model.Keeper, *model.Repacked) error) (err error) {
+	short := *s
+	short.file.Context = 1
+	file := short.repacked(c)
+	if file == nil {
+		return fmt.Errorf("%s: no cache folder can be named for its repacked weights; set XDG_CACHE_HOME", c.Path)
 	}
-	backend, _, err := cpu.device(c.Params)
+	backend, _, err := short.device(c.Params)
 	if err != nil {
-		return nil, 0, false, err
+		return err
 	}
 	defer func() { err = errors.Join(err, backend.Close()) }()
-	q, err := cpu.sequence(ctx, c, backend, func(float64) {})
+	if onDevice(backend) {
+		return nil
+	}
+	q, err := short.sequence(ctx, c, backend, func(float64) {})
 	if err != nil {
-		return nil, 0, false, err
+		return err
 	}
 	defer func() { err = errors.Join(err, q.Close()) }()
 	keeper, ok := q.exec.(model.Keeper)
 	if !ok {
-		return nil, 0, false, fmt.Errorf("backend %s keeps no repacked weights", backend.Name())
+		return fmt.Errorf("%s: backend %s keeps no repacked weights", c.Path, backend.Name())
 	}
-	if bytes, kept = keeper.Repacked(); !kept {
-		err = keeper.Keep(ctx)
-	}
-	return file, bytes, kept, err
+	return use(keeper, file)
 }
 
 // newRepacked makes the command that lists repacked weights, and removes them.

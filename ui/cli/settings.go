@@ -46,7 +46,7 @@ func (s *settings) register(root *cobra.Command) {
 	p.Int("threads", 0, "CPU threads; 0: one for each physical core")
 	p.String("isa", "", "CPU instruction set to use; empty: the best there is")
 	p.String("precision", "fast", "fast, or f32: float32 activations and KV cache")
-	p.String("keep-repacked", "on", "on: use the cache of weights as the CPU reads them, and let a chat keep large ones; off: neither")
+	p.String("keep-repacked", "on", "on: use the cache of weights as the CPU reads them, and let chats and pulls keep large ones; off: neither")
 	p.Int("context", 0, "context to hold, in tokens; 0: what the model was trained for, 8192 at most")
 
 	f := root.Flags()
