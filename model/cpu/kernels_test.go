@@ -402,7 +402,7 @@ func roundedInputs(m *quant.Matrix, x []float32, rows int) []float32 {
 
 // The last part of long stripes goes to whoever is done first: every octet is computed, and its bits are the same.
 func TestLongStripesAreSharedOut(t *testing.T) {
-	m := blocks(random(3), quant.Q8_0, 2001, 2048) // 4.4 MB
+	m := blocks(random(3), quant.Q8_0, 8001, 2048) // 17 MB
 	var want []float32
 	for _, threads := range []int{1, 2, 3, 4} {
 		b, err := open(Options{Threads: threads})

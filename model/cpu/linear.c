@@ -214,13 +214,13 @@ static void run_span(pg_model *m, pg_job *jobs, size_t n, const act *acts, size_
   }
 }
 
-// One contiguous stripe per thread, by bytes: decoding is a matter of memory. Cores do not get equal shares of it, so the last part of
-// long stripes is cut small and taken by whoever is done.
+// One contiguous stripe per thread, by bytes: decoding is a matter of memory. Cores do not get equal shares of it, so half of long
+// stripes is cut small and taken by whoever is done.
 static void run_stripes(pg_model *m, pg_job *jobs, size_t n, const act *acts, size_t rows, unsigned thread, unsigned threads) {
   enum {
-    LONG = 1 << 20,   // bytes of a stripe from which on sharing pays
-    PIECE = 64 << 10, // bytes of what is taken at once
-    PART = 8,         // of the weights that are shared: one of so many
+    LONG = 1 << 20,    // bytes of a stripe from which on sharing pays
+    PIECE = 256 << 10, // bytes of what is taken at once
+    PART = 2,          // of the weights that are shared: one of so many
   };
   size_t total = 0;
   for (size_t j = 0; j < n; j++) total += octet_cost(&jobs[j]) * jobs[j].w[0]->octets;
