@@ -40,6 +40,34 @@ func BenchmarkMultiply(b *testing.B) {
 	}
 }
 
+// BenchmarkRepack times repacking by format, in memory that is there already; the bytes are those of the source.
+func BenchmarkRepack(b *testing.B) {
+	ordered := gptqLayout{bits: 4, order: true, symmetric: true, scales: tensor.F16}.random(random(1), 4544, 4096)
+	ordered.Name = "GPTQ4-act-order"
+	for _, m := range append(benchFormats(4544, 4096), ordered) {
+		for _, threads := range []int{1, 2} {
+			b.Run(fmt.Sprintf("%s/threads=%d", m.Name, threads), func(b *testing.B) {
+				back, err := open(Options{Threads: threads})
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer back.Close()
+				p, err := packOne(back, m)
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer p.close()
+				b.SetBytes(sourceBytes(m))
+				for b.Loop() {
+					if err := p.repack(back); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
 func benchFormats(out, in int) []*quant.Matrix {
 	r := random(1)
 	list := []*quant.Matrix{

@@ -129,7 +129,8 @@ static inline size_t pg_source_row(const int32_t *rows, size_t n) { return rows 
 // pg_pack_octets writes octets lo..hi of the destination.
 void pg_pack_octets(const pg_pack *p, size_t lo, size_t hi);
 
-// pg_pack_blocks is pg_pack_octets for GGUF's blocks (pack_blocks.c).
+// pg_pack_blocks and pg_pack_gptq are pg_pack_octets for GGUF's blocks and for GPTQ.
 void pg_pack_blocks(const pg_pack *p, size_t lo, size_t hi);
+void pg_pack_gptq(const pg_pack *p, size_t lo, size_t hi);
 
 #endif

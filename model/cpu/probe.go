@@ -17,9 +17,10 @@ import (
 
 // packed is one repacked matrix outside of a model.
 type packed struct {
+	*shape
 	weights, side arena
-	w             *C.pg_matrix
-	bytes         int // that a product reads
+	w             *C.pg_matrix // the shape's
+	bytes         int          // that a product reads
 }
 
 // packOne repacks m into memory of its own.
@@ -27,10 +28,11 @@ func packOne(b *backend, m *quant.Matrix) (*packed, error) {
 	p := &packed{w: (*C.pg_matrix)(C.calloc(1, C.sizeof_pg_matrix))}
 	s, err := plan(m, p.w)
 	if err == nil {
+		p.shape = s
 		at := s.measure(&p.weights, &p.side, map[string]int{})
 		if err = errors.Join(p.weights.open(), p.side.open()); err == nil {
 			s.place(&p.weights, &p.side, at)
-			err = s.pack(b.pool, func(int64) error { return nil })
+			err = p.repack(b)
 		}
 	}
 	if err != nil {
@@ -39,6 +41,11 @@ func packOne(b *backend, m *quant.Matrix) (*packed, error) {
 	}
 	p.bytes = int(p.w.octets * C.pg_octet_cost(p.w))
 	return p, nil
+}
+
+// repack does it again, in the same memory.
+func (p *packed) repack(b *backend) error {
+	return p.pack(b.pool, func(int64) error { return nil })
 }
 
 func (p *packed) close() {
