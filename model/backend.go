@@ -21,6 +21,9 @@ type LoadOptions struct {
 	Precision Precision
 	// Progress is called with bytes done and bytes in all, from Load's goroutine, not more than about 100 times.
 	Progress func(done, total int64)
+	// Early lets Load return before all weights are in the backend's layout, for the sake of the first token, see Settler. p must outlive
+	// the executor then.
+	Early bool
 	// Repacked is where a backend may find its layout of these weights ready made, see Keeper; nil: nowhere.
 	Repacked *Repacked
 }
@@ -67,6 +70,12 @@ type Keeper interface {
 	// Keep writes the file, all of it or, on an error, nothing. Forward passes may run meanwhile; it waits while one has run
 	// in the last instants. Close must not be called before it returns.
 	Keep(ctx context.Context) error
+}
+
+// Settler is an Executor whose weights may not all be in the backend's layout yet, see LoadOptions.Early.
+type Settler interface {
+	// Settle has them so when it returns without an error.
+	Settle(ctx context.Context) error
 }
 
 // Output says what is wanted of a forward pass and takes the result.

@@ -26,7 +26,8 @@ type executor struct {
 	length  int // tokens that it has
 	m       *C.pg_model
 	weights arena
-	kept    *kept // the file of the weights; nil: none was named
+	kept    *kept  // the file of the weights; nil: none was named
+	early   *early // weights that were not repacked by Load; nil: none
 	side    arena
 	memory  []unsafe.Pointer // what m consists of, for free
 }
@@ -63,6 +64,9 @@ func (e *executor) Forward(ctx context.Context, tokens []int32, pos int, out *mo
 			return fmt.Errorf("cpu: forward: %w", errNoMemory)
 		}
 		defer C.free(unsafe.Pointer(top))
+	}
+	if err := e.repackShare(ctx); err != nil {
+		return err
 	}
 	stop := e.watch(ctx)
 	e.b.yield()
@@ -135,6 +139,7 @@ func (e *executor) angles(pos, n int) (cos, sin []float32) {
 
 // Close waits for a running forward pass and gives the memory back. It may be called twice.
 func (e *executor) Close() error {
+	e.stop()
 	e.b.mu.Lock()
 	defer e.b.mu.Unlock()
 	e.free()
@@ -146,6 +151,9 @@ func (e *executor) free() {
 	if e.m != nil {
 		C.pg_model_free(e.m)
 		e.m = nil
+	}
+	if e.early != nil {
+		e.early.pin.Unpin()
 	}
 	e.weights.close()
 	e.side.close()

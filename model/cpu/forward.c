@@ -150,12 +150,21 @@ size_t pg_layer_acts_bytes(pg_model *m, size_t layer, size_t rows) {
   return most;
 }
 
+static void embed(pg_model *m, float *x, size_t id, uint8_t *room) {
+  if (!m->embed->source) {
+    pg_unpack_row(x, m->embed, id);
+    return;
+  }
+  pg_matrix octet = pg_window(m->embed, id / PG_OCTET, id / PG_OCTET + 1, room);
+  pg_unpack_row(x, &octet, id % PG_OCTET);
+}
+
 static void run_chunk(void *arg, unsigned thread, unsigned threads) {
   pg_chunk *c = arg;
   pg_model *m = c->m;
   int stop = 0;
   for (size_t t = pg_share(c->n, thread, threads); t < pg_share(c->n, thread + 1, threads); t++)
-    pg_unpack_row(m->x + t * m->hidden, m->embed, (size_t)c->tokens[t]);
+    embed(m, m->x + t * m->hidden, (size_t)c->tokens[t], m->scratch[thread].window);
   stop = barrier(c, thread);
   for (size_t l = 0; l < m->layers && !stop; l++) {
     stop = run_layer(c, l, thread, threads);

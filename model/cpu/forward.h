@@ -44,6 +44,7 @@ typedef struct pg_scratch {
   float *part;   // [PG_VECTORS][dv], one segment's weighted sums
   float *state;  // [attention vectors of an item][dv + 2]: weighted sum, maximum, sum
   float *exps;   // [PG_VOCAB_SEGMENT], for the sum of exponentials
+  uint8_t *window; // [2][window of the model] weights that are not repacked yet
 } pg_scratch;
 
 enum { PG_TILE_FLOATS = PG_CHUNK * 48, PG_VOCAB_SEGMENT = 4096 };
@@ -58,6 +59,7 @@ typedef struct pg_model {
   const pg_layer *layer; // [layers]
   const pg_matrix *embed, *head;
   pg_norm final_norm;
+  size_t window; // the most that pg_window_room says of a matrix that has a source; 0: none has
   // the KV cache: [segments][layers][kv_heads] of keys [PG_SEGMENT/8][D][8] and values [PG_SEGMENT][dv]
   uint8_t *kv;
   int kv_type; // PG_F16 or PG_F32
@@ -140,5 +142,7 @@ typedef struct pg_job {
 int pg_run_jobs(pg_model *m, pg_job *jobs, size_t n, size_t rows, unsigned thread, unsigned threads);
 // pg_acts_bytes is the memory that pg_run_jobs needs for the prepared inputs.
 size_t pg_acts_bytes(const pg_model *m, pg_job *jobs, size_t n, size_t rows);
+// pg_window_room is the memory that a thread needs for windows of w.
+size_t pg_window_room(const pg_isa *isa, const pg_matrix *w);
 
 #endif

@@ -30,7 +30,7 @@ const (
 	// keepStep is how many bytes are written at once, and the disk is waited for: what is not yet on it does not pile up in memory, and
 	// whoever ends the program need not wait long.
 	keepStep = 8 << 20
-	// keepQuiet is how long no forward pass must have run before the next bytes are written.
+	// keepQuiet is how long no forward pass must have run before the next bytes are written, or repacked in the background.
 	keepQuiet = 300 * time.Millisecond
 )
 
@@ -121,6 +121,12 @@ func (e *executor) Keep(ctx context.Context) error {
 	}
 	if f := e.kept.open(e.weights.size); f != nil { // somebody else made it meanwhile
 		return f.Close()
+	}
+	if err := e.settled(ctx); err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		return fmt.Errorf("cpu: keep: %w", err)
 	}
 	err := e.kept.write(ctx, unsafe.Slice((*byte)(e.weights.base), e.weights.size), e.quiet)
 	if err != nil && ctx.Err() == nil {

@@ -61,6 +61,7 @@ typedef struct pg_matrix {
   uint8_t *scales;             // [octets][groups][8] of type
   uint8_t *offsets;            // [octets][groups][8] int8 zeros or f16 mins; K-quants: those of the group, negated
   uint8_t *part_bytes;         // [octets][padded / 32][8][2]; NULL without parts
+  const struct pg_pack *source; // not repacked yet: what it is to be repacked from, as whose windows it is read (window.c); else NULL
 } pg_matrix;
 
 static inline size_t pg_type_size(int type) { return type == PG_F32 ? 4 : 2; }
@@ -132,5 +133,12 @@ void pg_pack_octets(const pg_pack *p, size_t lo, size_t hi);
 // pg_pack_blocks and pg_pack_gptq are pg_pack_octets for GGUF's blocks and for GPTQ.
 void pg_pack_blocks(const pg_pack *p, size_t lo, size_t hi);
 void pg_pack_gptq(const pg_pack *p, size_t lo, size_t hi);
+
+// window.c: reading a matrix that has a source, not of GPTQ.
+
+// pg_window repacks octets lo..hi of w into room and returns them as a matrix of their own, whose octets count from 0. It lives as
+// long as room, pg_window_bytes(w, hi - lo) from the beginning of a cache line on.
+pg_matrix pg_window(const pg_matrix *w, size_t lo, size_t hi, uint8_t *room);
+size_t pg_window_bytes(const pg_matrix *w, size_t octets);
 
 #endif

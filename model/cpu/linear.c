@@ -176,27 +176,45 @@ static size_t octet_cost(const pg_job *job) {
 // Bytes of weights that stay in the second-level cache while all tokens pass.
 enum { ITEM_BYTES = 128 << 10 };
 
+// The most octets of a window: of w or of another matrix beside it.
+static size_t window_octets(const pg_isa *isa, size_t cost) {
+  size_t fit = ITEM_BYTES / cost;
+  return fit > isa->octets ? fit - fit % isa->octets : isa->octets;
+}
+
+size_t pg_window_room(const pg_isa *isa, const pg_matrix *w) {
+  return pg_window_bytes(w, window_octets(isa, pg_octet_cost(w)));
+}
+
 // Octets lo..hi of a job for tokens t0..t1 of so many; t0 is the beginning of a tile.
 static void run_range(pg_model *m, const pg_job *job, const act *acts, size_t lo, size_t hi, size_t t0, size_t t1, size_t tokens,
                       pg_scratch *s) {
-  int wide = 0;
+  int wide = 0, early = 0; // early: not repacked yet
   size_t per = 1;
   for (int i = 0; i < 2 && job->w[i]; i++) {
     const act *x = &acts[job->act[i]];
     wide |= !x->integer;
+    early |= job->w[i]->source != NULL;
     if (x->per > per) per = x->per;
   }
   size_t at_once = wide ? tokens : m->isa->tile / per;
   if (at_once > tokens) at_once = tokens;
   size_t step = tile_octets(per * at_once), cached = ITEM_BYTES / octet_cost(job);
   if (at_once < t1 - t0 && step > cached) step = cached > m->isa->octets ? cached : m->isa->octets;
+  if (early && step > window_octets(m->isa, octet_cost(job))) step = window_octets(m->isa, octet_cost(job));
   float *tile[2] = {s->tile, s->tile + PG_TILE_FLOATS};
   for (size_t o = lo; o < hi; o += step) {
     size_t end = o + step < hi ? o + step : hi, ld = (end - o) * PG_OCTET;
+    pg_matrix window[2];
+    for (int i = 0; i < 2 && job->w[i] && early; i++)
+      if (job->w[i]->source) window[i] = pg_window(job->w[i], o, end, s->window + (size_t)i * m->window);
     for (size_t t = t0; t < t1; t += at_once) {
       size_t n = t1 - t < at_once ? t1 - t : at_once;
-      for (int i = 0; i < 2 && job->w[i]; i++)
-        multiply(m, tile[i], ld, job->w[i], &acts[job->act[i]], o, end, t, n, tokens, s->decode);
+      for (int i = 0; i < 2 && job->w[i]; i++) {
+        int from_window = job->w[i]->source != NULL;
+        multiply(m, tile[i], ld, from_window ? &window[i] : job->w[i], &acts[job->act[i]], from_window ? 0 : o,
+                 from_window ? end - o : end, t, n, tokens, s->decode);
+      }
       finish(m, job, tile, ld, o, end, t, n);
     }
   }

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 	"unsafe"
 
 	"peregrine/model"
@@ -19,8 +20,8 @@ import (
 // errNoMemory is what the system answered.
 var errNoMemory = errors.New("not enough memory")
 
-// Load repacks p's matrices into the backend's own layout, or maps the file that holds them so; the executor does not refer to p's
-// memory afterwards, and pages of mapped files are given back as they are done.
+// Load repacks p's matrices into the backend's own layout, or maps the file that holds them so, or with Early has them repacked later;
+// only then does the executor refer to p's memory afterwards. Pages of mapped files are given back as they are done.
 func (b *backend) Load(ctx context.Context, p *model.Params, opt model.LoadOptions) (model.Executor, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -45,6 +46,8 @@ func (b *backend) Load(ctx context.Context, p *model.Params, opt model.LoadOptio
 		}
 		return nil, fmt.Errorf("cpu: load: %w", err)
 	}
+	b.ended = time.Now() // so that who loads has a moment to begin
+	e.start()
 	return e, nil
 }
 
@@ -99,10 +102,15 @@ func (l *loader) load(ctx context.Context, opt model.LoadOptions) error {
 	if err := l.mapArenas(ctx, opt); err != nil {
 		return err
 	}
-	if !l.e.weights.mapped {
-		if err := l.repack(ctx, opt.Progress); err != nil {
-			return err
-		}
+	switch {
+	case l.e.weights.mapped:
+	case opt.Early:
+		err = l.loadEarly(ctx, m, opt.Progress)
+	default:
+		err = l.repack(ctx, opt.Progress)
+	}
+	if err != nil {
+		return err
 	}
 	l.e.m = m
 	if C.pg_model_init(m) != C.PG_OK {
@@ -283,22 +291,28 @@ func (l *loader) mapArenas(ctx context.Context, opt model.LoadOptions) error {
 
 // repack fills the arena of weights, matrix by matrix.
 func (l *loader) repack(ctx context.Context, progress func(done, total int64)) error {
-	var done, total, told int64
+	var total int64
 	for _, s := range l.shapes {
 		total += sourceBytes(s.src)
 	}
-	step := func(bytes int64) error {
-		done += bytes
-		if progress != nil && (done == total || done-told > total/100) {
-			told = done
-			progress(done, total)
-		}
-		return ctx.Err()
-	}
+	step := steps(ctx, total, progress)
 	for _, s := range l.shapes {
 		if err := s.pack(l.e.b.pool, step); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// steps returns what adds up bytes of total for progress, which may be nil, and ends with ctx.
+func steps(ctx context.Context, total int64, progress func(done, total int64)) func(bytes int64) error {
+	var done, told int64
+	return func(bytes int64) error {
+		done += bytes
+		if progress != nil && bytes > 0 && (done == total || done-told > total/100) {
+			told = done
+			progress(done, total)
+		}
+		return ctx.Err()
+	}
 }

@@ -71,7 +71,8 @@ static int init_scratch(pg_model *m, pg_scratch *s) {
   s->part = floats(PG_VECTORS * (dv + 2));
   s->state = floats(pg_attention_vectors(m) * (dv + 2));
   s->exps = floats(PG_VOCAB_SEGMENT);
-  return s->tile && s->decode && s->norm && s->acts && s->scores && s->part && s->state && s->exps;
+  s->window = m->window ? bytes(2 * m->window) : NULL;
+  return (s->window || !m->window) && s->tile && s->decode && s->norm && s->acts && s->scores && s->part && s->state && s->exps;
 }
 
 int pg_model_init(pg_model *m) {
@@ -110,6 +111,7 @@ void pg_model_free(pg_model *m) {
     float *own[] = {s->tile, s->decode, s->norm, s->scores, s->part, s->state, s->exps};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) free(own[i]);
     free(s->acts);
+    free(s->window);
   }
   free(m->scratch);
   pg_unmap(m->kv, m->kv ? pg_kv_bytes(m) : 0);

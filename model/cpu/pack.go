@@ -18,50 +18,61 @@ import (
 const packStep = 16 << 20
 
 // pack repacks the matrix on all threads of the pool. step is called with the source bytes of each part once it is done; it
-// stops the work by returning an error. The source's pages are given back part by part, so that memory never holds a matrix
-// twice (but for act-order, whose gather needs the whole of one).
+// stops the work by returning an error, and pack can be called again for the rest. The source's pages are given back part by part, so
+// that memory never holds a matrix twice (but for act-order, whose gather needs the whole of one).
 func (s *shape) pack(pool *C.pg_pool, step func(bytes int64) error) error {
 	var pin runtime.Pinner
 	defer pin.Unpin()
-	p := C.pg_pack{dst: s.w}
-	if s.src.Rows != nil {
-		p.rows = (*C.int32_t)(pinned(&pin, s.src.Rows))
-	}
+	p := s.source(&pin)
 	if s.src.Format == quant.GPTQFormat {
-		return s.packGPTQ(pool, &pin, p, step)
+		return s.packGPTQ(pool, p, step)
 	}
 	m := s.src
-	if f, ok := blockFormats[m.Format]; ok {
-		_, bytes := m.Format.Block()
-		p.format, p.block = f.pack, C.size_t(bytes)
-	}
-	p.src = (*C.uint8_t)(pinned(&pin, m.Data))
 	row := m.Format.RowBytes(m.In)
 	octets := max(1, packStep/(octet*row))
-	for lo := 0; lo < int(s.w.octets); lo += octets {
-		hi := min(lo+octets, int(s.w.octets))
+	for all := int(s.w.octets); s.packed < all; {
+		lo, hi := s.packed, min(s.packed+octets, all)
 		C.pg_pack_run(pool, &p, C.size_t(lo), C.size_t(hi))
+		s.packed = hi
 		first, last := lo*octet, min(hi*octet, m.Out)
-		if m.Rows == nil {
+		if hi == all {
+			tensor.Release(m.Data)
+		} else if m.Rows == nil {
 			tensor.Release(m.Data[first*row : last*row])
 		}
 		if err := step(int64((last - first) * row)); err != nil {
 			return err
 		}
 	}
-	tensor.Release(m.Data)
 	return nil
 }
 
-func (s *shape) packGPTQ(pool *C.pg_pool, pin *runtime.Pinner, p C.pg_pack, step func(bytes int64) error) error {
-	g := s.src.GPTQ
-	p.format = C.PG_GPTQ
-	p.src = (*C.uint8_t)(pinned(pin, g.QWeight))
-	p.stored = C.size_t(g.Stored)
-	p.scales = (*C.uint8_t)(pinned(pin, g.Scales.Data))
-	if s.zeros != nil {
-		p.zeros = (*C.int8_t)(pinned(pin, s.zeros))
+// source describes the matrix's source for C, in memory that stays where it is until pin is released.
+func (s *shape) source(pin *runtime.Pinner) C.pg_pack {
+	p := C.pg_pack{dst: s.w}
+	if s.src.Rows != nil {
+		p.rows = (*C.int32_t)(pinned(pin, s.src.Rows))
 	}
+	if g := s.src.GPTQ; s.src.Format == quant.GPTQFormat {
+		p.format = C.PG_GPTQ
+		p.src = (*C.uint8_t)(pinned(pin, g.QWeight))
+		p.stored = C.size_t(g.Stored)
+		p.scales = (*C.uint8_t)(pinned(pin, g.Scales.Data))
+		if s.zeros != nil {
+			p.zeros = (*C.int8_t)(pinned(pin, s.zeros))
+		}
+		return p
+	}
+	if f, ok := blockFormats[s.src.Format]; ok {
+		_, bytes := s.src.Format.Block()
+		p.format, p.block = f.pack, C.size_t(bytes)
+	}
+	p.src = (*C.uint8_t)(pinned(pin, s.src.Data))
+	return p
+}
+
+func (s *shape) packGPTQ(pool *C.pg_pool, p C.pg_pack, step func(bytes int64) error) error {
+	g := s.src.GPTQ
 	all := int(s.w.padded) / block
 	blockBytes := 4 * g.Bits * g.Stored // of qweight, for 32 features of every column
 	blocks := all

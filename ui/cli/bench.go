@@ -30,6 +30,7 @@ type report struct {
 	ReadBandwidth float64 `json:"read_bandwidth_gb_per_s"`
 	Ratio         float64 `json:"bandwidth_ratio"`
 	Load          float64 `json:"load_s"`
+	Settle        float64 `json:"settle_s"`      // for what of the load was left until after the first token
 	Mapped        bool    `json:"load_mapped"`   // the weights came from a file that holds them repacked
 	FirstToken    float64 `json:"first_token_s"` // from the start of the process, of a reply to a short text
 
@@ -163,7 +164,7 @@ func (s *settings) bench(ctx context.Context, args []string, o benchOptions, io 
 	}
 	defer func() { err = errors.Join(err, backend.Close()) }()
 	words := startTokenizer(c.Path, c.Tokenizer, false)
-	d, err := s.sequence(ctx, c, backend, func(float64) {})
+	d, err := s.sequence(ctx, c, backend, true, func(float64) {})
 	load := time.Since(begin)
 	tok := <-words
 	if d != nil {
@@ -188,6 +189,13 @@ func (s *settings) bench(ctx context.Context, args []string, o benchOptions, io 
 	}
 	r.FirstToken = sinceStart().Seconds()
 	collect()
+	if k, ok := d.exec.(model.Settler); ok {
+		begin := time.Now()
+		if err := k.Settle(ctx); err != nil {
+			return nil, err
+		}
+		r.Settle = time.Since(begin).Seconds()
+	}
 	if err := r.time(b, o); err != nil {
 		return nil, err
 	}
@@ -247,6 +255,9 @@ func (r *report) print(io streams) error {
 	how := ""
 	if r.Mapped {
 		how = " (mapped, repacked before)"
+	}
+	if r.Settle >= 0.001 {
+		how = fmt.Sprintf(" (and %.3f s after the first token)", r.Settle)
 	}
 	_, err := fmt.Fprintf(io.out, `%s on %s
 load         %8.3f s%s, first token %.3f s after the process started

@@ -53,7 +53,7 @@ func (s *settings) benchSpeculation(ctx context.Context, args []string, o benchO
 	if err != nil {
 		return err
 	}
-	m, err := s.loader(path, use{})(ctx, func(float64) {})
+	m, err := s.loader(path, use{timing: true})(ctx, func(float64) {})
 	if err != nil {
 		return err
 	}

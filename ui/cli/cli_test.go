@@ -283,6 +283,20 @@ func TestAnswerAsJSONIsRepeatable(t *testing.T) {
 	}
 }
 
+func TestAnswerIsTheSameWhereWeightsAreNotRepackedFirst(t *testing.T) {
+	home(t)
+	before := earlyFrom
+	t.Cleanup(func() { earlyFrom = before })
+	answer := func() string {
+		return succeed(t, "", backendtest.Path(t, "llama-smollm2"), "--backend", "cpu", "-p", "hello", "--seed", "7", "--max-new-tokens", "12")
+	}
+	want := answer()
+	earlyFrom = 0
+	if got := answer(); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestBenchPrintsTheKeysThatScriptsRead(t *testing.T) {
 	home(t)
 	out := succeed(t, "", "bench", backendtest.Path(t, "llama-smollm2"), "--json", "--prefill", "8", "--decode", "4", "--repeat", "1")
@@ -292,7 +306,8 @@ func TestBenchPrintsTheKeysThatScriptsRead(t *testing.T) {
 	}
 	keys := []string{
 		"model", "backend", "threads", "context", "prefill_tokens", "prefill_tokens_per_s", "decode_tokens",
-		"decode_tokens_per_s", "bytes_per_token", "gb_per_s", "read_bandwidth_gb_per_s", "bandwidth_ratio", "load_s", "load_mapped", "first_token_s",
+		"decode_tokens_per_s", "bytes_per_token", "gb_per_s", "read_bandwidth_gb_per_s", "bandwidth_ratio", "load_s", "load_mapped", "settle_s",
+		"first_token_s",
 	}
 	if got := slices.Sorted(maps.Keys(v)); !slices.Equal(got, slices.Sorted(slices.Values(keys))) {
 		t.Errorf("got the keys %q, want %q", got, keys)

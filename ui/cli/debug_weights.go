@@ -36,7 +36,7 @@ func (s *settings) withDecoder(cmd *cobra.Command, args []string, io streams, wo
 		return err
 	}
 	defer func() { err = errors.Join(err, backend.Close()) }()
-	d, err := s.sequence(cmd.Context(), c, backend, func(float64) {})
+	d, err := s.sequence(cmd.Context(), c, backend, false, func(float64) {})
 	if err != nil {
 		return err
 	}

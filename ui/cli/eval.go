@@ -185,7 +185,7 @@ func (s *settings) judged(ctx context.Context, args []string, out streams) (_ *l
 		return nil, err
 	}
 	l.closers = slices.Insert(l.closers, 0, io.Closer(backend))
-	if l.sequence, err = s.sequence(ctx, c, backend, func(float64) {}); err != nil {
+	if l.sequence, err = s.sequence(ctx, c, backend, false, func(float64) {}); err != nil {
 		return nil, err
 	}
 	l.closers = slices.Insert(l.closers, 0, io.Closer(l.sequence))

@@ -64,8 +64,13 @@ func (q *sequence) Forward(ctx context.Context, tokens []int32, pos int, out *mo
 // Close gives the weights and the KV cache back.
 func (q *sequence) Close() error { return q.exec.Close() }
 
-// sequence loads the weights of c on backend, after making sure that they fit.
-func (s *settings) sequence(ctx context.Context, c *model.Checkpoint, backend model.Backend, progress func(float64)) (*sequence, error) {
+// earlyFrom is from how many bytes of weights on the first token does not wait for their repacking, which for less is done in an
+// instant. Tests lower it.
+var earlyFrom int64 = 256 << 20
+
+// sequence loads the weights of c on backend, after making sure that they fit. With early, the first token matters more than the next
+// few.
+func (s *settings) sequence(ctx context.Context, c *model.Checkpoint, backend model.Backend, early bool, progress func(float64)) (*sequence, error) {
 	tokens, err := s.context(c.Config)
 	if err != nil {
 		return nil, err
@@ -79,7 +84,7 @@ func (s *settings) sequence(ctx context.Context, c *model.Checkpoint, backend mo
 	}
 	start := time.Now()
 	exec, err := backend.Load(ctx, c.Params, model.LoadOptions{
-		Context: tokens, Precision: s.precision(), Repacked: file,
+		Context: tokens, Precision: s.precision(), Repacked: file, Early: early && c.WeightBytes() >= earlyFrom,
 		Progress: func(done, total int64) { progress(float64(done) / float64(max(total, 1))) },
 	})
 	if err != nil {
@@ -93,6 +98,7 @@ func (s *settings) sequence(ctx context.Context, c *model.Checkpoint, backend mo
 type use struct {
 	chatting bool // to stay for a while
 	long     bool // the first text may be long already
+	timing   bool // replies are timed, and must all find the same state
 }
 
 // loader returns the engine's way to get its model: weights and tokenizer side by side.
@@ -111,7 +117,7 @@ func (s *settings) loader(path string, u use) func(context.Context, func(float64
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		words := startTokenizer(path, c.Tokenizer, u.chatting || u.long)
-		decoder, err := s.sequence(ctx, c, backend, progress)
+		decoder, err := s.sequence(ctx, c, backend, !u.timing, progress)
 		tok := <-words
 		if err == nil {
 			err = tok.err

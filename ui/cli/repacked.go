@@ -199,7 +199,7 @@ func (s *settings) withKeeper(ctx context.Context, c *model.Checkpoint, use func
 	if onDevice(backend) {
 		return nil
 	}
-	q, err := short.sequence(ctx, c, backend, func(float64) {})
+	q, err := short.sequence(ctx, c, backend, false, func(float64) {})
 	if err != nil {
 		return err
 	}

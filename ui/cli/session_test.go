@@ -132,7 +132,7 @@ func TestAnErrorOfAReplyKnowsItsDevice(t *testing.T) {
 	defer host.Close()
 	for want, b := range map[string]model.Backend{"cpu": gpu, "": host} {
 		s := &settings{log: slog.New(slog.DiscardHandler)}
-		q, err := s.sequence(t.Context(), c, b, func(float64) {})
+		q, err := s.sequence(t.Context(), c, b, false, func(float64) {})
 		if err != nil {
 			t.Fatal(err)
 		}

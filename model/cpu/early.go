@@ -1,0 +1,194 @@
+package cpu
+
+/*
+#include "model.h"
+*/
+import "C"
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"unsafe"
+
+	"peregrine/model/quant"
+)
+
+// earlyPasses is within how many forward passes after the first one all weights are repacked, whether or not there is time for it
+// between them: a pass over those that are not takes half as long again or more.
+const earlyPasses = 4
+
+// early are the weights of a model that are not repacked yet, see model.LoadOptions.Early: forward passes read them in the source, and
+// they are repacked while no pass runs, and some of them before each but the first.
+type early struct {
+	shapes []*shape       // what is left, in the order in which it is repacked; under the backend's lock
+	bytes  int64          // of the sources of all
+	begun  bool           // the first pass has run
+	pin    runtime.Pinner // keeps the sources where C knows them
+	cancel context.CancelFunc
+	ended  chan struct{} // closed when nobody repacks in the background any more
+}
+
+// loadEarly brings the sources into memory and has forward passes read them, but for GPTQ's: its words lie column by column, so that
+// taking a few rows is as much work as all, and those are repacked at once.
+func (l *loader) loadEarly(ctx context.Context, m *C.pg_model, progress func(done, total int64)) error {
+	e := &early{}
+	l.e.early = e
+	sources, err := allocate[C.pg_pack](l.e, len(l.shapes))
+	if err != nil {
+		return err
+	}
+	var total int64
+	for _, s := range l.shapes {
+		total += sourceBytes(s.src)
+	}
+	step := steps(ctx, total, progress)
+	for i, s := range l.shapes {
+		if s.src.Format == quant.GPTQFormat {
+			if err := s.pack(l.e.b.pool, step); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := s.populate(l.e.b.pool, step); err != nil {
+			return err
+		}
+		sources[i] = s.source(&e.pin)
+		s.w.source = &sources[i]
+		m.window = max(m.window, C.pg_window_room(m.isa, s.w))
+		e.shapes = append(e.shapes, s)
+		e.bytes += sourceBytes(s.src)
+	}
+	return nil
+}
+
+// populate brings the matrix's source into memory, reporting as pack does.
+func (s *shape) populate(pool *C.pg_pool, step func(bytes int64) error) error {
+	page, at, end := uintptr(os.Getpagesize()), uintptr(unsafe.Pointer(unsafe.SliceData(s.src.Data))), len(s.src.Data)
+	skew := int(at % page) // both ends of Data are within pages that are mapped
+	total := sourceBytes(s.src)
+	for lo := 0; lo < end; lo += packStep {
+		n := min(packStep, end-lo)
+		if C.pg_populate(pool, (*C.uint8_t)(unsafe.Add(unsafe.Pointer(&s.src.Data[lo]), -skew)), C.size_t(n+skew)) == 0 {
+			return fmt.Errorf("%s: its weights cannot be read; is the file whole, and the disk well?", s.src.Name)
+		}
+		if err := step(min(int64(n), total)); err != nil { // Data may hold rows that are not part of the matrix
+			return err
+		}
+		total -= min(int64(n), total)
+	}
+	return step(total)
+}
+
+// start begins to repack in the background.
+func (e *executor) start() {
+	if e.early == nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	e.early.cancel, e.early.ended = cancel, make(chan struct{})
+	go func() {
+		defer close(e.early.ended)
+		for left := true; left; {
+			if e.quiet(ctx) != nil {
+				return
+			}
+			left = e.repackPart()
+		}
+	}()
+}
+
+// stop ends the work in the background. It waits for it, and must be called without the backend's lock.
+func (e *executor) stop() {
+	if e.early != nil && e.early.cancel != nil {
+		e.early.cancel()
+		<-e.early.ended
+	}
+}
+
+// errPart ends a step of repacking.
+var errPart = errors.New("a part is repacked")
+
+// repackPart repacks some megabytes and reports whether there is more.
+func (e *executor) repackPart() bool {
+	e.b.mu.Lock()
+	defer e.b.mu.Unlock()
+	if e.m == nil || e.b.pool == nil {
+		return false
+	}
+	_ = e.early.repack(e.b.pool, func(int64) error { return errPart })
+	return len(e.early.shapes) > 0
+}
+
+// repackShare repacks what a pass has to before it runs. The caller has the backend's lock.
+func (e *executor) repackShare(ctx context.Context) error {
+	y := e.early
+	if y == nil || len(y.shapes) == 0 {
+		return nil
+	}
+	if !y.begun { // the first token matters most
+		y.begun = true
+		return nil
+	}
+	share := (y.bytes + earlyPasses - 1) / earlyPasses
+	err := y.repack(e.b.pool, func(bytes int64) error {
+		if share -= bytes; share <= 0 {
+			return errPart
+		}
+		return ctx.Err()
+	})
+	if errors.Is(err, errPart) {
+		return nil
+	}
+	return err
+}
+
+// repack goes on where it was ended by an error of step, see shape.pack.
+func (y *early) repack(pool *C.pg_pool, step func(bytes int64) error) error {
+	for len(y.shapes) > 0 {
+		s := y.shapes[0]
+		err := s.pack(pool, step)
+		if s.packed == int(s.w.octets) {
+			s.w.source = nil
+			y.shapes = y.shapes[1:]
+		}
+		if err != nil {
+			return err
+		}
+	}
+	y.pin.Unpin()
+	return nil
+}
+
+// Settle repacks what is left. See model.Settler.
+func (e *executor) Settle(ctx context.Context) error {
+	e.b.mu.Lock()
+	defer e.b.mu.Unlock()
+	switch {
+	case e.early == nil:
+		return nil
+	case e.m == nil || e.b.pool == nil:
+		return errors.New("cpu: settle: closed")
+	}
+	return e.early.repack(e.b.pool, func(int64) error { return ctx.Err() })
+}
+
+// settled waits until all weights are repacked.
+func (e *executor) settled(ctx context.Context) error {
+	if e.early == nil {
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-e.early.ended:
+	}
+	e.b.mu.Lock()
+	defer e.b.mu.Unlock()
+	if len(e.early.shapes) > 0 {
+		return errors.New("the backend is closed")
+	}
+	return nil
+}

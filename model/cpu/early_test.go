@@ -1,0 +1,266 @@
+package cpu
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"peregrine/model"
+	"peregrine/model/backendtest"
+	"peregrine/model/quant"
+	"peregrine/model/tensor"
+)
+
+// backendFor returns a backend of two threads, which ends with the test.
+func backendFor(t testing.TB) *backend {
+	t.Helper()
+	b, err := open(Options{Threads: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+// loadEarly returns an executor whose weights forward passes repack, and nothing else unless background.
+func loadEarly(t testing.TB, b *backend, p *model.Params, precision model.Precision, background bool) *executor {
+	t.Helper()
+	x, err := b.Load(t.Context(), p, model.LoadOptions{Context: 128, Precision: precision, Early: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := x.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	e := x.(*executor)
+	if !background {
+		e.stop()
+		if len(e.early.shapes) == 0 {
+			t.Fatal("all weights are repacked before there was a pass")
+		}
+	}
+	return e
+}
+
+// earlyModels have all formats between them, gate and up as one job, attention output and down as one, a tied head, and rows in another
+// order than stored.
+func earlyModels() map[string]*model.Params {
+	models := map[string]*model.Params{
+		"falcon Q8_0": falcon(backendtest.Weights{Format: quant.Q8_0}), "falcon F16": falcon(backendtest.Weights{Format: quant.F16}),
+		"llama BF16": llama(backendtest.Weights{Format: quant.BF16}), "falcon GPTQ": falcon(gptq4()),
+	}
+	for _, f := range []quant.Format{
+		quant.Q4_0, quant.Q4_1, quant.Q5_0, quant.Q5_1, quant.Q2_K, quant.Q3_K, quant.Q4_K, quant.Q5_K, quant.Q6_K, quant.F32,
+	} {
+		models["llama "+f.String()] = llamaWide(backendtest.Weights{Format: f})
+	}
+	for _, p := range models { // the order of a query matrix, as GGUF files of Llama models have it
+		for i := range p.Layers {
+			q := p.Layers[i].QKV.W[0]
+			q.Rows = make([]int32, q.Out)
+			for n := range q.Rows {
+				q.Rows[n] = int32(n ^ 1)
+			}
+		}
+	}
+	return models
+}
+
+// logitsEarly runs a prompt and single tokens, and tells how many matrices were not repacked in each pass.
+func logitsEarly(t testing.TB, e *executor, tokens []int32, prompt int) (all []float32, left []int) {
+	t.Helper()
+	for at := 0; at < len(tokens); {
+		n := 1
+		if at == 0 {
+			n = prompt
+		}
+		out := &model.Output{Rows: n, Logits: make([]float32, n*e.config.Vocab)}
+		if err := e.Forward(t.Context(), tokens[at:at+n], at, out); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, out.Logits...)
+		if e.early != nil {
+			left = append(left, len(e.early.shapes))
+		}
+		at += n
+	}
+	return all, left
+}
+
+// Wherever a pass takes its weights from, the bits are the same: in the source, some of them, or repacked.
+func TestEarlyWeightsGiveTheSameBits(t *testing.T) {
+	const prompt = 30
+	models := earlyModels()
+	eachISA(t, 2, func(t *testing.T, b *backend) {
+		for name, p := range models {
+			for mode, precision := range map[string]model.Precision{"fast": model.Fast, "precise": model.Precise} {
+				t.Run(name+" "+mode, func(t *testing.T) {
+					tokens := backendtest.RandomTokens(1, prompt+earlyPasses+2, p.Config.Vocab)
+					x, err := b.Load(t.Context(), p, model.LoadOptions{Context: 128, Precision: precision})
+					if err != nil {
+						t.Fatal(err)
+					}
+					want, _ := logitsEarly(t, x.(*executor), tokens, prompt)
+					if err := x.Close(); err != nil {
+						t.Fatal(err)
+					}
+					e := loadEarly(t, b, p, precision, false)
+					all := len(e.early.shapes)
+					got, left := logitsEarly(t, e, tokens, prompt)
+					if left[0] != all || left[1] == all || left[len(left)-1] != 0 {
+						t.Errorf("of %d matrices %v are not repacked after each pass; want all, then fewer, then none", all, left)
+					}
+					if !slices.Equal(got, want) {
+						t.Error("early weights give other bits than repacked ones")
+					}
+				})
+			}
+		}
+	})
+}
+
+func TestEarlyWeightsAreRepackedInTheBackground(t *testing.T) {
+	p := llamaWide(backendtest.Weights{Format: quant.Q4_K})
+	tokens := backendtest.RandomTokens(1, 40, p.Config.Vocab)
+	repacked, _ := load(t, p, Options{Threads: 2}, model.Fast, 64)
+	want := logits(t, repacked, tokens, 40)
+	e := loadEarly(t, backendFor(t), p, model.Fast, true)
+	if err := e.settled(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range e.early.shapes {
+		t.Errorf("%s is not repacked", s.src.Name)
+	}
+	if got := logits(t, e, tokens, 40); !slices.Equal(got, want) {
+		t.Error("weights repacked in the background give other bits")
+	}
+}
+
+func TestSettleRepacksAllButStopsWhenCancelled(t *testing.T) {
+	e := loadEarly(t, backendFor(t), llamaWide(backendtest.Weights{Format: quant.Q4_K}), model.Fast, false)
+	all := len(e.early.shapes)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := e.Settle(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want %v", err, context.Canceled)
+	}
+	if left := len(e.early.shapes); left == 0 || left < all-1 {
+		t.Errorf("%d of %d matrices are left after it was cancelled", left, all)
+	}
+	if err := e.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if left := len(e.early.shapes); left != 0 {
+		t.Errorf("%d matrices are left", left)
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Settle(t.Context()); err == nil {
+		t.Error("settling a closed executor: no error")
+	}
+}
+
+// The file of an early executor has the bytes of any other.
+func TestEarlyWeightsAreKeptWhole(t *testing.T) {
+	p := llamaWide(backendtest.Weights{Format: quant.Q6_K})
+	want, err := os.ReadFile(keptFile(t, p).Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := model.Repacked{Path: filepath.Join(t.TempDir(), "x.weights"), Model: "/models/x.gguf", Stamp: "one"}
+	b := backendFor(t)
+	e, err := b.Load(t.Context(), p, model.LoadOptions{Context: 64, Early: true, Repacked: &file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	if err := e.(model.Keeper).Keep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(file.Path); err != nil || !slices.Equal(got, want) {
+		t.Errorf("the file differs from that of weights which were repacked at once (%v)", err)
+	}
+	again, err := b.Load(t.Context(), p, model.LoadOptions{Context: 64, Early: true, Repacked: &file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if x := again.(*executor); !isMapped(x) || x.early != nil {
+		t.Error("a file of repacked weights is not used by an early load")
+	}
+}
+
+func TestEarlyLoadIsClosedAtAnyTime(t *testing.T) {
+	p := llamaWide(backendtest.Weights{Format: quant.Q4_0})
+	for _, backendFirst := range []bool{false, true} {
+		b := backendFor(t)
+		e, err := b.Load(t.Context(), p, model.LoadOptions{Context: 64, Early: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if backendFirst {
+			err = b.Close()
+			if kept := e.(*executor).settled(t.Context()); kept == nil {
+				t.Error("all weights are repacked though the backend was closed")
+			}
+		}
+		if err := errors.Join(err, e.Close(), e.Close(), b.Close()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestEarlyLoadReportsProgress(t *testing.T) {
+	for name, p := range map[string]*model.Params{
+		"Q4_1": llama(backendtest.Weights{Format: quant.Q4_1}), "GPTQ and others": falcon(gptq4()),
+	} {
+		b := backendFor(t)
+		calls, last, total := 0, int64(0), int64(0)
+		e, err := b.Load(t.Context(), p, model.LoadOptions{Context: 64, Early: true, Progress: func(done, all int64) {
+			if done <= last || done > all {
+				t.Errorf("%s: %d of %d bytes after %d", name, done, all, last)
+			}
+			calls, last, total = calls+1, done, all
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		if calls == 0 || last != total {
+			t.Errorf("%s: %d calls, the last with %d of %d bytes", name, calls, last, total)
+		}
+	}
+}
+
+// A file that is shortened while it is mapped has pages that cannot be read.
+func TestEarlyLoadOfWeightsThatCannotBeRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "weights")
+	if err := os.WriteFile(path, make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file, err := tensor.Map(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if err := os.Truncate(path, 1<<10); err != nil {
+		t.Fatal(err)
+	}
+	p := llama(backendtest.Weights{Format: quant.F32})
+	down := p.Layers[1].Down.W[0]
+	down.Data = file.Bytes()[len(file.Bytes())-len(down.Data):]
+	if _, err := backendFor(t).Load(t.Context(), p, model.LoadOptions{Early: true}); err == nil || !strings.Contains(err.Error(), down.Name) {
+		t.Errorf("got %v, want an error that names %s", err, down.Name)
+	}
+}
