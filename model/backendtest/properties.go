@@ -32,7 +32,7 @@ func (s *suite) properties(t *testing.T) {
 			return RandomMixed(1, mixed, Except(quant.Q4_K, map[string]quant.Format{"value": quant.Q6_K, "down": quant.Q6_K}), false, false)
 		}},
 	} {
-		if s.opt.Only != nil && !s.opt.Only(m.config) || raced && i > 1 {
+		if s.opt.Only != nil && !s.opt.Only(m.config) || Raced && i > 1 {
 			continue
 		}
 		t.Run(m.name, func(t *testing.T) {

@@ -59,7 +59,7 @@ func RunWith(t *testing.T, open func(t *testing.T) model.Backend, opt Options) {
 		opt.FastGroup = 32
 	}
 	s := &suite{open: open, opt: opt}
-	if !raced {
+	if !Raced {
 		t.Run("fixtures", s.fixtures)
 		t.Run("shapes", s.shapes)
 		t.Run("formats", s.formats)

@@ -164,6 +164,9 @@ func TestEverySetting(t *testing.T) {
 			for _, act := range []bool{false, true} {
 				for _, symmetric := range []bool{false, true} {
 					o := quantize.Options{Bits: bits, GroupSize: group, ActOrder: act, Symmetric: symmetric}
+					if backendtest.Raced && (act != symmetric || group != 64) {
+						continue
+					}
 					t.Run(fmt.Sprintf("%d bits, group %d, act-order %v, symmetric %v", bits, group, act, symmetric), func(t *testing.T) {
 						j := job(c, filepath.Join(t.TempDir(), "gptq"), o)
 						solved := distance(logits(t, quantised(t, c, j), ids), want)
