@@ -115,7 +115,8 @@ func (s *speculation) done(drafted, accepted int, took time.Duration) {
 	}
 }
 
-// add counts a pass. The first one of a size is not believed: a device prepares for it.
+// add counts a pass. The first one of a size is not believed: a device prepares for it. One that took less than was thought counts for
+// more than one that took longer: there is much that holds a pass up, such as weights that a backend repacks meanwhile.
 func (c *passCost) add(took time.Duration) {
 	if c.seen++; c.seen < 2 {
 		return
@@ -124,7 +125,11 @@ func (c *passCost) add(took time.Duration) {
 		c.took = took
 		return
 	}
-	c.took += (took - c.took) / 8
+	if took < c.took {
+		c.took += (took - c.took) / 2
+	} else {
+		c.took += (took - c.took) / 8
+	}
 }
 
 // learn says whether a token was as drafted after a match. That is known of drafts that were not taken along, too.
