@@ -22,7 +22,7 @@ type LoadOptions struct {
 	// Progress is called with bytes done and bytes in all, from Load's goroutine, not more than about 100 times.
 	Progress func(done, total int64)
 	// Early lets Load return before all weights are in the backend's layout, for the sake of the first token, see Settler. p must outlive
-	// the executor then.
+	// the executor then, and its files stay as they are until it is settled.
 	Early bool
 	// Repacked is where a backend may find its layout of these weights ready made, see Keeper; nil: nowhere.
 	Repacked *Repacked

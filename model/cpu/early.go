@@ -9,23 +9,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
-	"unsafe"
 
 	"peregrine/model/quant"
 )
 
-// earlyPasses is within how many forward passes after the first one all weights are repacked, whether or not there is time for it
+// earlyPasses is within how many forward passes after the first token all weights are repacked, whether or not there is time for it
 // between them: a pass over those that are not takes half as long again or more.
 const earlyPasses = 4
 
 // early are the weights of a model that are not repacked yet, see model.LoadOptions.Early: forward passes read them in the source, and
-// they are repacked while no pass runs, and some of them before each but the first.
+// they are repacked while no pass runs, and some of them before each pass after the first token.
 type early struct {
 	shapes []*shape       // what is left, in the order in which it is repacked; under the backend's lock
 	bytes  int64          // of the sources of all
-	begun  bool           // the first pass has run
+	begun  bool           // the first pass that was to choose a token has run
 	pin    runtime.Pinner // keeps the sources where C knows them
 	cancel context.CancelFunc
 	ended  chan struct{} // closed when nobody repacks in the background any more
@@ -66,20 +64,19 @@ func (l *loader) loadEarly(ctx context.Context, m *C.pg_model, progress func(don
 
 // populate brings the matrix's source into memory, reporting as pack does.
 func (s *shape) populate(pool *C.pg_pool, step func(bytes int64) error) error {
-	page, at, end := uintptr(os.Getpagesize()), uintptr(unsafe.Pointer(unsafe.SliceData(s.src.Data))), len(s.src.Data)
-	skew := int(at % page) // both ends of Data are within pages that are mapped
-	total := sourceBytes(s.src)
-	for lo := 0; lo < end; lo += packStep {
-		n := min(packStep, end-lo)
-		if C.pg_populate(pool, (*C.uint8_t)(unsafe.Add(unsafe.Pointer(&s.src.Data[lo]), -skew)), C.size_t(n+skew)) == 0 {
+	data, left := s.src.Data, sourceBytes(s.src)
+	for lo := 0; lo < len(data); lo += packStep {
+		n := min(packStep, len(data)-lo)
+		if C.pg_populate(pool, (*C.uint8_t)(&data[lo]), C.size_t(n)) == 0 {
 			return fmt.Errorf("%s: its weights cannot be read; is the file whole, and the disk well?", s.src.Name)
 		}
-		if err := step(min(int64(n), total)); err != nil { // Data may hold rows that are not part of the matrix
+		told := min(int64(n), left) // Data may hold rows that are not part of the matrix
+		left -= told
+		if err := step(told); err != nil {
 			return err
 		}
-		total -= min(int64(n), total)
 	}
-	return step(total)
+	return step(left)
 }
 
 // start begins to repack in the background.
@@ -122,14 +119,15 @@ func (e *executor) repackPart() bool {
 	return len(e.early.shapes) > 0
 }
 
-// repackShare repacks what a pass has to before it runs. The caller has the backend's lock.
-func (e *executor) repackShare(ctx context.Context) error {
+// repackShare repacks what a pass has to before it runs; rows is of how many tokens the logits are wanted. The caller has the backend's
+// lock.
+func (e *executor) repackShare(ctx context.Context, rows int) error {
 	y := e.early
 	if y == nil || len(y.shapes) == 0 {
 		return nil
 	}
 	if !y.begun { // the first token matters most
-		y.begun = true
+		y.begun = rows > 0
 		return nil
 	}
 	share := (y.bytes + earlyPasses - 1) / earlyPasses
@@ -150,15 +148,18 @@ func (y *early) repack(pool *C.pg_pool, step func(bytes int64) error) error {
 	for len(y.shapes) > 0 {
 		s := y.shapes[0]
 		err := s.pack(pool, step)
-		if s.packed == int(s.w.octets) {
+		if s.w.repacked == s.w.octets {
 			s.w.source = nil
 			y.shapes = y.shapes[1:]
+		}
+		if len(y.shapes) == 0 {
+			y.shapes = nil
+			y.pin.Unpin()
 		}
 		if err != nil {
 			return err
 		}
 	}
-	y.pin.Unpin()
 	return nil
 }
 
@@ -188,7 +189,7 @@ func (e *executor) settled(ctx context.Context) error {
 	e.b.mu.Lock()
 	defer e.b.mu.Unlock()
 	if len(e.early.shapes) > 0 {
-		return errors.New("the backend is closed")
+		return errors.New("closed before all weights were repacked")
 	}
 	return nil
 }

@@ -65,7 +65,7 @@ func (e *executor) Forward(ctx context.Context, tokens []int32, pos int, out *mo
 		}
 		defer C.free(unsafe.Pointer(top))
 	}
-	if err := e.repackShare(ctx); err != nil {
+	if err := e.repackShare(ctx, out.Rows); err != nil {
 		return err
 	}
 	stop := e.watch(ctx)

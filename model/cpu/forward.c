@@ -151,7 +151,7 @@ size_t pg_layer_acts_bytes(pg_model *m, size_t layer, size_t rows) {
 }
 
 static void embed(pg_model *m, float *x, size_t id, uint8_t *room) {
-  if (!m->embed->source) {
+  if (!pg_needs_window(m->embed, id / PG_OCTET + 1)) {
     pg_unpack_row(x, m->embed, id);
     return;
   }

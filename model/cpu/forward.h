@@ -1,5 +1,5 @@
-// A whole model as C sees it, and the forward pass. Go (load.go) fills pg_model; every array belongs to Go's arena or to the
-// model and outlives it. Sizes: M tokens of a chunk, H hidden, D head features, T positions.
+// A whole model as C sees it, and the forward pass. Go (load.go) fills pg_model; every array belongs to Go's arena, to the
+// checkpoint (pg_matrix.source) or to the model, and outlives it. Sizes: M tokens of a chunk, H hidden, D head features, T positions.
 #ifndef PEREGRINE_FORWARD_H
 #define PEREGRINE_FORWARD_H
 

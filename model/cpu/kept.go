@@ -30,9 +30,10 @@ const (
 	// keepStep is how many bytes are written at once, and the disk is waited for: what is not yet on it does not pile up in memory, and
 	// whoever ends the program need not wait long.
 	keepStep = 8 << 20
-	// keepQuiet is how long no forward pass must have run before the next bytes are written, or repacked in the background.
-	keepQuiet = 300 * time.Millisecond
 )
+
+// keepQuiet is how long no forward pass must have run before the next bytes are written, or repacked in the background. Tests change it.
+var keepQuiet = 300 * time.Millisecond
 
 // kept is a file of repacked weights: the arena as it is, behind a header that says of which weights and in which layout. A file whose
 // header or size is not exactly the one expected is not used. The numbers behind it are taken as they are, and may be any: orders and

@@ -27,7 +27,6 @@ type shape struct {
 	starts []uint32     // first block of each group
 	perm   []int32      // input feature at each place, −1 where padded; nil: as they are
 	zeros  []int8       // GPTQ: [groups, stored]; nil when all are the same
-	packed int          // octets that are repacked, of all formats but GPTQ
 }
 
 // plan works out the layout of m and writes everything but the pointers into w.

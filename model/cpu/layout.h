@@ -1,4 +1,4 @@
-// The repacked weights: one layout for every format, made once by pack.c and read by all kernels.
+// The repacked weights: one layout for every format, made by pack.c and read by all kernels.
 //
 // A matrix W[N,K] is cut into octets of 8 output rows, and K into blocks of 32 input features. Quantised codes of one octet and
 // one block stand together; the smallest unit is 8 rows x 4 features, one byte each when unpacked (row r, feature j of the unit
@@ -44,7 +44,7 @@ enum pg_parts {
 };
 enum { PG_PARTS_BYTES = 2 * PG_OCTET, PG_SUPER = 256 / PG_BLOCK };
 
-// pg_matrix is one repacked matrix. All memory belongs to the model's two arenas.
+// pg_matrix is one repacked matrix. Its memory belongs to the model's two arenas, that of a window to a thread.
 typedef struct pg_matrix {
   size_t out, in;  // N, K as the model sees them
   size_t octets;   // ceil(out / 8)
@@ -61,7 +61,8 @@ typedef struct pg_matrix {
   uint8_t *scales;             // [octets][groups][8] of type
   uint8_t *offsets;            // [octets][groups][8] int8 zeros or f16 mins; K-quants: those of the group, negated
   uint8_t *part_bytes;         // [octets][padded / 32][8][2]; NULL without parts
-  const struct pg_pack *source; // not repacked yet: what it is to be repacked from, as whose windows it is read (window.c); else NULL
+  const struct pg_pack *source; // where it is not all repacked: from what, as whose windows it is read (window.c); else NULL
+  size_t repacked;             // with a source: octets that are repacked, from the first on
 } pg_matrix;
 
 static inline size_t pg_type_size(int type) { return type == PG_F32 ? 4 : 2; }
@@ -135,6 +136,9 @@ void pg_pack_blocks(const pg_pack *p, size_t lo, size_t hi);
 void pg_pack_gptq(const pg_pack *p, size_t lo, size_t hi);
 
 // window.c: reading a matrix that has a source, not of GPTQ.
+
+// pg_needs_window says whether the octets up to hi are not all repacked.
+static inline int pg_needs_window(const pg_matrix *w, size_t hi) { return w->source && hi > w->repacked; }
 
 // pg_window repacks octets lo..hi of w into room and returns them as a matrix of their own, whose octets count from 0. It lives as
 // long as room, pg_window_bytes(w, hi - lo) from the beginning of a cache line on.

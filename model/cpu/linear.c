@@ -194,7 +194,7 @@ static void run_range(pg_model *m, const pg_job *job, const act *acts, size_t lo
   for (int i = 0; i < 2 && job->w[i]; i++) {
     const act *x = &acts[job->act[i]];
     wide |= !x->integer;
-    early |= job->w[i]->source != NULL;
+    early |= pg_needs_window(job->w[i], hi);
     if (x->per > per) per = x->per;
   }
   size_t at_once = wide ? tokens : m->isa->tile / per;
@@ -206,12 +206,12 @@ static void run_range(pg_model *m, const pg_job *job, const act *acts, size_t lo
   for (size_t o = lo; o < hi; o += step) {
     size_t end = o + step < hi ? o + step : hi, ld = (end - o) * PG_OCTET;
     pg_matrix window[2];
-    for (int i = 0; i < 2 && job->w[i] && early; i++)
-      if (job->w[i]->source) window[i] = pg_window(job->w[i], o, end, s->window + (size_t)i * m->window);
+    for (int i = 0; i < 2 && job->w[i]; i++)
+      if (pg_needs_window(job->w[i], end)) window[i] = pg_window(job->w[i], o, end, s->window + (size_t)i * m->window);
     for (size_t t = t0; t < t1; t += at_once) {
       size_t n = t1 - t < at_once ? t1 - t : at_once;
       for (int i = 0; i < 2 && job->w[i]; i++) {
-        int from_window = job->w[i]->source != NULL;
+        int from_window = pg_needs_window(job->w[i], end);
         multiply(m, tile[i], ld, from_window ? &window[i] : job->w[i], &acts[job->act[i]], from_window ? 0 : o,
                  from_window ? end - o : end, t, n, tokens, s->decode);
       }

@@ -134,7 +134,7 @@ void pg_pack_run(pg_pool *pool, const pg_pack *p, size_t lo, size_t hi) {
 }
 
 #ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22 // Linux 5.14
+#define MADV_POPULATE_READ 22
 #endif
 
 typedef struct populate_task {
@@ -147,11 +147,16 @@ static void populate_share(void *arg, unsigned thread, unsigned threads) {
   populate_task *t = arg;
   size_t page = (size_t)sysconf(_SC_PAGESIZE), lo = pg_share(t->pages, thread, threads), hi = pg_share(t->pages, thread + 1, threads);
   if (lo == hi || madvise(t->p + lo * page, (hi - lo) * page, MADV_POPULATE_READ) == 0) return;
-  if (errno == EFAULT || errno == EIO) atomic_store(&t->failed, 1); // else an old kernel, where each page comes with its first use
+  if (errno == EFAULT || errno == EIO || errno == EHWPOISON) {
+    atomic_store(&t->failed, 1);
+    return;
+  }
+  for (size_t i = lo; i < hi; i++) (void)*(volatile const uint8_t *)(t->p + i * page); // before Linux 5.14
 }
 
-int pg_populate(pg_pool *pool, uint8_t *p, size_t n) {
-  populate_task t = {.p = p, .pages = whole_pages(n) / (size_t)sysconf(_SC_PAGESIZE)};
+int pg_populate(pg_pool *pool, const uint8_t *p, size_t n) {
+  size_t page = (size_t)sysconf(_SC_PAGESIZE), before = (uintptr_t)p % page;
+  populate_task t = {.p = (uint8_t *)(uintptr_t)(p - before), .pages = whole_pages(n + before) / page};
   pg_pool_run(pool, populate_share, &t);
   return !atomic_load(&t.failed);
 }

@@ -11,9 +11,9 @@ void pg_unmap(void *p, size_t bytes);
 // pg_map_file maps a file from a place on that is a multiple of pages, read only and aligned to huge pages. NULL: errno says why.
 void *pg_map_file(int fd, size_t from, size_t bytes);
 
-// pg_populate brings p[n], part of a mapped file, into memory and into this process's page tables, on all threads. 0: the file
+// pg_populate brings the pages of p[n] into memory and into this process's page tables, on all threads. 0: the file that is mapped there
 // could not be read.
-int pg_populate(pg_pool *pool, uint8_t *p, size_t n);
+int pg_populate(pg_pool *pool, const uint8_t *p, size_t n);
 
 // pg_pack_run is pg_pack_octets on all threads.
 void pg_pack_run(pg_pool *pool, const pg_pack *p, size_t lo, size_t hi);

@@ -14,8 +14,8 @@ import (
 )
 
 // packStep is how many bytes of source are repacked between two looks at the context, two reports of progress and two returns
-// of pages: some milliseconds of work.
-const packStep = 16 << 20
+// of pages: some milliseconds of work. Tests lower it.
+var packStep = 16 << 20
 
 // pack repacks the matrix on all threads of the pool. step is called with the source bytes of each part once it is done; it
 // stops the work by returning an error, and pack can be called again for the rest. The source's pages are given back part by part, so
@@ -30,10 +30,11 @@ func (s *shape) pack(pool *C.pg_pool, step func(bytes int64) error) error {
 	m := s.src
 	row := m.Format.RowBytes(m.In)
 	octets := max(1, packStep/(octet*row))
-	for all := int(s.w.octets); s.packed < all; {
-		lo, hi := s.packed, min(s.packed+octets, all)
+	for all := int(s.w.octets); int(s.w.repacked) < all; {
+		lo := int(s.w.repacked)
+		hi := min(lo+octets, all)
 		C.pg_pack_run(pool, &p, C.size_t(lo), C.size_t(hi))
-		s.packed = hi
+		s.w.repacked = C.size_t(hi)
 		first, last := lo*octet, min(hi*octet, m.Out)
 		if hi == all {
 			tensor.Release(m.Data)

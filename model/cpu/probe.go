@@ -45,7 +45,7 @@ func packOne(b *backend, m *quant.Matrix) (*packed, error) {
 
 // repack does it again, in the same memory.
 func (p *packed) repack(b *backend) error {
-	p.packed = 0
+	p.w.repacked = 0
 	return p.pack(b.pool, func(int64) error { return nil })
 }
 

@@ -82,12 +82,13 @@ func (s *speculation) size(match, most int) int {
 }
 
 // cost returns what a pass of 1<<size tokens takes, false where nobody can tell. A second token is at first taken to cost a tenth
-// of one alone, as on a device that waits for its memory; a size that was not measured is guessed by the one below it.
+// of one alone, as on a device that waits for its memory; a size that was not measured is guessed by the one below it. One that was is not
+// believed to take longer than its tokens one by one: something else held it up, and it shall be measured again.
 func (s *speculation) cost(size int) (took time.Duration, known bool) {
 	one := s.passes[0].took
 	switch below := s.passes[size-1].took; {
 	case s.passes[size].took > 0:
-		return s.passes[size].took, true
+		return min(s.passes[size].took, one<<size), true
 	case size == 1:
 		return one + one/10, true
 	case below > 0:
