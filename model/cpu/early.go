@@ -38,11 +38,7 @@ func (l *loader) loadEarly(ctx context.Context, m *C.pg_model, progress func(don
 	if err != nil {
 		return err
 	}
-	var total int64
-	for _, s := range l.shapes {
-		total += sourceBytes(s.src)
-	}
-	step := steps(ctx, total, progress)
+	step := l.steps(ctx, progress)
 	for i, s := range l.shapes {
 		if s.src.Format == quant.GPTQFormat {
 			if err := s.pack(l.e.b.pool, step); err != nil {

@@ -47,16 +47,7 @@ func BenchmarkRepack(b *testing.B) {
 	for _, m := range append(benchFormats(4544, 4096), ordered) {
 		for _, threads := range []int{1, 2} {
 			b.Run(fmt.Sprintf("%s/threads=%d", m.Name, threads), func(b *testing.B) {
-				back, err := open(Options{Threads: threads})
-				if err != nil {
-					b.Fatal(err)
-				}
-				defer back.Close()
-				p, err := packOne(back, m)
-				if err != nil {
-					b.Fatal(err)
-				}
-				defer p.close()
+				back, p := benchPacked(b, m, Options{Threads: threads})
 				b.SetBytes(sourceBytes(m))
 				for b.Loop() {
 					if err := p.repack(back); err != nil {
@@ -83,17 +74,24 @@ func benchFormats(out, in int) []*quant.Matrix {
 	return list
 }
 
-func benchMultiply(b *testing.B, m *quant.Matrix, rows int, opt Options) {
+// benchPacked returns a backend and m repacked for it, which end with the benchmark.
+func benchPacked(b *testing.B, m *quant.Matrix, opt Options) (*backend, *packed) {
+	b.Helper()
 	back, err := open(opt)
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer back.Close()
+	b.Cleanup(func() { _ = back.Close() })
 	p, err := packOne(back, m)
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer p.close()
+	b.Cleanup(p.close)
+	return back, p
+}
+
+func benchMultiply(b *testing.B, m *quant.Matrix, rows int, opt Options) {
+	back, p := benchPacked(b, m, opt)
 	x, y := gaussian(random(2), rows*m.In), make([]float32, rows*m.Out)
 	b.SetBytes(int64(p.bytes))
 	for b.Loop() {

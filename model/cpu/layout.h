@@ -62,7 +62,7 @@ typedef struct pg_matrix {
   uint8_t *offsets;            // [octets][groups][8] int8 zeros or f16 mins; K-quants: those of the group, negated
   uint8_t *part_bytes;         // [octets][padded / 32][8][2]; NULL without parts
   const struct pg_pack *source; // where it is not all repacked: from what, as whose windows it is read (window.c); else NULL
-  size_t repacked;             // with a source: octets that are repacked, from the first on
+  size_t repacked;             // octets that are repacked, from the first on; GPTQ, which is not repacked octet by octet, leaves it 0
 } pg_matrix;
 
 static inline size_t pg_type_size(int type) { return type == PG_F32 ? 4 : 2; }

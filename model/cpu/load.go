@@ -291,11 +291,7 @@ func (l *loader) mapArenas(ctx context.Context, opt model.LoadOptions) error {
 
 // repack fills the arena of weights, matrix by matrix.
 func (l *loader) repack(ctx context.Context, progress func(done, total int64)) error {
-	var total int64
-	for _, s := range l.shapes {
-		total += sourceBytes(s.src)
-	}
-	step := steps(ctx, total, progress)
+	step := l.steps(ctx, progress)
 	for _, s := range l.shapes {
 		if err := s.pack(l.e.b.pool, step); err != nil {
 			return err
@@ -304,9 +300,12 @@ func (l *loader) repack(ctx context.Context, progress func(done, total int64)) e
 	return nil
 }
 
-// steps returns what adds up bytes of total for progress, which may be nil, and ends with ctx.
-func steps(ctx context.Context, total int64, progress func(done, total int64)) func(bytes int64) error {
-	var done, told int64
+// steps returns what adds up source bytes for progress, which may be nil, and ends with ctx.
+func (l *loader) steps(ctx context.Context, progress func(done, total int64)) func(bytes int64) error {
+	var done, told, total int64
+	for _, s := range l.shapes {
+		total += sourceBytes(s.src)
+	}
 	return func(bytes int64) error {
 		done += bytes
 		if progress != nil && bytes > 0 && (done == total || done-told > total/100) {

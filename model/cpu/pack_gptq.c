@@ -30,44 +30,28 @@ INLINE quad code_at(const columns *c, size_t row, uint32_t bit, int bits, int to
   return v & ((1u << bits) - 1);
 }
 
-// Block b in the order of the source.
-INLINE void pack_run(uint8_t *to, const columns *c, size_t b, int bits, int together) {
+// A block of the features perm[32], -1 where it is padded; perm NULL: of those that begin with word `first`.
+INLINE void pack_features(uint8_t *to, const columns *c, size_t first, const int32_t *perm, int bits, int together) {
   quad q[8];
   for (size_t u = 0; u < 8; u++) {
     quad word = {0};
     for (size_t j = 0; j < PG_UNIT; j++) {
-      size_t bit = (u * PG_UNIT + j) * (size_t)bits; // 32 features have so many words
-      word |= code_at(c, b * (size_t)bits + bit / 32, bit % 32, bits, together) << (uint32_t)(8 * j);
+      int32_t k = perm ? perm[u * PG_UNIT + j] : (int32_t)(u * PG_UNIT + j);
+      size_t bit = (size_t)k * (size_t)bits;
+      if (k >= 0) word |= code_at(c, first + bit / 32, bit % 32, bits, together) << (uint32_t)(8 * j);
     }
     q[u] = bits == 8 ? word ^ 0x80808080u : word; // signed: code - 128
   }
   put_codes(to, q, bits);
 }
 
-// A block of the features perm[32], -1 where it is padded.
-INLINE void pack_gathered(uint8_t *to, const columns *c, const int32_t *perm, int bits, int together) {
-  quad q[8];
-  for (size_t u = 0; u < 8; u++) {
-    quad word = {0};
-    for (size_t j = 0; j < PG_UNIT; j++) {
-      int32_t k = perm[u * PG_UNIT + j];
-      size_t bit = (size_t)k * (size_t)bits;
-      if (k >= 0) word |= code_at(c, bit / 32, bit % 32, bits, together) << (uint32_t)(8 * j);
-    }
-    q[u] = bits == 8 ? word ^ 0x80808080u : word;
-  }
-  put_codes(to, q, bits);
-}
-
 INLINE void pack_block(const pg_pack *p, uint8_t *to, const columns *c, size_t b, int bits) {
   const int32_t *perm = p->dst->perm;
-  if (c->together) {
-    if (perm) pack_gathered(to, c, perm + b * PG_BLOCK, bits, 1);
-    else pack_run(to, c, b, bits, 1);
-  } else {
-    if (perm) pack_gathered(to, c, perm + b * PG_BLOCK, bits, 0);
-    else pack_run(to, c, b, bits, 0);
-  }
+  const size_t first = b * (size_t)bits; // 32 features have so many words
+  if (perm && c->together) pack_features(to, c, 0, perm + b * PG_BLOCK, bits, 1);
+  else if (perm) pack_features(to, c, 0, perm + b * PG_BLOCK, bits, 0);
+  else if (c->together) pack_features(to, c, first, NULL, bits, 1);
+  else pack_features(to, c, first, NULL, bits, 0);
 }
 
 // Rows n..n+3 of the layout. Those that do not exist are copies of row `instead`; their scales are zero.
