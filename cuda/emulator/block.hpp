@@ -45,8 +45,9 @@ struct Block;
 struct Never {};
 struct Runtime {
   void (*sync_block)(Block &, Site);
-  // exchange gives every lane the values of all 32; ballot's is one mask.
-  const uint32_t *(*exchange)(Block &, Op, uint32_t value, Site);
+  // exchange leaves the values of a warp's 32 lanes in Block::results; ballot's is one mask, the first. It returns nothing, so that
+  // it ends with the switch to another thread.
+  void (*exchange)(Block &, Op, uint32_t value, Site);
   void (*together)(Block &, Op, void *share, Site);
   void (*copy_async)(Block &, char *to, const char *from);
   void (*copy_commit)(Block &);
@@ -71,6 +72,7 @@ struct Block {
   uint32_t thread; // the one that runs
   uint32_t threads;
   uint32_t id[3], grid[3];
+  const uint32_t (*results)[32]; // by warp
   char *dynamic;
   uint32_t dynamic_bytes;
 };

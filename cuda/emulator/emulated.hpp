@@ -169,7 +169,8 @@ DEVICE void sync_warp(PEREGRINE_SITE) {
   emulated::block->runtime->exchange(*emulated::block, emulated::Op::sync_warp, 0, {file, line});
 }
 DEVICE u32 shuffle(u32 v, u32 lane, PEREGRINE_SITE) {
-  return emulated::block->runtime->exchange(*emulated::block, emulated::Op::shuffle, v, {file, line})[lane % 32];
+  emulated::block->runtime->exchange(*emulated::block, emulated::Op::shuffle, v, {file, line});
+  return emulated::block->results[warp_id()][lane % 32];
 }
 DEVICE float shuffle(float v, u32 lane, PEREGRINE_SITE) {
   return emulated::f32_of_bits(shuffle(emulated::bits_of_f32(v), lane, file, line));
@@ -177,7 +178,8 @@ DEVICE float shuffle(float v, u32 lane, PEREGRINE_SITE) {
 DEVICE u32 shuffle_xor(u32 v, u32 mask, PEREGRINE_SITE) { return shuffle(v, lane_id() ^ mask, file, line); }
 DEVICE float shuffle_xor(float v, u32 mask, PEREGRINE_SITE) { return shuffle(v, lane_id() ^ mask, file, line); }
 DEVICE u32 ballot(bool v, PEREGRINE_SITE) {
-  return *emulated::block->runtime->exchange(*emulated::block, emulated::Op::ballot, v, {file, line});
+  emulated::block->runtime->exchange(*emulated::block, emulated::Op::ballot, v, {file, line});
+  return emulated::block->results[warp_id()][0];
 }
 
 namespace emulated {

@@ -4,9 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#if defined(__ELF__) && (defined(__x86_64__) || defined(__aarch64__))
-#define OWN_SWITCH 1
-#else
+#if !OWN_SWITCH
 #include <ucontext.h>
 #endif
 
@@ -15,31 +13,32 @@ namespace emulated {
 // A kernel's frames are small: arrays of a few hundred floats at most. Only pages that are touched cost anything.
 static const size_t stack_bytes = 128 << 10;
 
-size_t Stacks::stride() const { return stack_bytes + size_t(sysconf(_SC_PAGESIZE)); }
-
 Stacks::~Stacks() {
-  if (memory) munmap(memory, count * stride());
+  if (memory) munmap(memory, count * stride);
 }
 
 bool Stacks::reserve(size_t n) {
   if (n <= count) return true;
-  if (memory) munmap(memory, count * stride());
+  if (memory) munmap(memory, count * stride);
   memory = nullptr;
   count = 0;
-  void *m = mmap(nullptr, n * stride(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  const size_t page = size_t(sysconf(_SC_PAGESIZE));
+  stride = stack_bytes + page;
+  void *m = mmap(nullptr, n * stride, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (m == MAP_FAILED) return false;
   memory = static_cast<char *>(m);
   count = n;
   for (size_t i = 0; i < n; i++)
-    if (mprotect(memory + i * stride(), stride() - stack_bytes, PROT_NONE)) return false;
+    if (mprotect(memory + i * stride, page, PROT_NONE)) return false;
   return true;
 }
 
-char *Stacks::top(size_t i) const { return memory + (i + 1) * stride(); }
+char *Stacks::top(size_t i) const { return memory + (i + 1) * stride; }
 char *Stacks::bottom(size_t i) const { return top(i) - stack_bytes; }
 
 #if OWN_SWITCH && defined(__x86_64__)
-// The registers that a call keeps (System V ABI): rbx, rbp, r12–r15.
+// The registers that a call keeps (System V ABI): rbx, rbp, r12–r15. A fiber mostly goes on behind another call than the one that
+// suspended the fiber before it, where a ret would be predicted to return; a jump is predicted by where jumps from here went.
 asm(R"(
 .text
 .globl peregrine_fiber_switch
@@ -59,7 +58,8 @@ peregrine_fiber_switch:
   popq %r12
   popq %rbx
   popq %rbp
-  ret
+  popq %rcx
+  jmp *%rcx
 .size peregrine_fiber_switch, .-peregrine_fiber_switch
 )");
 static const size_t saved_words = 6;
@@ -101,8 +101,6 @@ peregrine_fiber_switch:
 #endif
 
 #if OWN_SWITCH
-extern "C" void peregrine_fiber_switch(Fiber *from, Fiber to);
-
 Fiber fiber_make(char *, char *top, void (*start)()) {
   uintptr_t *words = reinterpret_cast<uintptr_t *>(top);
 #if defined(__x86_64__)
@@ -118,7 +116,6 @@ Fiber fiber_make(char *, char *top, void (*start)()) {
   return words;
 }
 
-void fiber_switch(Fiber *from, Fiber to) { peregrine_fiber_switch(from, to); }
 #else
 // The context lies at the lower end of the stack, or on the stack that switches away.
 Fiber fiber_make(char *stack, char *top, void (*start)()) {

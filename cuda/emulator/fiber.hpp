@@ -3,6 +3,10 @@
 
 #include <stddef.h>
 
+#if defined(__ELF__) && (defined(__x86_64__) || defined(__aarch64__))
+#define OWN_SWITCH 1
+#endif
+
 namespace emulated {
 
 // A suspended fiber is the place on its stack where its registers are.
@@ -12,13 +16,17 @@ typedef void *Fiber;
 Fiber fiber_make(char *stack, char *top, void (*start)());
 
 // fiber_switch suspends the caller in from and goes on with to.
+#if OWN_SWITCH
+extern "C" void peregrine_fiber_switch(Fiber *from, Fiber to);
+inline void fiber_switch(Fiber *from, Fiber to) { peregrine_fiber_switch(from, to); }
+#else
 void fiber_switch(Fiber *from, Fiber to);
+#endif
 
 // Stacks of one size, each with a page below it that faults.
 class Stacks {
   char *memory = nullptr;
-  size_t count = 0;
-  size_t stride() const;
+  size_t count = 0, stride = 0;
 
 public:
   ~Stacks();

@@ -3,7 +3,7 @@
 #include "emulated.hpp"
 #include "emulator.h"
 
-// The hash of the kernel sources: a changed source changes this file, which the build sees.
+// The hash of the kernel sources and of the headers here: a changed source changes this file, which the build sees.
 #include "sources.h"
 
 namespace emulated {

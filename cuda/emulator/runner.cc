@@ -25,6 +25,7 @@ static bool same(const Site &a, const Site &b) {
 
 Runner::Runner() : Block() {
   runtime = &emulated::runtime;
+  results = exchanged;
   room.resize(most_shared + 128);
   arena = room.data() + (128 - uintptr_t(room.data()) % 128) % 128;
 }
@@ -54,7 +55,10 @@ bool Runner::run(peregrine_launch *l, uint64_t index) {
   arrays.push_back({nullptr, "dynamic", dynamic, dynamic_bytes});
   detector.drop();
   detector.next_epoch();
-  if (thread_table.size() < threads) thread_table.resize(threads);
+  if (thread_table.size() < threads) {
+    thread_table.resize(threads);
+    fibers.resize(threads);
+  }
   if (!stacks.reserve(threads)) {
     snprintf(message, sizeof message, "%s: the host has no room for %u stacks", kernel->name, threads);
     return false;
@@ -63,21 +67,20 @@ bool Runner::run(peregrine_launch *l, uint64_t index) {
   for (uint32_t w = 0; w < warps.size(); w++) {
     uint32_t lanes = threads - w * warp_size;
     warps[w].ready = lanes < warp_size ? (1u << lanes) - 1 : ~0u;
-    warps[w].arrived = 0;
+    warps[w].arrived = warps[w].blocked = 0;
     warps[w].op = Op::none;
     warps[w].epoch = 0;
   }
   for (uint32_t t = 0; t < threads; t++) {
     Thread &s = thread_table[t];
-    s.fiber = fiber_make(stacks.bottom(t), stacks.top(t), run_thread);
-    s.at = Op::none;
+    fibers[t] = fiber_make(stacks.bottom(t), stacks.top(t), run_thread);
     s.ended = false;
     s.groups = 0;
     s.copies.clear();
   }
   running = this;
   thread = uint32_t(next_ready());
-  fiber_switch(&host, thread_table[thread].fiber);
+  fiber_switch(&host, fibers[thread]);
   return !failed;
 }
 
@@ -93,10 +96,11 @@ void Runner::fail(const char *format, ...) {
   __builtin_unreachable();
 }
 
+// next_ready takes the lowest lane that is ready, of this warp where it has one; -1 if there is none.
 int Runner::next_ready() {
-  uint32_t first = thread / warp_size, n = uint32_t(warps.size());
+  const uint32_t own = thread / warp_size, n = uint32_t(warps.size());
   for (uint32_t i = 0; i < n; i++) {
-    uint32_t w = first + i < n ? first + i : first + i - n;
+    uint32_t w = own + i < n ? own + i : own + i - n;
     if (!warps[w].ready) continue;
     uint32_t lane = uint32_t(__builtin_ctz(warps[w].ready));
     warps[w].ready &= warps[w].ready - 1;
@@ -106,11 +110,11 @@ int Runner::next_ready() {
 }
 
 void Runner::leave() {
+  const uint32_t from = thread;
   int next = next_ready();
   if (next < 0) stuck();
-  Thread &from = thread_table[thread];
   thread = uint32_t(next);
-  fiber_switch(&from.fiber, thread_table[thread].fiber);
+  fiber_switch(&fibers[from], fibers[thread]);
 }
 
 void Runner::end_thread() {
@@ -123,69 +127,86 @@ void Runner::end_thread() {
   leave();
 }
 
+Wait Runner::wait_of(uint32_t t) const {
+  const Warp &w = warps[t / warp_size];
+  uint32_t lane = 1u << t % warp_size;
+  if (w.arrived & lane) return {w.op, w.site};
+  if (w.blocked & lane) return {Op::sync_block, barrier};
+  return {Op::none, {}};
+}
+
 // stuck says why no thread can go on: some wait for others that do not come.
 void Runner::stuck() {
   uint32_t waits = threads, other = threads;
   for (uint32_t t = 0; t < threads && waits == threads; t++)
-    if (thread_table[t].at > Op::sync_block) waits = t;
+    if (wait_of(t).op > Op::sync_block) waits = t;
   if (waits < threads) { // in a warp's collective: who of the warp is not there?
     uint32_t first = waits / warp_size * warp_size;
     for (uint32_t t = first; t < threads && t < first + warp_size && other == threads; t++)
-      if (thread_table[t].at != thread_table[waits].at) other = t;
+      if (wait_of(t).op != wait_of(waits).op) other = t;
   } else { // at the block's barrier: who has ended?
     for (uint32_t t = 0; t < threads; t++) {
-      if (waits == threads && thread_table[t].at == Op::sync_block) waits = t;
+      if (waits == threads && wait_of(t).op == Op::sync_block) waits = t;
       if (other == threads && thread_table[t].ended) other = t;
     }
   }
   thread = waits;
-  const Thread &t = thread_table[waits];
+  const Wait here = wait_of(waits);
   if (other == threads)
-    fail("divergence: waits at %s (%s:%u), but its warp has only %u threads", op_name(t.at), base_name(t.site.file), t.site.line,
+    fail("divergence: waits at %s (%s:%u), but its warp has only %u threads", op_name(here.op), base_name(here.site.file), here.site.line,
          threads % warp_size);
-  diverge(other, t.at, t.site);
+  diverge(other, here.op, here.site);
 }
 
 void Runner::diverge(uint32_t other, Op op, Site site) {
-  const Thread &t = thread_table[other];
-  if (t.ended)
+  if (thread_table[other].ended)
     fail("divergence: waits at %s (%s:%u), but thread %u has ended", op_name(op), base_name(site.file), site.line, other);
+  const Wait there = wait_of(other);
   fail("divergence: waits at %s (%s:%u), but thread %u waits at %s (%s:%u)", op_name(op), base_name(site.file), site.line, other,
-       op_name(t.at), base_name(t.site.file), t.site.line);
+       op_name(there.op), base_name(there.site.file), there.site.line);
 }
 
-// arrive counts a lane in; on return the collective has taken place.
-void Runner::arrive(Op op, Site site) {
+// arrive counts a lane in; on return the collective has taken place. It and what it ends with, for nothing follows a switch, are where
+// a kernel's time goes.
+inline void Runner::arrive(Warp &w, uint32_t lane, Op op, Site site) {
+  bool first = !w.arrived, known = w.op == op && w.site.line == site.line && w.site.file == site.file;
+  if (__builtin_expect(races || !(first || known), 0)) return arrive_checked(w, lane, op, site);
+  join(w, lane, op, site);
+}
+
+void Runner::arrive_checked(Warp &w, uint32_t lane, Op op, Site site) {
   if (races) detector.settle(*this);
-  Warp &w = warps[thread / warp_size];
-  uint32_t lane = thread % warp_size;
-  if (!w.arrived) {
-    w.op = op;
-    w.site = site;
-  } else if (w.op != op || !same(w.site, site)) {
-    diverge(thread - lane + uint32_t(__builtin_ctz(w.arrived)), op, site);
-  }
+  if (w.arrived && (w.op != op || !same(w.site, site))) diverge(thread - lane + uint32_t(__builtin_ctz(w.arrived)), op, site);
+  join(w, lane, op, site);
+}
+
+inline void Runner::join(Warp &w, uint32_t lane, Op op, Site site) {
+  w.op = op;
+  w.site = site;
   w.arrived |= 1u << lane;
-  if (w.arrived != ~0u) {
-    thread_table[thread].at = op;
-    thread_table[thread].site = site;
-    leave();
-    return;
-  }
-  if (op == Op::mma) {
+  if (w.arrived == ~0u) return complete(w, lane);
+  const uint32_t ready = w.ready, from = thread;
+  if (!ready) return leave();
+  w.ready = ready & (ready - 1);
+  thread = from - lane + uint32_t(__builtin_ctz(ready));
+  fiber_switch(&fibers[from], fibers[thread]);
+}
+
+// complete does for all what the lanes of a warp came for, and leaves the last of them running.
+void Runner::complete(Warp &w, uint32_t lane) {
+  if (w.op == Op::mma) {
     mma(w.shares);
-  } else if (op == Op::ldmatrix || op == Op::ldmatrix_trans) {
-    load_matrices(w.shares, op == Op::ldmatrix_trans);
-  } else if (op == Op::ballot) {
+  } else if (w.op == Op::ldmatrix || w.op == Op::ldmatrix_trans) {
+    load_matrices(w.shares, w.op == Op::ldmatrix_trans);
+  } else if (w.op == Op::ballot) {
     uint32_t mask = 0;
     for (uint32_t i = 0; i < warp_size; i++) mask |= uint32_t(w.values[i] != 0) << i;
-    w.result[0] = mask;
-  } else if (op == Op::sync_warp) {
+    exchanged[thread / warp_size][0] = mask;
+  } else if (w.op == Op::sync_warp) {
     w.epoch++;
   } else {
-    memcpy(w.result, w.values, sizeof w.result);
+    memcpy(exchanged[thread / warp_size], w.values, sizeof w.values);
   }
-  for (uint32_t i = 0; i < warp_size; i++) thread_table[thread - lane + i].at = Op::none;
   w.arrived = 0;
   w.ready |= ~(1u << lane);
 }
@@ -208,31 +229,32 @@ static void sync_block(Block &b, Site site) {
     r.diverge(r.first_arrived, Op::sync_block, site);
   }
   if (++r.arrived < r.threads) {
-    r.thread_table[r.thread].at = Op::sync_block;
-    r.thread_table[r.thread].site = site;
+    r.warps[r.thread / warp_size].blocked |= 1u << r.thread % warp_size;
     r.leave();
     return;
   }
   r.arrived = 0;
   r.detector.next_epoch();
-  for (uint32_t t = 0; t < r.threads; t++) {
-    r.thread_table[t].at = Op::none;
-    if (t != r.thread) r.warps[t / warp_size].ready |= 1u << t % warp_size;
+  for (Warp &w : r.warps) {
+    w.ready |= w.blocked;
+    w.blocked = 0;
   }
 }
 
-static const uint32_t *exchange(Block &b, Op op, uint32_t value, Site site) {
+static void exchange(Block &b, Op op, uint32_t value, Site site) {
   Runner &r = runner(b);
   Warp &w = r.warps[r.thread / warp_size];
-  w.values[r.thread % warp_size] = value;
-  r.arrive(op, site);
-  return w.result;
+  const uint32_t lane = r.thread % warp_size;
+  w.values[lane] = value;
+  r.arrive(w, lane, op, site);
 }
 
 static void together(Block &b, Op op, void *share, Site site) {
   Runner &r = runner(b);
-  r.warps[r.thread / warp_size].shares[r.thread % warp_size] = share;
-  r.arrive(op, site);
+  Warp &w = r.warps[r.thread / warp_size];
+  const uint32_t lane = r.thread % warp_size;
+  w.shares[lane] = share;
+  r.arrive(w, lane, op, site);
 }
 
 static void copy_async(Block &b, char *to, const char *from) {

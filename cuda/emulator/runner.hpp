@@ -22,22 +22,27 @@ struct Copy {
 };
 
 struct Thread {
-  Fiber fiber;
-  Op at; // the collective it waits in; none: it runs or may run
-  Site site;
   bool ended;
   uint32_t groups; // committed
   std::vector<Copy> copies;
 };
 
+// A warp says in three masks what its lanes do, so that a collective touches one warp and not 32 threads.
 struct Warp {
-  uint32_t ready; // lanes that may run and do not
-  uint32_t arrived; // lanes in the collective
+  uint32_t ready;   // lanes that may run and do not
+  uint32_t arrived; // lanes in the collective op at site
+  uint32_t blocked; // lanes at the block's barrier
   Op op;
   Site site;
   uint32_t epoch; // of sync_warp
-  uint32_t values[warp_size], result[warp_size];
+  uint32_t values[warp_size];
   void *shares[warp_size];
+};
+
+// What a thread waits for; none: it runs or may run, or has ended.
+struct Wait {
+  Op op;
+  Site site;
 };
 
 struct Array { // of shared memory
@@ -50,7 +55,9 @@ struct Array { // of shared memory
 struct Runner : Block {
   Stacks stacks;
   std::vector<Thread> thread_table;
+  std::vector<Fiber> fibers; // of the threads
   std::vector<Warp> warps;
+  uint32_t exchanged[most_threads / warp_size][warp_size];
   std::vector<Array> arrays; // the first is the dynamic memory
   std::vector<char> room;    // shared memory
   char *arena;               // in room, aligned to 128 bytes
@@ -76,10 +83,14 @@ struct Runner : Block {
   void leave();
   const Array *array_of(const char *at) const;
   void end_thread();
-  void arrive(Op op, Site site);
+  void arrive(Warp &w, uint32_t lane, Op op, Site site);
 
 private:
   int next_ready();
+  void arrive_checked(Warp &w, uint32_t lane, Op op, Site site);
+  void join(Warp &w, uint32_t lane, Op op, Site site);
+  void complete(Warp &w, uint32_t lane);
+  Wait wait_of(uint32_t t) const;
   [[noreturn]] void stuck();
 };
 

@@ -59,6 +59,7 @@ func TestWriteFollowsTheSources(t *testing.T) {
 	put("cuda/kernels/norm.cu", "1")
 	put("cuda/kernels/norm.sm90a.cu", "1")
 	put("cuda/kernels/reduce.cuh", "1")
+	put("cuda/emulator/block.hpp", "1")
 	put("cuda/emulator/module_old.cc", "")
 	put("cuda/emulator/testkernels/sources.h", "")
 	seen := map[string]bool{hash(): true}
@@ -71,7 +72,7 @@ func TestWriteFollowsTheSources(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(root, emulator, "module_norm.sm90a.cc")); err == nil {
 		t.Error("the emulator has a module for Hopper alone")
 	}
-	for _, changed := range []string{"cuda/args.h", "cuda/kernels/norm.cu", "cuda/kernels/reduce.cuh"} {
+	for _, changed := range []string{"cuda/args.h", "cuda/kernels/norm.cu", "cuda/kernels/reduce.cuh", "cuda/emulator/block.hpp"} {
 		put(changed, "2")
 		if h := hash(); seen[h] {
 			t.Errorf("a change of %s does not show", changed)

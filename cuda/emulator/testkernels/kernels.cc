@@ -1,6 +1,6 @@
 #include "../emulated.hpp"
 
-// The hash of the kernel sources, of which math.cuh is one: the build sees a change.
+// The hash of the kernel sources, of which math.cuh is one, and of the emulator's headers: the build sees a change.
 #include "sources.h"
 #include "test_args.h"
 
