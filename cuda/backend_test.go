@@ -18,11 +18,12 @@ import (
 // The whole suite that every backend passes, on the emulator and on the card where there is one.
 func TestBackend(t *testing.T) {
 	t.Run("emulator", func(t *testing.T) {
-		backendtest.Run(t, func(*testing.T) model.Backend { return New(emulator.Open(emulator.Options{Lazy: true})) })
+		backendtest.RunWith(t, func(*testing.T) model.Backend { return New(emulator.Open(emulator.Options{Lazy: true})) },
+			backendtest.Options{Parallel: true})
 	})
 	t.Run("emulator, short prompts", func(t *testing.T) {
 		backendtest.RunWith(t, func(*testing.T) model.Backend { return shortPrompts{New(emulator.Open(emulator.Options{Lazy: true}))} },
-			backendtest.Options{Only: kQuants})
+			backendtest.Options{Only: kQuants, Parallel: true})
 	})
 	t.Run("card", func(t *testing.T) {
 		requireCard(t)

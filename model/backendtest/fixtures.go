@@ -157,6 +157,7 @@ func Open(t testing.TB, name string) *model.Checkpoint {
 func (s *suite) fixtures(t *testing.T) {
 	for _, name := range Fixtures(t) {
 		t.Run(name, func(t *testing.T) {
+			s.parallel(t)
 			c, golden := Open(t, name), ReadGolden(t, name)
 			if s.opt.Only != nil && !s.opt.Only(c.Config) {
 				t.Skip("the backend's options leave this shape out")

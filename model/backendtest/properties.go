@@ -36,9 +36,13 @@ func (s *suite) properties(t *testing.T) {
 			continue
 		}
 		t.Run(m.name, func(t *testing.T) {
+			s.parallel(t)
 			p := m.params()
 			for name, precision := range precisions {
-				t.Run(name, func(t *testing.T) { s.sequence(t, p, precision) })
+				t.Run(name, func(t *testing.T) {
+					s.parallel(t)
+					s.sequence(t, p, precision)
+				})
 			}
 			t.Run("load stops when cancelled", func(t *testing.T) { s.loadCancelled(t, p) })
 			t.Run("progress", func(t *testing.T) { s.progress(t, p) })

@@ -180,6 +180,7 @@ func (s *suite) ofShape(t *testing.T, shape shape) { s.againstOracle(t, shape.co
 // againstOracle compares both modes with the oracle on prompts around the sizes at which backends change their way: one
 // token, a few, and more than a batch, the last followed by single steps.
 func (s *suite) againstOracle(t *testing.T, c model.Config, params func() *model.Params) {
+	s.parallel(t)
 	if s.opt.Only != nil && !s.opt.Only(c) {
 		t.Skip("the backend's options leave this shape out")
 	}

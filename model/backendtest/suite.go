@@ -47,6 +47,9 @@ type Options struct {
 	FastGroup int
 	// Only, when set, keeps the random models to those for which it is true, for devices with limits of their own.
 	Only func(c model.Config) bool
+	// Parallel says that several models may be tested at a time: backends that open makes have no device in common, and one alone
+	// does not use the whole machine.
+	Parallel bool
 }
 
 // Run tests the backends that open makes; each is closed when its part of the suite is done.
@@ -71,6 +74,13 @@ func RunWith(t *testing.T, open func(t *testing.T) model.Backend, opt Options) {
 type suite struct {
 	open func(t *testing.T) model.Backend
 	opt  Options
+}
+
+// parallel lets t run beside the tests that follow it, where the backend's options allow that.
+func (s *suite) parallel(t *testing.T) {
+	if s.opt.Parallel {
+		t.Parallel()
+	}
 }
 
 // load opens a backend and loads p; both end with the test.
