@@ -38,7 +38,7 @@ func (s *suite) properties(t *testing.T) {
 		t.Run(m.name, func(t *testing.T) {
 			s.parallel(t)
 			p := m.params()
-			for name, precision := range precisions {
+			for name, precision := range s.precisions() {
 				t.Run(name, func(t *testing.T) {
 					s.parallel(t)
 					s.sequence(t, p, precision)

@@ -205,7 +205,7 @@ func (s *suite) againstOracle(t *testing.T, c model.Config, params func() *model
 		roundedSteps = append(roundedSteps, forward(t, rounded, vocab, []int32{id}, len(prompts[2])+i)...)
 	}
 	after := newReference(exactSteps, roundedSteps)
-	for name, precision := range precisions {
+	for name, precision := range s.precisions() {
 		t.Run(name, func(t *testing.T) {
 			e := s.load(t, p, model.LoadOptions{Context: 96, Precision: precision})
 			for i, tokens := range prompts {

@@ -47,6 +47,8 @@ type Options struct {
 	FastGroup int
 	// Only, when set, keeps the random models to those for which it is true, for devices with limits of their own.
 	Only func(c model.Config) bool
+	// FastOnly keeps the random models to the fast mode, for what a backend does in no other.
+	FastOnly bool
 	// Parallel says that several models may be tested at a time: backends that open makes have no device in common, and one alone
 	// does not use the whole machine.
 	Parallel bool
@@ -174,7 +176,13 @@ func newReference(exact, rounded []float32) reference {
 	}}
 }
 
-var precisions = map[string]model.Precision{"precise": model.Precise, "fast": model.Fast}
+// precisions are the modes by name.
+func (s *suite) precisions() map[string]model.Precision {
+	if s.opt.FastOnly {
+		return map[string]model.Precision{"fast": model.Fast}
+	}
+	return map[string]model.Precision{"precise": model.Precise, "fast": model.Fast}
+}
 
 // argmax returns the first of the highest values and how far the second lies below it.
 func argmax(v []float32) (best int32, margin float32) {
