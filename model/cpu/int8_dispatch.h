@@ -17,7 +17,7 @@ void PG_MUL_INT(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, 
     return;
   }
   const int key = w->bits * 8 + (int)x->tokens;
-  if (w->type == PG_F16 && w->groups == w->padded / PG_BLOCK) {
+  if (w->type == PG_F16 && w->single) {
     if (w->offset == PG_OFFSET_MIN) {
       switch (key) { CASES(4, SIDE_MIN); CASES(5, SIDE_MIN); }
     } else if (w->offset == PG_OFFSET_ZERO) {

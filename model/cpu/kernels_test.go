@@ -124,8 +124,8 @@ func (l gptqLayout) random(r *rand.Rand, out, in int) *quant.Matrix {
 }
 
 // emptyGroup returns a matrix with a group that no feature belongs to.
-func emptyGroup(r *rand.Rand) *quant.Matrix {
-	m := gptqLayout{4, 32, true, 0, false, tensor.F16}.random(r, 64, 160)
+func emptyGroup(r *rand.Rand, symmetric bool) *quant.Matrix {
+	m := gptqLayout{4, 32, true, 0, symmetric, tensor.F16}.random(r, 64, 160)
 	for k, g := range m.GPTQ.GIdx {
 		if g == 1 {
 			m.GPTQ.GIdx[k] = 2
@@ -146,7 +146,8 @@ func every(seed uint64) []*quant.Matrix {
 		// More than one panel of amx_int.c.
 		blocks(r, quant.Q4_1, 41, 1120), blocks(r, quant.Q8_0, 9, 2080), blocks(r, quant.Q4_0, 16, 1056), blocks(r, quant.Q5_1, 8, 1024),
 		gptqLayout{4, 48, true, 0, true, tensor.F16}.random(r, 64, 1600), gptqLayout{3, 0, false, 0, false, tensor.F16}.random(r, 64, 1120),
-		gptqLayout{8, 96, false, 0, false, tensor.BF16}.random(r, 64, 1152), emptyGroup(r), blocks(r, quant.Q4_K, 9, 1280), blocks(r, quant.Q6_K, 17, 1280),
+		gptqLayout{8, 96, false, 0, false, tensor.BF16}.random(r, 64, 1152), emptyGroup(r, false), emptyGroup(r, true),
+		blocks(r, quant.Q4_K, 9, 1280), blocks(r, quant.Q6_K, 17, 1280),
 	}
 	for _, f := range []quant.Format{quant.Q2_K, quant.Q3_K, quant.Q4_K, quant.Q5_K, quant.Q6_K} {
 		list = append(list, blocks(r, f, 13, 256), blocks(r, f, 1, 512), blocks(r, f, 75, 768))

@@ -53,6 +53,12 @@ func plan(m *quant.Matrix, w *C.pg_matrix) (*shape, error) {
 		s.planBlocks(m, f)
 	}
 	w.groups = C.size_t(max(len(s.starts)-1, 0))
+	w.single = 1
+	for i, start := range s.starts {
+		if start != uint32(i) { // as many groups as blocks is not enough: act-order may leave one empty beside one of two blocks
+			w.single = 0
+		}
+	}
 	return s, nil
 }
 

@@ -55,6 +55,7 @@ typedef struct pg_matrix {
   int parts;       // pg_parts; groups are PG_SUPER blocks unless it is PG_PARTS_NONE
   int zero;        // PG_OFFSET_ZERO; codes of 8 bits are signed, their zero is 0 or shifted by -128
   size_t groups;   // per row; a group is a run of blocks
+  int single;      // every group is one block
   const uint32_t *group_start; // [groups + 1] first block of each group
   const int32_t *perm;         // [padded] input feature at each place, -1 where padded; NULL: as they are
   uint8_t *codes;              // [octets][padded / 32][bytes] or dense [octets][in][8]
