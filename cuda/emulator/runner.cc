@@ -96,14 +96,20 @@ void Runner::fail(const char *format, ...) {
   __builtin_unreachable();
 }
 
-// next_ready takes the lowest lane that is ready, of this warp where it has one; -1 if there is none.
+// The lowest lane of a warp that is ready, which then no longer is.
+static inline uint32_t take_lane(Warp &w) {
+  uint32_t lane = uint32_t(__builtin_ctz(w.ready));
+  w.ready &= w.ready - 1;
+  return lane;
+}
+
+// next_ready takes a lane of this warp where one is ready, else of the next that has one; -1 if there is none.
 int Runner::next_ready() {
   const uint32_t own = thread / warp_size, n = uint32_t(warps.size());
   for (uint32_t i = 0; i < n; i++) {
     uint32_t w = own + i < n ? own + i : own + i - n;
     if (!warps[w].ready) continue;
-    uint32_t lane = uint32_t(__builtin_ctz(warps[w].ready));
-    warps[w].ready &= warps[w].ready - 1;
+    uint32_t lane = take_lane(warps[w]);
     return int(w * warp_size + lane);
   }
   return -1;
@@ -185,10 +191,9 @@ inline void Runner::join(Warp &w, uint32_t lane, Op op, Site site) {
   w.site = site;
   w.arrived |= 1u << lane;
   if (w.arrived == ~0u) return complete(w, lane);
-  const uint32_t ready = w.ready, from = thread;
-  if (!ready) return leave();
-  w.ready = ready & (ready - 1);
-  thread = from - lane + uint32_t(__builtin_ctz(ready));
+  if (!w.ready) return leave();
+  const uint32_t from = thread;
+  thread = from - lane + take_lane(w);
   fiber_switch(&fibers[from], fibers[thread]);
 }
 
