@@ -65,6 +65,29 @@ PG_INLINE __m512 join(__m256 a, __m256 b) {
   return _mm512_castpd_ps(_mm512_insertf64x4(_mm512_castps_pd(_mm512_castps256_ps512(a)), _mm256_castps_pd(b), 1));
 }
 
+// The next group's scale and min.
+static inline void next_group(const pg_matrix *w, pair *p, __m512 *scale, __m512 *min) {
+  const size_t step = PG_OCTET * pg_type_size(w->type), offsets = PG_OCTET * pg_offset_size(w);
+  __m512 d = join(pg_load8(p->scales[0], w->type), pg_load8(p->scales[1], w->type));
+  if (w->offset == PG_OFFSET_MIN) {
+    *min = join(pg_load8(p->offsets[0], PG_F16), pg_load8(p->offsets[1], PG_F16));
+  } else if (w->offset == PG_OFFSET_ZEROS) {
+    *min = _mm512_mul_ps(d, _mm512_sub_ps(_mm512_setzero_ps(), join(pg_zeros8(p->offsets[0]), pg_zeros8(p->offsets[1]))));
+  } else {
+    *min = _mm512_mul_ps(d, _mm512_set1_ps(-(float)w->zero));
+  }
+  *scale = d;
+  for (int i = 0; i < 2; i++) p->scales[i] += step, p->offsets[i] += offsets;
+}
+
+// The next block's integers of a K-quant, 16-bit pairs of a row.
+PG_INLINE __m512i next_parts(pair *p, int is_signed) {
+  __m128i a = _mm_load_si128((const __m128i *)p->parts[0]), b = _mm_load_si128((const __m128i *)p->parts[1]);
+  __m256i both = _mm256_inserti128_si256(_mm256_castsi128_si256(a), b, 1);
+  for (int i = 0; i < 2; i++) p->parts[i] += PG_PARTS_BYTES;
+  return is_signed ? _mm512_cvtepi8_epi16(both) : _mm512_cvtepu8_epi16(both);
+}
+
 // The next block's units, side by side, less a zero point that is a constant 0 for codes which stay unsigned.
 PG_INLINE void unpack(uint8_t *to, pair *p, int bits, int zero) {
   const size_t bytes = pg_block_bytes(bits);

@@ -13,21 +13,6 @@ typedef struct panel {
 // Whether min is zero throughout.
 static int is_plain(const pg_matrix *w) { return w->offset == PG_OFFSET_ZERO && w->zero == 0; }
 
-// The next group's scale and min.
-static void next_group(const pg_matrix *w, pair *p, __m512 *scale, __m512 *min) {
-  const size_t step = PG_OCTET * pg_type_size(w->type), offsets = PG_OCTET * pg_offset_size(w);
-  __m512 d = join(pg_load8(p->scales[0], w->type), pg_load8(p->scales[1], w->type));
-  if (w->offset == PG_OFFSET_MIN) {
-    *min = join(pg_load8(p->offsets[0], PG_F16), pg_load8(p->offsets[1], PG_F16));
-  } else if (w->offset == PG_OFFSET_ZEROS) {
-    *min = _mm512_mul_ps(d, _mm512_sub_ps(_mm512_setzero_ps(), join(pg_zeros8(p->offsets[0]), pg_zeros8(p->offsets[1]))));
-  } else {
-    *min = _mm512_mul_ps(d, _mm512_set1_ps(-(float)w->zero));
-  }
-  *scale = d;
-  for (int i = 0; i < 2; i++) p->scales[i] += step, p->offsets[i] += offsets;
-}
-
 // Unpacks n blocks from block `from` on, which belongs to group *g if that begins there, else to the one before, whose scale and
 // min stand in the panel's last place.
 PG_INLINE void fill(panel *to, const pg_matrix *w, pair *p, size_t from, size_t n, size_t *g, int bits) {

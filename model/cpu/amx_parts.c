@@ -16,15 +16,9 @@ typedef struct panel {
   __m512i pairs[PANEL];
 } panel;
 
-PG_INLINE __m512i join_parts(const pair *p, int parts) {
-  __m128i a = _mm_load_si128((const __m128i *)p->parts[0]), b = _mm_load_si128((const __m128i *)p->parts[1]);
-  __m256i both = _mm256_inserti128_si256(_mm256_castsi128_si256(a), b, 1);
-  return parts == PG_PARTS_ZERO ? _mm512_cvtepi8_epi16(both) : _mm512_cvtepu8_epi16(both);
-}
-
 // The next block's integers as floats. min: the group's.
 PG_INLINE void fill_parts(panel *to, size_t b, pair *p, int parts, __m512 min) {
-  __m512i v = join_parts(p, parts); // 16-bit pairs of a row
+  __m512i v = next_parts(p, parts == PG_PARTS_ZERO);
   if (parts == PG_PARTS_MINS) {
     to->pairs[b] = _mm512_srli_epi16(v, 4);
     v = _mm512_and_si512(v, _mm512_set1_epi16(15));
@@ -33,7 +27,6 @@ PG_INLINE void fill_parts(panel *to, size_t b, pair *p, int parts, __m512 min) {
   to->first[b] = first;
   to->last[b] = last;
   to->min[b] = parts == PG_PARTS_MIN ? _mm512_mul_ps(min, last) : min;
-  for (int i = 0; i < 2; i++) p->parts[i] += PG_PARTS_BYTES;
 }
 
 // Unpacks n blocks, whole groups.

@@ -71,17 +71,19 @@ static void write_cache(pg_chunk *c, size_t layer, size_t from, unsigned thread,
 // vector is query vector v of a kv head, counted from the chunk's first token on: one head of one token.
 typedef struct vector {
   const float *q;
-  float *out; // in m->attn
+  float *out;      // in m->attn
+  uint16_t *out16; // or in m->attn16, where out is NULL
   size_t pos;
   float slope;
 } vector;
 
-static vector vector_at(const pg_chunk *c, size_t kv_head, size_t v) {
+static vector vector_at(const pg_chunk *c, size_t kv_head, size_t v, uint16_t *to) {
   const pg_model *m = c->m;
   size_t group = m->heads / m->kv_heads, t = v / group, head = kv_head * group + v % group;
   return (vector){
       .q = m->qkv + (t * (m->heads + 2 * m->kv_heads) + head) * m->head_dim,
-      .out = m->attn + (t * m->heads + head) * m->head_dim,
+      .out = to ? NULL : m->attn + (t * m->heads + head) * m->head_dim,
+      .out16 = to ? pg_bf16_at(to, m->heads * m->head_dim / PG_BLOCK, t, head * m->head_dim / PG_BLOCK) : NULL,
       .pos = c->pos + t,
       .slope = m->slopes ? m->slopes[head] : 0,
   };
@@ -127,9 +129,10 @@ static void fold(float *restrict state, const float *restrict part, size_t dv) {
   state[dv] = top;
 }
 
-static void write_out(const pg_model *m, const vector *vec, const float *state) {
-  float inv = 1 / state[width(m) + 1];
-  for (size_t i = 0; i < m->head_dim; i++) vec->out[i] = state[i] * inv;
+static void write_out(const pg_model *m, const vector *vec, float *state) {
+  float inv = 1 / state[width(m) + 1], *to = vec->out16 ? state : vec->out;
+  for (size_t i = 0; i < m->head_dim; i++) to[i] = state[i] * inv;
+  if (vec->out16) m->isa->to_bf16(vec->out16, to, m->head_dim);
 }
 
 // A few tokens, from token `from` on: an item is a tile of vectors and a segment; who finishes a tile's last segment folds them all.
@@ -144,7 +147,7 @@ static void attend_few(pg_chunk *c, size_t layer, size_t from, pg_scratch *s) {
     vector vec[PG_VECTORS];
     float *part[PG_VECTORS];
     for (size_t v = 0; v < n; v++) {
-      vec[v] = vector_at(c, kv_head, from * group + v0 + v);
+      vec[v] = vector_at(c, kv_head, from * group + v0 + v, NULL);
       part[v] = m->parts + ((kv_head * vectors + v0 + v) * all + segment) * (dv + 2);
     }
     segment_part(c, layer, kv_head, segment, vec, n, part, s);
@@ -180,7 +183,7 @@ static size_t item_rows(const pg_model *m, size_t n, unsigned threads) {
 }
 
 // A prefill, from token `from` on: an item is a kv head and a run of rows, which passes over the segments once.
-static void attend_many(pg_chunk *c, size_t layer, size_t from, pg_scratch *s, unsigned threads) {
+static void attend_many(pg_chunk *c, size_t layer, size_t from, uint16_t *to, pg_scratch *s, unsigned threads) {
   pg_model *m = c->m;
   size_t dv = width(m), group = m->heads / m->kv_heads, all = c->n - from;
   size_t rows = item_rows(m, all, threads), runs = (all + rows - 1) / rows;
@@ -194,7 +197,7 @@ static void attend_many(pg_chunk *c, size_t layer, size_t from, pg_scratch *s, u
         size_t n = vectors - v < m->isa->vectors ? vectors - v : m->isa->vectors;
         vector vec[PG_VECTORS];
         for (size_t i = 0; i < n; i++) {
-          vec[i] = vector_at(c, kv_head, v0 + v + i);
+          vec[i] = vector_at(c, kv_head, v0 + v + i, to);
           part[i] = segment ? s->part + i * (dv + 2) : s->state + (v + i) * (dv + 2);
         }
         segment_part(c, layer, kv_head, segment, vec, n, part, s);
@@ -203,20 +206,20 @@ static void attend_many(pg_chunk *c, size_t layer, size_t from, pg_scratch *s, u
       }
     }
     for (size_t v = 0; v < vectors; v++) {
-      vector vec = vector_at(c, kv_head, v0 + v);
+      vector vec = vector_at(c, kv_head, v0 + v, to);
       write_out(m, &vec, s->state + v * (dv + 2));
     }
   }
 }
 
-int pg_attention(pg_chunk *c, size_t layer, size_t from, unsigned thread, unsigned threads) {
+int pg_attention(pg_chunk *c, size_t layer, size_t from, uint16_t *to, unsigned thread, unsigned threads) {
   write_cache(c, layer, from, thread, threads);
   if (from == c->n) return 0;
   if (pg_barrier(c->m->pool, thread, &c->m->cancel)) return 1;
   if (c->n - from <= PG_SMALL) {
     attend_few(c, layer, from, &c->m->scratch[thread]);
   } else {
-    attend_many(c, layer, from, &c->m->scratch[thread], threads);
+    attend_many(c, layer, from, to, &c->m->scratch[thread], threads);
   }
   return 0;
 }

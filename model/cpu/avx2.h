@@ -26,6 +26,8 @@ void pg_avx512_weigh(float *const o[PG_VECTORS], const float *p, size_t n, const
 void pg_avxvnni_mul_int(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x);
 void pg_avx512vnni_mul_int(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x);
 void pg_amx_mul_int(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x); // up to 64 tokens
+void pg_amx_to_bf16(uint16_t *to, const float *x, size_t n);
+void pg_amx_mul_bf16(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const uint16_t *x, size_t rows);
 
 // avx2_parts.c: pg_avx2_mul_int for K-quants.
 void pg_avx2_mul_parts(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x);

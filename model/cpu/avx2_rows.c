@@ -186,15 +186,15 @@ static uint64_t read_all(const uint8_t *p, size_t n) {
 
 PG_AVX2_END
 
-// Sets with AVX2 differ in integer products and attention alone.
-#define PG_SET(set, tokens, rows, attention, at_once) \
+// Sets with AVX2 differ in products and attention alone.
+#define PG_SET(set, tokens, rows, integer, attention, at_once, ...) \
   const pg_isa pg_isa_##set = {         \
       .name = #set,                     \
       .tile = tokens,                   \
       .octets = rows,                   \
       .vectors = at_once,               \
       .quantise = pg_avx2_quantise,     \
-      .mul_int = pg_##set##_mul_int,    \
+      .mul_int = pg_##integer##_mul_int, \
       .mul_float = pg_avx2_mul_float,   \
       .norm = norm,                     \
       .add = add,                       \
@@ -206,9 +206,11 @@ PG_AVX2_END
       .scores = pg_##attention##_scores, \
       .weigh = pg_##attention##_weigh,  \
       .read = read_all,                 \
+      __VA_ARGS__                       \
   }
-PG_SET(avx2, PG_TILE, 1, avx2, PG_AVX2_VECTORS);
-PG_SET(avxvnni, PG_TILE, 1, avx2, PG_AVX2_VECTORS);
-PG_SET(avx512vnni, PG_TILE, 1, avx512, PG_VECTORS);
-PG_SET(amx, 64, 2, avx512, PG_VECTORS);
+PG_SET(avx2, PG_TILE, 1, avx2, avx2, PG_AVX2_VECTORS, );
+PG_SET(avxvnni, PG_TILE, 1, avxvnni, avx2, PG_AVX2_VECTORS, );
+PG_SET(avx512vnni, PG_TILE, 1, avx512vnni, avx512, PG_VECTORS, );
+PG_SET(amx, 64, 2, amx, avx512, PG_VECTORS, );
+PG_SET(amxbf16, 64, 2, amx, avx512, PG_VECTORS, .to_bf16 = pg_amx_to_bf16, .mul_bf16 = pg_amx_mul_bf16);
 #endif

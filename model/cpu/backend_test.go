@@ -9,7 +9,7 @@ import (
 )
 
 // Every instruction set that this project has kernels for.
-var allISAs = []string{"scalar", "avx2", "avxvnni", "avx512vnni", "amx", "neon", "neoni8mm"}
+var allISAs = []string{"scalar", "avx2", "avxvnni", "avx512vnni", "amx", "amxbf16", "neon", "neoni8mm"}
 
 func TestBackend(t *testing.T) {
 	for _, isa := range allISAs {

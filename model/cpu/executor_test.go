@@ -70,6 +70,20 @@ func logits(t testing.TB, e *executor, tokens []int32, step int) []float32 {
 	return all
 }
 
+// sameBits returns opt with the best set whose bits do not depend on how many tokens a pass has.
+func sameBits(t testing.TB, opt Options) Options {
+	t.Helper()
+	b, err := open(opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if hasBF16(b) {
+		opt.ISA = "amx"
+	}
+	return opt
+}
+
 func TestSameBitsForAnyThreadsAndPasses(t *testing.T) {
 	models := map[string]*model.Params{
 		"llama Q4_1": llama(backendtest.Weights{Format: quant.Q4_1}), "llama F16": llama(backendtest.Weights{Format: quant.F16}),
@@ -81,7 +95,7 @@ func TestSameBitsForAnyThreadsAndPasses(t *testing.T) {
 				tokens := backendtest.RandomTokens(1, 530, p.Config.Vocab)
 				var want []float32
 				for _, threads := range []int{1, 2, 3, 7} {
-					e, _ := load(t, p, Options{Threads: threads}, precision, 0)
+					e, _ := load(t, p, sameBits(t, Options{Threads: threads}), precision, 0)
 					for _, step := range []int{530, 1, 3, 129} {
 						got := logits(t, e, tokens, step)
 						if want == nil {
@@ -97,13 +111,43 @@ func TestSameBitsForAnyThreadsAndPasses(t *testing.T) {
 	}
 }
 
+// With products of bfloat16 the same holds for passes of as many tokens as take these, and for those of fewer.
+func TestSameBitsForAnyThreadsAndPassesWithBF16(t *testing.T) {
+	for name, p := range map[string]*model.Params{
+		"llama Q4_1": llama(backendtest.Weights{Format: quant.Q4_1}), "llama F16": llama(backendtest.Weights{Format: quant.F16}),
+		"falcon GPTQ": falcon(gptq4()),
+	} {
+		for kind, steps := range map[string][]int{"many": {512, bf16Rows, 128, 171}, "few": {1, 3, bf16Rows - 1}} {
+			t.Run(name+" "+kind, func(t *testing.T) {
+				tokens := backendtest.RandomTokens(1, 512, p.Config.Vocab)
+				var want []float32
+				for _, threads := range []int{1, 2, 3, 7} {
+					e, b := load(t, p, Options{Threads: threads}, model.Fast, 0)
+					if !hasBF16(b) {
+						t.Skipf("NOT RUN: no products of bfloat16 in %s", b.Name())
+					}
+					for _, step := range steps {
+						got := logits(t, e, tokens, step)
+						if want == nil {
+							want = got
+						}
+						if !slices.Equal(got, want) {
+							t.Errorf("%d threads, passes of %d tokens: other bits than one thread, passes of %d", threads, step, steps[0])
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
 // Of the last layer only what is read is computed: that must not change it, nor what follows.
 func TestRowsThatAreNotWantedChangeNothing(t *testing.T) {
 	const n, first = 300, 297 // the last of three chunks has 41 tokens
 	for name, p := range map[string]*model.Params{"llama": llama(backendtest.Weights{Format: quant.Q4_1}), "falcon": falcon(gptq4())} {
 		for mode, precision := range map[string]model.Precision{"fast": model.Fast, "precise": model.Precise} {
 			t.Run(name+" "+mode, func(t *testing.T) {
-				e, _ := load(t, p, Options{Threads: 3}, precision, 0)
+				e, _ := load(t, p, sameBits(t, Options{Threads: 3}), precision, 0)
 				vocab, tokens := e.config.Vocab, backendtest.RandomTokens(1, n, p.Config.Vocab)
 				want := logits(t, e, tokens, n)
 				for _, rows := range []int{0, 1, 4, 5, 40, 41, 42, 129, first} {
@@ -138,7 +182,7 @@ func TestOneLayerIsNearlyPrecise(t *testing.T) {
 		tokens := backendtest.RandomTokens(1, 150, p.Config.Vocab)
 		var got [2][]float32
 		for i, precision := range []model.Precision{model.Fast, model.Precise} {
-			e, _ := load(t, &one, Options{Threads: 2}, precision, 0)
+			e, _ := load(t, &one, sameBits(t, Options{Threads: 2}), precision, 0)
 			got[i] = logits(t, e, tokens, len(tokens))
 		}
 		difference, size := 0.0, 0.0

@@ -9,7 +9,8 @@
 #include "pool.h"
 
 enum {
-  PG_CHUNK = 128,  // tokens of one internal chunk of a prefill: weights are read once per chunk
+  PG_CHUNK = 128,  // tokens of one internal chunk of a prefill at least, if the prompt has them: weights are read once per chunk
+  PG_PART = 256,   // tokens that go through one thread's outputs at once, at most
   PG_SMALL = 4,    // up to this many tokens every thread prepares its inputs by itself instead of waiting for others
   PG_MATRICES = 8, // of one linear layer at most
 };
@@ -47,7 +48,7 @@ typedef struct pg_scratch {
   uint8_t *window; // [2][window of the model] weights that are not repacked yet
 } pg_scratch;
 
-enum { PG_TILE_FLOATS = PG_CHUNK * 48, PG_VOCAB_SEGMENT = 4096 };
+enum { PG_TILE_FLOATS = PG_PART * PG_BF16_OCTETS * PG_OCTET, PG_VOCAB_SEGMENT = 4096 };
 
 typedef struct pg_model {
   // the shape
@@ -59,6 +60,7 @@ typedef struct pg_model {
   const pg_layer *layer; // [layers]
   const pg_matrix *embed, *head;
   pg_norm final_norm;
+  size_t chunk;  // tokens of a chunk; set by pg_model_init
   size_t window; // the most that pg_window_room says of a matrix that has a source; 0: none has
   // the KV cache: [segments][layers][kv_heads] of keys [PG_SEGMENT/8][D][8] and values [PG_SEGMENT][dv]
   uint8_t *kv;
@@ -74,12 +76,13 @@ typedef struct pg_model {
   float *qkv;    // [M][(heads + 2 kv_heads) D]
   float *attn;   // [M][heads D]
   float *act;    // [M][ffn]
+  uint16_t *attn16, *act16; // the same as bfloat16, where that is their only reader's form: [M / PG_BF16_TILE][blocks][PG_BF16_TILE][32]
   float *logits; // [PG_SMALL][vocab], where the caller wants none
   uint8_t *acts; // prepared inputs of a chunk
   float *parts;  // [heads * PG_SMALL][segments][dv + 2] partial attention
   atomic_uint *finished; // [heads * PG_SMALL] segments done, per tile
   pg_scratch *scratch;   // [threads]
-  float *partial_sums;   // [PG_CHUNK][vocab segments][2]
+  float *partial_sums;   // [M][vocab segments][2]
 } pg_model;
 
 typedef struct pg_candidate {
@@ -105,6 +108,7 @@ typedef struct pg_chunk {
   size_t n, pos;
   const float *cos, *sin;
   size_t rows; // of the chunk's tokens, for which logits are wanted
+  int many, many_rows; // whether the pass has tokens, and rows of logits, enough for bfloat16: PG_BF16_ROWS
   float *logits;
   pg_candidate *top, *found; // found: [threads][found_rows][k]
   size_t k, found_rows;
@@ -112,12 +116,13 @@ typedef struct pg_chunk {
   int status;
 } pg_chunk;
 
-// pg_layer_acts_bytes is the most memory that a layer needs for prepared inputs.
-size_t pg_layer_acts_bytes(pg_model *m, size_t layer, size_t rows);
+// pg_layer_acts_bytes is the most memory that a layer needs for prepared inputs; many: of a pass of many tokens (pg_run_jobs).
+size_t pg_layer_acts_bytes(pg_model *m, size_t layer, size_t rows, int many);
 
 // attention.c: returns whether the pass was cancelled.
-// It stores the keys and values of all tokens of the chunk, and attends from token `from` on.
-int pg_attention(pg_chunk *c, size_t layer, size_t from, unsigned thread, unsigned threads);
+// It stores the keys and values of all tokens of the chunk, and attends from token `from` on. to: m->attn16, which then gets the outputs;
+// NULL: m->attn.
+int pg_attention(pg_chunk *c, size_t layer, size_t from, uint16_t *to, unsigned thread, unsigned threads);
 size_t pg_attention_vectors(const pg_model *m); // that one item of a prefill holds
 // output.c: the same.
 int pg_output(pg_chunk *c, unsigned thread, unsigned threads);
@@ -130,18 +135,28 @@ typedef struct pg_job {
   const float *bias[2];
   const float *src[2]; // inputs, [rows][lds]
   size_t lds[2];
+  const uint16_t *ready[2]; // inputs that are bfloat16 already, in the place of src; else NULL
   int fine;            // int8 inputs are rounded, and what that left is rounded once more: 16 bits at the price of a second token
   enum pg_epilogue epilogue;
   float *y;
   size_t ldy;
+  uint16_t *y16; // with PG_GELU and PG_SILU: gets bfloat16 in the place of y; else NULL
   int act[2]; // index of the prepared input; set by pg_run_jobs
 } pg_job;
 
 // pg_run_jobs computes jobs on so many rows, each thread its part. No barrier at the end; in chunks of more than PG_SMALL rows there
-// is one inside, after the inputs are prepared. Returns whether the pass was cancelled.
-int pg_run_jobs(pg_model *m, pg_job *jobs, size_t n, size_t rows, unsigned thread, unsigned threads);
+// is one inside, after the inputs are prepared. many: of a pass of PG_BF16_ROWS tokens and more; it decides on bfloat16, so that results do not
+// depend on chunks. Returns whether the pass was cancelled.
+int pg_run_jobs(pg_model *m, pg_job *jobs, size_t n, size_t rows, int many, unsigned thread, unsigned threads);
 // pg_acts_bytes is the memory that pg_run_jobs needs for the prepared inputs.
-size_t pg_acts_bytes(const pg_model *m, pg_job *jobs, size_t n, size_t rows);
+size_t pg_acts_bytes(const pg_model *m, pg_job *jobs, size_t n, size_t rows, int many);
+// pg_takes_bf16 says whether a pass takes bfloat16, and pg_takes_ready whether w takes it as it is, without gathering.
+int pg_takes_bf16(const pg_model *m, int many);
+int pg_takes_ready(const pg_model *m, const pg_matrix *w, int many);
+// pg_bf16_at is the place of a row's block in tiles of bfloat16 with so many blocks.
+static inline uint16_t *pg_bf16_at(uint16_t *tiles, size_t blocks, size_t row, size_t block) {
+  return tiles + ((row / PG_BF16_TILE * blocks + block) * PG_BF16_TILE + row % PG_BF16_TILE) * PG_BLOCK;
+}
 // pg_window_room is the memory that a thread needs for windows of w.
 size_t pg_window_room(const pg_isa *isa, const pg_matrix *w);
 

@@ -49,6 +49,13 @@ static int have_amx(void) {
   if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !have(b, avx512bw) || !have(d, amxtile | amxint8)) return 0;
   return syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
 }
+
+static int have_amxbf16(void) {
+  unsigned a, b, c, d;
+  const unsigned avx512bf16 = 1u << 5, amxbf16 = 1u << 22;
+  if (!have_amx() || !__get_cpuid_count(7, 1, &a, &b, &c, &d) || !have(a, avx512bf16)) return 0;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) && have(d, amxbf16);
+}
 #elif defined(PG_NEON)
 #include <sys/auxv.h>
 
@@ -63,6 +70,7 @@ static const struct {
   const pg_isa *isa;
 } sets[] = {
 #if defined(__x86_64__)
+    {have_amxbf16, &pg_isa_amxbf16},
     {have_amx, &pg_isa_amx},
     {have_avx512vnni, &pg_isa_avx512vnni},
     {have_avxvnni, &pg_isa_avxvnni},

@@ -21,6 +21,10 @@ enum {
   PG_SEGMENT = 256, // keys that one softmax segment holds
   PG_CHUNK_K = 128, // features that mul_float decodes at a time
   PG_FLOAT_OCTETS = 3, // octets that mul_float decodes at a time
+  PG_BF16_ROWS = 32,   // from so many rows on a set that has mul_bf16 uses it: more than one pass of speculation has
+  PG_BF16_MOST = 256,  // rows that one call of mul_bf16 takes
+  PG_BF16_OCTETS = 4,  // that it multiplies at once: fewer take as long
+  PG_BF16_TILE = 16,   // of them stand together in memory
 };
 
 // pg_tile is some rows of activations as int8, one scale per block and row. A row is a token, or one of the two of a fine token
@@ -54,6 +58,12 @@ typedef struct pg_isa {
   void (*mul_float)(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const float *x, size_t ldx, size_t m,
                     float *scratch);
 
+  // Products of many rows with weights and activations rounded to bfloat16. NULL: the set has none.
+  // to_bf16 turns x[n] into one row of whole blocks, with zeros behind: to advances by 32 * PG_BF16_TILE per block.
+  void (*to_bf16)(uint16_t *to, const float *x, size_t n);
+  // y[rows][ldy] = x . W^T as above, x[tiles][blocks][PG_BF16_TILE][32]. The last tile is whole, and y has room for its rows.
+  void (*mul_bf16)(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const uint16_t *x, size_t rows);
+
   // y[n] = norm(x[n]) with weight w and bias b; b NULL: RMS norm, else layer norm.
   void (*norm)(float *y, const float *x, const float *w, const float *b, size_t n, float eps);
   void (*add)(float *y, const float *x, size_t n);     // y += x
@@ -86,6 +96,7 @@ extern const pg_isa pg_isa_avx2;
 extern const pg_isa pg_isa_avxvnni;
 extern const pg_isa pg_isa_avx512vnni;
 extern const pg_isa pg_isa_amx;
+extern const pg_isa pg_isa_amxbf16;
 #elif defined(PG_NEON)
 extern const pg_isa pg_isa_neon;
 extern const pg_isa pg_isa_neoni8mm;

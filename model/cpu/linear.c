@@ -3,19 +3,24 @@
 
 #include <string.h>
 
-// act is one prepared input: rows of a source, gathered by a matrix's order of features, as int8 or float32. A fine one has two rows for
-// a token: it rounded to int8, and what that left, rounded again. Their products with the weights are added in the end.
+// What inputs are prepared as.
+enum form { FLOAT, INT8, BF16 };
+
+// act is one prepared input: rows of a source, gathered by a matrix's order of features. A fine one of INT8 has two rows for a token: it
+// rounded to int8, and what that left, rounded again. Their products with the weights are added in the end.
 typedef struct act {
   const float *src;
   size_t lds;
   const int32_t *perm;
   size_t padded, blocks;
-  int integer;
+  enum form form;
+  const uint16_t *ready; // BF16: somebody else has prepared it; else NULL
   size_t per;   // rows of a token: 2 when fine, else 1
-  int8_t *q;    // integer: [tiles][blocks][tile's rows][32]
-  float *d, *s; // integer: [tiles][blocks][tile's rows]
-  int16_t *h;   // integer: [tiles][blocks][tile's rows][2]
-  float *f;     // float: [rows][ldf]; the source itself when nothing moves
+  int8_t *q;    // INT8: [tiles][blocks][tile's rows][32]
+  float *d, *s; // INT8: [tiles][blocks][tile's rows]
+  int16_t *h;   // INT8: [tiles][blocks][tile's rows][2]
+  uint16_t *b;  // BF16: [tiles][blocks][PG_BF16_TILE][32]
+  float *f;     // FLOAT: [rows][ldf]; the source itself when nothing moves
   size_t ldf;
 } act;
 
@@ -23,26 +28,46 @@ enum { MAX_ACTS = 2 * PG_MATRICES };
 
 static size_t align64(size_t n) { return (n + 63) / 64 * 64; }
 
+int pg_takes_bf16(const pg_model *m, int many) { return many && m->isa->mul_bf16 && !m->precise; }
+
+int pg_takes_ready(const pg_model *m, const pg_matrix *w, int many) {
+  return pg_takes_bf16(m, many) && !w->perm && w->in == w->padded && w->in % PG_BLOCK == 0;
+}
+
+// The form that a matrix takes inputs in.
+static enum form form_of(const pg_model *m, const pg_matrix *w, int many) {
+  if (pg_takes_bf16(m, many)) return BF16;
+  return w->bits && !m->precise ? INT8 : FLOAT;
+}
+
+// Rows of whole tiles of bfloat16.
+static size_t whole_tiles(size_t rows) { return (rows + PG_BF16_TILE - 1) / PG_BF16_TILE * PG_BF16_TILE; }
+
 // Collects the distinct inputs of jobs into acts and cuts their memory from buf (NULL: count only). Returns the bytes.
-static size_t plan(const pg_model *m, act *acts, size_t *count, pg_job *jobs, size_t n, size_t rows, uint8_t *buf) {
+static size_t plan(const pg_model *m, act *acts, size_t *count, pg_job *jobs, size_t n, size_t rows, int many, uint8_t *buf) {
   size_t used = 0, have = 0;
   for (size_t j = 0; j < n; j++) {
     for (int i = 0; i < 2 && jobs[j].w[i]; i++) {
       const pg_matrix *w = jobs[j].w[i];
-      int integer = w->bits && !m->precise;
-      size_t per = integer && jobs[j].fine ? 2 : 1;
+      const uint16_t *ready = jobs[j].ready[i];
+      enum form form = form_of(m, w, many);
+      size_t per = form == INT8 && jobs[j].fine ? 2 : 1;
       size_t a = 0;
       for (; a < have; a++)
-        if (acts[a].src == jobs[j].src[i] && acts[a].perm == w->perm && acts[a].padded == w->padded && acts[a].integer == integer &&
+        if (acts[a].src == jobs[j].src[i] && acts[a].ready == ready && acts[a].perm == w->perm && acts[a].padded == w->padded && acts[a].form == form &&
             acts[a].per == per)
           break;
       jobs[j].act[i] = (int)a;
       if (a < have) continue;
       act *x = &acts[have++];
-      *x = (act){.src = jobs[j].src[i], .lds = jobs[j].lds[i], .perm = w->perm, .padded = w->padded, .integer = integer, .per = per};
-      x->blocks = w->padded / PG_BLOCK;
+      *x = (act){.src = jobs[j].src[i], .lds = jobs[j].lds[i], .perm = w->perm, .padded = w->padded, .form = form, .per = per, .ready = ready};
+      x->blocks = (w->padded + PG_BLOCK - 1) / PG_BLOCK;
+      if (ready) {
+        x->b = (uint16_t *)(uintptr_t)ready; // read only
+        continue;
+      }
       uint8_t *at = buf ? buf + used : NULL;
-      if (integer) {
+      if (form == INT8) {
         size_t codes = align64(per * rows * x->padded), floats = align64(per * rows * x->blocks * sizeof(float));
         if (buf) {
           x->q = (int8_t *)at;
@@ -51,6 +76,9 @@ static size_t plan(const pg_model *m, act *acts, size_t *count, pg_job *jobs, si
           x->h = (int16_t *)(at + codes + 2 * floats); // two take a float's room
         }
         used += codes + 3 * floats;
+      } else if (form == BF16) {
+        x->b = (uint16_t *)at;
+        used += align64(whole_tiles(rows) * x->blocks * PG_BLOCK * sizeof *x->b);
       } else if (w->perm || w->padded != w->in) {
         x->f = (float *)at;
         x->ldf = x->padded;
@@ -65,10 +93,10 @@ static size_t plan(const pg_model *m, act *acts, size_t *count, pg_job *jobs, si
   return used;
 }
 
-size_t pg_acts_bytes(const pg_model *m, pg_job *jobs, size_t n, size_t rows) {
+size_t pg_acts_bytes(const pg_model *m, pg_job *jobs, size_t n, size_t rows, int many) {
   act acts[MAX_ACTS];
   size_t count;
-  return plan(m, acts, &count, jobs, n, rows, NULL);
+  return plan(m, acts, &count, jobs, n, rows, many, NULL);
 }
 
 static void gather(float *dst, const float *src, const int32_t *perm, size_t n) {
@@ -90,18 +118,28 @@ static void round_blocks(const pg_model *m, const act *x, size_t r, size_t rows,
   }
 }
 
-// Prepares token t of `tokens` of an input. room holds 2 * PG_CHUNK_K floats.
-static void prepare(const pg_model *m, const act *x, size_t t, size_t tokens, float *room) {
+// Prepares token t of an input in strips, so that room can be small: PG_CHUNK_K floats.
+static void prepare_bf16(const pg_model *m, const act *x, size_t t, float *room) {
   const float *src = x->src + t * x->lds;
-  if (!x->integer) {
-    if (x->f != x->src) gather(x->f + t * x->ldf, src, x->perm, x->padded);
+  uint16_t *to = pg_bf16_at(x->b, x->blocks, t, 0);
+  if (!x->perm) {
+    m->isa->to_bf16(to, src, x->padded);
     return;
   }
+  for (size_t k = 0; k < x->padded; k += PG_CHUNK_K) {
+    size_t n = x->padded - k < PG_CHUNK_K ? x->padded - k : PG_CHUNK_K;
+    gather(room, src, x->perm + k, n);
+    m->isa->to_bf16(to + k * PG_BF16_TILE, room, n);
+  }
+}
+
+// The same for int8, of `tokens`; room holds 2 * PG_CHUNK_K floats.
+static void prepare_int8(const pg_model *m, const act *x, size_t t, size_t tokens, float *room) {
+  const float *src = x->src + t * x->lds;
   if (!x->perm && x->per == 1) {
     round_blocks(m, x, t, tokens, 0, x->blocks, src, NULL);
     return;
   }
-  // In strips, so that room can be small.
   for (size_t b = 0; b < x->blocks; b += PG_CHUNK_K / PG_BLOCK) {
     size_t n = x->blocks - b < PG_CHUNK_K / PG_BLOCK ? x->blocks - b : PG_CHUNK_K / PG_BLOCK;
     const float *v = src + b * PG_BLOCK;
@@ -115,11 +153,24 @@ static void prepare(const pg_model *m, const act *x, size_t t, size_t tokens, fl
   }
 }
 
+static void prepare(const pg_model *m, const act *x, size_t t, size_t tokens, float *room) {
+  if (x->form == INT8)
+    prepare_int8(m, x, t, tokens, room);
+  else if (x->form == BF16)
+    prepare_bf16(m, x, t, room);
+  else if (x->f != x->src)
+    gather(x->f + t * x->ldf, x->src + t * x->lds, x->perm, x->padded);
+}
+
 // y[n][ld] = x . W^T for tokens t0..t0+n of so many and octets lo..hi; y has room for all rows of the input.
 static void multiply(const pg_model *m, float *y, size_t ld, const pg_matrix *w, const act *x, size_t lo, size_t hi, size_t t0,
                      size_t n, size_t tokens, float *decode) {
-  if (!x->integer) {
+  if (x->form == FLOAT) {
     m->isa->mul_float(y, ld, w, lo, hi, x->f + t0 * x->ldf, x->ldf, n, decode);
+    return;
+  }
+  if (x->form == BF16) {
+    m->isa->mul_bf16(y, ld, w, lo, hi, x->b + t0 * x->blocks * PG_BLOCK, n);
     return;
   }
   const size_t first = x->per * t0, end = x->per * (t0 + n);
@@ -138,11 +189,12 @@ static void multiply(const pg_model *m, float *y, size_t ld, const pg_matrix *w,
   }
 }
 
-// Moves rows t0..t0+rows of the tiles to their place: columns from 8*lo, at most to the end of the matrix.
+// Moves rows t0..t0+rows of the tiles to their place: columns from 8*lo, at most to the end of the matrix. With y16 these are whole
+// blocks.
 static void finish(const pg_model *m, const pg_job *job, float *tile[2], size_t ld, size_t lo, size_t hi, size_t t0, size_t rows) {
   size_t c0 = lo * PG_OCTET, c1 = hi * PG_OCTET < job->w[0]->out ? hi * PG_OCTET : job->w[0]->out, n = c1 - c0;
   for (size_t t = 0; t < rows; t++) {
-    float *y = job->y + (t0 + t) * job->ldy + c0, *v = tile[0] + t * ld, *u = tile[1] + t * ld;
+    float *v = tile[0] + t * ld, *u = tile[1] + t * ld, *y = job->y ? job->y + (t0 + t) * job->ldy + c0 : NULL;
     if (job->bias[0]) m->isa->add(v, job->bias[0] + c0, n);
     if (job->w[1] && job->bias[1]) m->isa->add(u, job->bias[1] + c0, n);
     switch (job->epilogue) {
@@ -159,7 +211,10 @@ static void finish(const pg_model *m, const pg_job *job, float *tile[2], size_t 
     case PG_STORE:
       break;
     }
-    memcpy(y, v, n * sizeof *y);
+    if (job->y16)
+      m->isa->to_bf16(pg_bf16_at(job->y16, job->w[0]->out / PG_BLOCK, t0 + t, c0 / PG_BLOCK), v, n);
+    else
+      memcpy(y, v, n * sizeof *y);
   }
 }
 
@@ -189,17 +244,19 @@ size_t pg_window_room(const pg_isa *isa, const pg_matrix *w) {
 // Octets lo..hi of a job for tokens t0..t1 of so many; t0 is the beginning of a tile.
 static void run_range(pg_model *m, const pg_job *job, const act *acts, size_t lo, size_t hi, size_t t0, size_t t1, size_t tokens,
                       pg_scratch *s) {
-  int wide = 0, early = 0; // early: not repacked yet
+  int wide = 0, bf16 = 0, early = 0; // wide: many tokens at once; early: not repacked yet
   size_t per = 1;
   for (int i = 0; i < 2 && job->w[i]; i++) {
     const act *x = &acts[job->act[i]];
-    wide |= !x->integer;
+    wide |= x->form != INT8;
+    bf16 |= x->form == BF16;
     early |= pg_needs_window(job->w[i], hi);
     if (x->per > per) per = x->per;
   }
-  size_t at_once = wide ? tokens : m->isa->tile / per;
-  if (at_once > tokens) at_once = tokens;
-  size_t step = tile_octets(per * at_once), cached = ITEM_BYTES / octet_cost(job);
+  size_t at_once = bf16 ? PG_PART : wide ? PG_CHUNK : m->isa->tile / per;
+  if (at_once > t1 - t0) at_once = t1 - t0;
+  size_t step = tile_octets(bf16 ? whole_tiles(at_once) : per * at_once), cached = ITEM_BYTES / octet_cost(job);
+  if (bf16 && step > PG_BF16_OCTETS) step -= step % PG_BF16_OCTETS;
   if (at_once < t1 - t0 && step > cached) step = cached > m->isa->octets ? cached : m->isa->octets;
   if (early && step > window_octets(m->isa, octet_cost(job))) step = window_octets(m->isa, octet_cost(job));
   float *tile[2] = {s->tile, s->tile + PG_TILE_FLOATS};
@@ -249,20 +306,30 @@ static void run_stripes(pg_model *m, pg_job *jobs, size_t n, const act *acts, si
     run_span(m, jobs, n, acts, rows, at, at + PIECE < total ? at + PIECE : total, &m->scratch[thread]);
 }
 
-// Items of a few octets, taken by whoever is free: a prefill is a matter of arithmetic. Where there are few octets for each thread an
-// item has a part of the tokens only.
-static void run_items(pg_model *m, pg_job *jobs, size_t n, const act *acts, size_t rows, unsigned thread, unsigned threads) {
-  enum {
-    ITEM_TOKENS = 64,       // whole tiles of every set
-    SHARES = 16,            // items for each thread, so that one that has lost its core holds up the others for little
-  };
-  const size_t shares = SHARES * (size_t)threads, least = m->isa->octets;
+// Tokens of an item: whole tiles of every set. Few where there are few octets for each thread. With bfloat16 weights are dequantised for
+// each item, so that it has as many as leave some items for each thread.
+static size_t item_tokens(const pg_job *job, size_t rows, int bf16, size_t least, size_t shares, unsigned threads) {
+  enum { FEW = 64, EACH = 4 };
+  const size_t octets = job->w[0]->octets;
+  if (!bf16) return octets / least < shares ? FEW : PG_CHUNK;
+  size_t n = PG_PART;
+  while (n > FEW && octets / least * ((rows + n - 1) / n) < EACH * (size_t)threads) n /= 2;
+  return n;
+}
+
+// Items of a few octets, taken by whoever is free: a prefill is a matter of arithmetic.
+static void run_items(pg_model *m, pg_job *jobs, size_t n, const act *acts, size_t rows, int many, unsigned thread, unsigned threads) {
+  enum { SHARES = 16 }; // items for each thread, so that one that has lost its core holds up the others for little
+  const size_t shares = SHARES * (size_t)threads;
   size_t item = pg_next(m->pool), first = 0;
   for (size_t j = 0; j < n; j++) {
-    size_t octets = jobs[j].w[0]->octets, parts = octets / least < shares ? (rows + ITEM_TOKENS - 1) / ITEM_TOKENS : 1;
-    size_t tokens = parts > 1 ? ITEM_TOKENS : rows, step = ITEM_BYTES / octet_cost(&jobs[j]), fair = octets * parts / shares;
+    const int bf16 = form_of(m, jobs[j].w[0], many) == BF16;
+    const size_t least = bf16 ? PG_BF16_OCTETS : m->isa->octets; // take as long as one
+    size_t octets = jobs[j].w[0]->octets, tokens = item_tokens(&jobs[j], rows, bf16, least, shares, threads);
+    if (tokens > rows) tokens = rows;
+    size_t parts = (rows + tokens - 1) / tokens, step = ITEM_BYTES / octet_cost(&jobs[j]), fair = octets * parts / shares;
     if (step > fair) step = fair;
-    step -= step % (step > 6 ? 6 : least); // whole panels of mul_float
+    step -= step % (step > 6 && !bf16 ? 6 : least); // whole panels of mul_float
     if (step < least) step = least;
     size_t items = (octets + step - 1) / step * parts;
     for (; item < first + items; item = pg_next(m->pool)) {
@@ -274,20 +341,23 @@ static void run_items(pg_model *m, pg_job *jobs, size_t n, const act *acts, size
   }
 }
 
-int pg_run_jobs(pg_model *m, pg_job *jobs, size_t n, size_t rows, unsigned thread, unsigned threads) {
+int pg_run_jobs(pg_model *m, pg_job *jobs, size_t n, size_t rows, int many, unsigned thread, unsigned threads) {
   act acts[MAX_ACTS];
-  size_t count;
+  size_t count, prepared = 0;
   pg_scratch *s = &m->scratch[thread];
   int small = rows <= PG_SMALL;
-  plan(m, acts, &count, jobs, n, rows, small ? s->acts : m->acts);
+  plan(m, acts, &count, jobs, n, rows, many, small ? s->acts : m->acts);
   size_t lo = small ? 0 : pg_share(rows, thread, threads), hi = small ? rows : pg_share(rows, thread + 1, threads);
-  for (size_t a = 0; a < count; a++)
+  for (size_t a = 0; a < count; a++) {
+    if (acts[a].ready) continue;
+    prepared++;
     for (size_t r = lo; r < hi; r++) prepare(m, &acts[a], r, rows, s->decode);
+  }
   if (small) {
     run_stripes(m, jobs, n, acts, rows, thread, threads);
     return 0;
   }
-  if (pg_barrier(m->pool, thread, &m->cancel)) return 1;
-  run_items(m, jobs, n, acts, rows, thread, threads);
+  if (prepared && pg_barrier(m->pool, thread, &m->cancel)) return 1;
+  run_items(m, jobs, n, acts, rows, many, thread, threads);
   return 0;
 }

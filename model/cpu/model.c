@@ -53,12 +53,27 @@ static uint8_t *bytes(size_t n) { return aligned_alloc(64, (n + 63) / 64 * 64 + 
 
 static size_t acts_bytes(pg_model *m, size_t rows) {
   pg_job head = {.w = {m->head}, .src = {m->norm}, .lds = {m->hidden}, .fine = 1};
-  size_t most = pg_acts_bytes(m, &head, 1, rows);
-  for (size_t l = 0; l < m->layers; l++) {
-    size_t n = pg_layer_acts_bytes(m, l, rows);
+  size_t most = 0;
+  for (int many = 0; many < 2; many++) {
+    size_t n = pg_acts_bytes(m, &head, 1, rows, many);
     if (n > most) most = n;
+    for (size_t l = 0; l < m->layers; l++) {
+      n = pg_layer_acts_bytes(m, l, rows, many);
+      if (n > most) most = n;
+    }
   }
   return most;
+}
+
+// Tokens of a chunk: many threads need many for work that is shared out evenly, and fewer waits for each other, as long as it fits into
+// some memory.
+static size_t chunk_tokens(const pg_model *m) {
+  enum { MOST = 4 * PG_CHUNK, THREADS = 4, BYTES = 64 << 20 };
+  size_t floats = 3 * m->hidden + (2 * m->heads + 2 * m->kv_heads) * m->head_dim + m->ffn;
+  size_t n = m->threads / THREADS * PG_CHUNK, fit = BYTES / (floats * sizeof(float)) / PG_CHUNK * PG_CHUNK;
+  if (n > MOST) n = MOST;
+  if (n > fit) n = fit;
+  return n > PG_CHUNK ? n : PG_CHUNK;
 }
 
 static int init_scratch(pg_model *m, pg_scratch *s) {
@@ -80,21 +95,27 @@ int pg_model_init(pg_model *m) {
   size_t segs = (m->context + PG_SEGMENT - 1) / PG_SEGMENT, vocab_segs = (m->vocab + PG_VOCAB_SEGMENT - 1) / PG_VOCAB_SEGMENT;
   unsigned threads = m->threads = pg_pool_threads(m->pool);
   m->kv_type = m->precise ? PG_F32 : PG_F16;
-  m->x = floats(PG_CHUNK * m->hidden);
-  m->norm = floats(2 * PG_CHUNK * m->hidden);
-  m->qkv = floats(PG_CHUNK * (m->heads + 2 * m->kv_heads) * m->head_dim);
-  m->attn = floats(PG_CHUNK * m->heads * m->head_dim);
-  m->act = floats(PG_CHUNK * m->ffn);
+  size_t chunk = m->chunk = chunk_tokens(m);
+  m->x = floats(chunk * m->hidden);
+  m->norm = floats(2 * chunk * m->hidden);
+  m->qkv = floats(chunk * (m->heads + 2 * m->kv_heads) * m->head_dim);
+  m->attn = floats(chunk * m->heads * m->head_dim);
+  m->act = floats(chunk * m->ffn);
+  if (pg_takes_bf16(m, 1)) {
+    m->attn16 = (uint16_t *)bytes(chunk * m->heads * m->head_dim * sizeof *m->attn16);
+    m->act16 = (uint16_t *)bytes(chunk * m->ffn * sizeof *m->act16);
+    if (!m->attn16 || !m->act16) return PG_NO_MEMORY;
+  }
   m->logits = floats(PG_SMALL * m->vocab);
   m->parts = floats(heads * segs * (dv + 2));
-  m->partial_sums = floats(PG_CHUNK * vocab_segs * 2);
+  m->partial_sums = floats(chunk * vocab_segs * 2);
   m->finished = calloc(heads, sizeof *m->finished);
   m->scratch = calloc(threads, sizeof *m->scratch);
   m->kv = pg_map(pg_kv_bytes(m));
   if (!m->x || !m->norm || !m->qkv || !m->attn || !m->act || !m->logits || !m->parts || !m->partial_sums || !m->finished ||
       !m->scratch || !m->kv)
     return PG_NO_MEMORY;
-  m->acts = bytes(acts_bytes(m, PG_CHUNK));
+  m->acts = bytes(acts_bytes(m, chunk));
   if (!m->acts) return PG_NO_MEMORY;
   for (unsigned t = 0; t < threads; t++)
     if (!init_scratch(m, &m->scratch[t])) return PG_NO_MEMORY;
@@ -105,6 +126,8 @@ void pg_model_free(pg_model *m) {
   float *all[] = {m->x, m->norm, m->qkv, m->attn, m->act, m->logits, m->parts, m->partial_sums};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
   free(m->acts);
+  free(m->attn16);
+  free(m->act16);
   free(m->finished);
   for (unsigned t = 0; m->scratch && t < m->threads; t++) {
     pg_scratch *s = &m->scratch[t];

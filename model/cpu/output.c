@@ -108,7 +108,7 @@ int pg_output(pg_chunk *c, unsigned thread, unsigned threads) {
     for (size_t t = lo; t < hi; t++)
       m->isa->norm(to + t * h, m->x + (first + row + t) * h, m->final_norm.weight, m->final_norm.bias, h, m->eps);
     pg_job job = {.w = {m->head}, .src = {to}, .lds = {h}, .epilogue = PG_STORE, .fine = 1, .y = logits, .ldy = m->vocab};
-    if (pg_run_jobs(m, &job, 1, n, thread, threads) || pg_barrier(m->pool, thread, &m->cancel)) return 1;
+    if (pg_run_jobs(m, &job, 1, n, c->logits && c->many_rows, thread, threads) || pg_barrier(m->pool, thread, &m->cancel)) return 1;
     for (size_t r = 0; r < n && c->top; r++)
       select_best(c->found + ((size_t)thread * c->found_rows + row + r) * c->k, c->k, logits + r * m->vocab,
                   pg_share(m->vocab, thread, threads), pg_share(m->vocab, thread + 1, threads));

@@ -12,7 +12,7 @@ typedef struct multiply_task {
 static void multiply(void *arg, unsigned thread, unsigned threads) {
   multiply_task *t = arg;
   pg_job job = t->job; // every thread plans its own
-  pg_run_jobs(&t->m, &job, 1, t->rows, thread, threads);
+  pg_run_jobs(&t->m, &job, 1, t->rows, t->rows >= PG_BF16_ROWS, thread, threads);
 }
 
 int pg_probe_multiply(pg_pool *pool, const pg_isa *isa, int precise, int fine, const pg_matrix *w, float *y, const float *x, size_t rows) {
@@ -22,7 +22,7 @@ int pg_probe_multiply(pg_pool *pool, const pg_isa *isa, int precise, int fine, c
       .job = {.w = {w}, .src = {x}, .lds = {w->in}, .fine = fine, .epilogue = PG_STORE, .y = y, .ldy = w->out},
       .rows = rows,
   };
-  size_t acts = pg_acts_bytes(&t.m, &t.job, 1, rows) + 64, floats = 2 * PG_TILE_FLOATS + PG_FLOAT_OCTETS * PG_CHUNK_K * PG_OCTET;
+  size_t acts = pg_acts_bytes(&t.m, &t.job, 1, rows, rows >= PG_BF16_ROWS) + 64, floats = 2 * PG_TILE_FLOATS + PG_FLOAT_OCTETS * PG_CHUNK_K * PG_OCTET;
   acts = (acts + 63) / 64 * 64;
   size_t each = floats * sizeof(float) + acts;
   uint8_t *memory = aligned_alloc(64, acts + each * threads);

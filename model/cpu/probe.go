@@ -77,6 +77,12 @@ const (
 	unrounded
 )
 
+// bf16Rows is from how many rows on a set that has products of bfloat16 takes these.
+const bf16Rows = C.PG_BF16_ROWS
+
+// hasBF16 tells whether the set has them. The bits of its products then depend on which side of bf16Rows a pass is.
+func hasBF16(b *backend) bool { return b.isa.mul_bf16 != nil }
+
 // chunk is the most rows that multiply takes.
 const chunk = C.PG_CHUNK
 

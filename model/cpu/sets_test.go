@@ -24,6 +24,9 @@ func TestSetsOfAnArchitectureGiveTheSameBits(t *testing.T) {
 		if b.Name() == "cpu (scalar, 2 threads)" {
 			t.Skip("scalar sums floats in another order")
 		}
+		if hasBF16(b) {
+			t.Skip("products of many rows are of bfloat16")
+		}
 		sets = append(sets, b.Name())
 		for i, m := range every(11) {
 			p, err := packOne(b, m)
@@ -69,7 +72,10 @@ func TestModelsGiveTheSameBitsWithAllSetsOfAnArchitecture(t *testing.T) {
 			if isa == "scalar" {
 				continue
 			}
-			e, _ := load(t, params, Options{Threads: 2, ISA: isa}, c.precision, 0)
+			e, b := load(t, params, Options{Threads: 2, ISA: isa}, c.precision, 0)
+			if hasBF16(b) && c.precision == model.Fast {
+				continue // products of many rows are of bfloat16
+			}
 			got := make([]float32, 2*config.Vocab)
 			for i, at := range []int{0, len(tokens) - 1} { // a prompt, then one token
 				end := []int{len(tokens) - 1, len(tokens)}[i]
