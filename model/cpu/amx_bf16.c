@@ -135,10 +135,10 @@ static void fill(strip to, const pg_matrix *w, pair *p, sides *group, size_t fro
   }
 }
 
-// c[2 tiles of rows][2 pairs of octets] += n blocks of activations a and of strips w; begin: = these. ld: floats between rows of c. next:
-// elements between tiles of a.
-PG_INLINE void product(float *c[2], const size_t ld[2], const uint16_t *a, size_t next, const strip *w, size_t n, int begin, int tiles,
-                       int pairs) {
+// c[2 tiles of rows][2 tiles of columns] += n blocks of a and of w; begin: = these. ld: floats between rows of c. next, apart: elements
+// between tiles of a, of w.
+PG_INLINE void product(float *c[2], const size_t ld[2], const uint16_t *a, size_t next, const uint16_t *w, size_t apart, size_t n,
+                       int begin, int tiles, int pairs) {
   float *below[2] = {c[0] + PG_BF16_TILE * ld[0], pairs == 2 ? c[1] + PG_BF16_TILE * ld[1] : NULL};
   const size_t bytes[2] = {ld[0] * sizeof(float), ld[1] * sizeof(float)};
   __asm__ volatile("" ::: "memory"); // headers do not tell the compiler all that tile instructions read
@@ -153,12 +153,12 @@ PG_INLINE void product(float *c[2], const size_t ld[2], const uint16_t *a, size_
     if (tiles == 2) _tile_loadd(2, below[0], bytes[0]);
     if (tiles == 2 && pairs == 2) _tile_loadd(3, below[1], bytes[1]);
   }
-  for (size_t b = 0; b < n; b++, a += TILE) {
+  for (size_t b = 0; b < n; b++, a += TILE, w += TILE) {
     _tile_loadd(4, a, LINE);
-    _tile_loadd(6, w[0][b], LINE);
+    _tile_loadd(6, w, LINE);
     _tile_dpbf16ps(0, 4, 6);
     if (pairs == 2) {
-      _tile_loadd(7, w[1][b], LINE);
+      _tile_loadd(7, w + apart, LINE);
       _tile_dpbf16ps(1, 4, 7);
     }
     if (tiles == 2) {
@@ -195,9 +195,9 @@ PG_INLINE void octets(float *y, size_t ldy, const pg_matrix *w, size_t o, size_t
       float *at[2] = {c[0] + t * PG_BF16_TILE * ld[0], c[1] + t * PG_BF16_TILE * ld[1]};
       const uint16_t *a = x + (t * blocks + from) * TILE;
       if (t + 1 < tiles)
-        product(at, ld, a, blocks * TILE, weights, n, from == 0, 2, pairs);
+        product(at, ld, a, blocks * TILE, weights[0][0], STRIP * TILE, n, from == 0, 2, pairs);
       else
-        product(at, ld, a, blocks * TILE, weights, n, from == 0, 1, pairs);
+        product(at, ld, a, blocks * TILE, weights[0][0], STRIP * TILE, n, from == 0, 1, pairs);
     }
   }
 }
@@ -224,6 +224,54 @@ void pg_amx_to_bf16(uint16_t *to, const float *x, size_t n) {
     __m512 a = _mm512_maskz_loadu_ps((__mmask16)((1u << low) - 1), x + k), b = _mm512_maskz_loadu_ps((__mmask16)((1u << high) - 1), x + k + 16);
     _mm512_store_si512(to, (__m512i)_mm512_cvtne2ps_pbh(b, a));
   }
+}
+
+// 16 elements of a type as float32.
+PG_INLINE __m512 load16(const uint8_t *p, int type) { return join(pg_load8(p, type), pg_load8(p + PG_OCTET * pg_type_size(type), type)); }
+
+PG_INLINE void keys_bf16(uint16_t *to, const uint8_t *k, int type, size_t keys, size_t d) {
+  const size_t size = PG_OCTET * pg_type_size(type);
+  for (size_t j = 0; j < keys; j += COLUMNS, k += 2 * d * size)
+    for (size_t i = 0; i < d; i += 2, to += 2 * COLUMNS)
+      store_pair(to, join(pg_load8(k + i * size, type), pg_load8(k + (d + i) * size, type)),
+                 join(pg_load8(k + (i + 1) * size, type), pg_load8(k + (d + i + 1) * size, type)));
+}
+
+PG_INLINE void values_bf16(uint16_t *to, const uint8_t *v, int type, size_t keys, size_t d) {
+  const size_t size = pg_type_size(type), whole = (keys + PG_BLOCK - 1) / PG_BLOCK * PG_BLOCK;
+  const __m512 zero = _mm512_setzero_ps();
+  for (size_t i = 0; i < d; i += COLUMNS)
+    for (size_t j = 0; j < whole; j += 2, to += 2 * COLUMNS)
+      store_pair(to, j < keys ? load16(v + (j * d + i) * size, type) : zero, j + 1 < keys ? load16(v + ((j + 1) * d + i) * size, type) : zero);
+}
+
+void pg_amx_keys_bf16(uint16_t *to, const uint8_t *k, int type, size_t keys, size_t d) {
+  keys = (keys + PG_BLOCK - 1) / PG_BLOCK * PG_BLOCK;
+  if (type == PG_F16)
+    keys_bf16(to, k, PG_F16, keys, d);
+  else
+    keys_bf16(to, k, PG_F32, keys, d);
+}
+
+void pg_amx_values_bf16(uint16_t *to, const uint8_t *v, int type, size_t keys, size_t d) {
+  if (type == PG_F16)
+    values_bf16(to, v, PG_F16, keys, d);
+  else
+    values_bf16(to, v, PG_F32, keys, d);
+}
+
+void pg_amx_tiles_bf16(float *c, size_t ldc, const uint16_t *a, size_t tiles, const uint16_t *w, size_t columns, size_t blocks) {
+  const size_t ld[2] = {ldc, ldc}, line = blocks * TILE;
+  configure_bf16();
+  for (size_t t = 0; t < tiles; t += 2)
+    for (size_t o = 0; o < columns; o += 2) {
+      float *at[2] = {c + t * PG_BF16_TILE * ldc + o * COLUMNS, c + t * PG_BF16_TILE * ldc + (o + 1) * COLUMNS};
+      if (t + 1 < tiles)
+        product(at, ld, a + t * line, line, w + o * line, line, blocks, 1, 2, 2);
+      else
+        product(at, ld, a + t * line, line, w + o * line, line, blocks, 1, 1, 2);
+    }
+  _tile_release();
 }
 
 PG_TARGET_END

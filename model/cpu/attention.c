@@ -7,6 +7,7 @@
 #include "forward.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static size_t width(const pg_model *m) { return (m->head_dim + 7) / 8 * 8; } // dv
@@ -212,11 +213,101 @@ static void attend_many(pg_chunk *c, size_t layer, size_t from, uint16_t *to, pg
   }
 }
 
-int pg_attention(pg_chunk *c, size_t layer, size_t from, uint16_t *to, unsigned thread, unsigned threads) {
+enum { GROUP = 2 * PG_BF16_TILE }; // vectors that are multiplied at once
+
+static int takes_bf16(const pg_model *m, int many) { return pg_takes_bf16(m, many) && m->head_dim % PG_BLOCK == 0; }
+
+static void *room(size_t bytes) { return aligned_alloc(64, (bytes + 63) / 64 * 64); }
+
+int pg_attention_init(const pg_model *m, pg_scratch *s) {
+  if (!takes_bf16(m, 1)) return 1;
+  size_t d = m->head_dim, vectors = (pg_attention_vectors(m) + GROUP - 1) / GROUP * GROUP;
+  s->q16 = room(vectors * d * sizeof *s->q16);
+  s->keys16 = room(PG_SEGMENT * d * sizeof *s->keys16);
+  s->values16 = room(PG_SEGMENT * d * sizeof *s->values16);
+  s->p16 = room(GROUP * PG_SEGMENT * sizeof *s->p16);
+  s->scores16 = room(GROUP * PG_SEGMENT * sizeof *s->scores16);
+  s->part16 = room(GROUP * (d + 2) * sizeof *s->part16);
+  return s->q16 && s->keys16 && s->values16 && s->p16 && s->scores16 && s->part16;
+}
+
+void pg_attention_free(pg_scratch *s) {
+  void *all[] = {s->q16, s->keys16, s->values16, s->p16, s->scores16, s->part16};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
+}
+
+// Softmax of a row of scores, which are scaled already: p16 gets the weights of `blocks` blocks of keys as a row of tiles. Returns the
+// maximum and the sum in part.
+static void soften(const pg_model *m, const vector *vec, float *row, size_t first, size_t blocks, uint16_t *p16, float *part) {
+  size_t dv = width(m), all = vec->pos + 1, sees = all <= first ? 0 : all - first, padded = blocks * PG_BLOCK;
+  if (sees > padded) sees = padded;
+  if (vec->slope != 0) {
+    float slope = vec->slope * (float)(1 / sqrt((double)m->head_dim)), back = (float)first - (float)vec->pos;
+    for (size_t j = 0; j < sees; j++) row[j] += slope * (back + (float)j);
+  }
+  for (size_t j = sees; j < padded; j++) row[j] = -INFINITY;
+  part[dv] = sees ? m->isa->max(row, padded) : 0;
+  part[dv + 1] = m->isa->sum_exp(row, part[dv], padded);
+  m->isa->to_bf16(p16, row, padded);
+}
+
+// An item's part of one segment, folded into its states: all its query vectors against keys and values that are made bfloat16 once.
+static void segment_bf16(pg_chunk *c, size_t layer, size_t kv_head, size_t segment, size_t v0, size_t vectors, uint16_t *to, pg_scratch *s) {
+  pg_model *m = c->m;
+  const size_t d = m->head_dim, dv = width(m), group = m->heads / m->kv_heads, first = segment * PG_SEGMENT;
+  size_t keys = c->pos + (v0 + vectors - 1) / group + 1 - first;
+  if (keys > PG_SEGMENT) keys = PG_SEGMENT;
+  const size_t blocks = (keys + PG_BLOCK - 1) / PG_BLOCK;
+  m->isa->keys_bf16(s->keys16, keys_of(m, segment, layer, kv_head), m->kv_type, keys, d);
+  m->isa->values_bf16(s->values16, values_of(m, segment, layer, kv_head), m->kv_type, keys, d);
+  for (size_t v = 0; v < vectors; v += GROUP) {
+    const size_t n = vectors - v < GROUP ? vectors - v : GROUP, tiles = (n + PG_BF16_TILE - 1) / PG_BF16_TILE;
+    m->isa->tiles_bf16(s->scores16, PG_SEGMENT, s->q16 + v * d, tiles, s->keys16, 2 * blocks, d / PG_BLOCK);
+    for (size_t i = 0; i < n; i++) {
+      vector vec = vector_at(c, kv_head, v0 + v + i, to);
+      soften(m, &vec, s->scores16 + i * PG_SEGMENT, first, blocks, pg_bf16_at(s->p16, blocks, i, 0), s->part16 + i * (dv + 2));
+    }
+    m->isa->tiles_bf16(s->part16, dv + 2, s->p16, tiles, s->values16, d / PG_BF16_TILE, blocks);
+    for (size_t i = 0; i < n; i++) {
+      float *part = s->part16 + i * (dv + 2), *state = s->state + (v + i) * (dv + 2);
+      if (!segment)
+        memcpy(state, part, (dv + 2) * sizeof *state);
+      else if (part[dv + 1] != 0)
+        fold(state, part, dv);
+    }
+  }
+}
+
+// attend_many with bfloat16.
+static void attend_bf16(pg_chunk *c, size_t layer, size_t from, uint16_t *to, pg_scratch *s, unsigned threads) {
+  pg_model *m = c->m;
+  const size_t d = m->head_dim, group = m->heads / m->kv_heads, all = c->n - from;
+  const size_t rows = item_rows(m, all, threads), runs = (all + rows - 1) / rows;
+  const float scale = (float)(1 / sqrt((double)d));
+  for (size_t item = pg_next(m->pool); item < runs * m->kv_heads; item = pg_next(m->pool)) {
+    size_t run = runs - 1 - item / m->kv_heads, kv_head = item % m->kv_heads; // the longest first
+    size_t t0 = from + run * rows, t1 = t0 + rows < c->n ? t0 + rows : c->n, v0 = t0 * group, vectors = (t1 - t0) * group;
+    for (size_t v = 0; v < vectors; v++) {
+      const float *q = vector_at(c, kv_head, v0 + v, to).q;
+      for (size_t i = 0; i < d; i++) s->scores16[i] = q[i] * scale;
+      m->isa->to_bf16(pg_bf16_at(s->q16, d / PG_BLOCK, v, 0), s->scores16, d);
+    }
+    for (size_t segment = 0; segment <= (c->pos + t1 - 1) / PG_SEGMENT; segment++)
+      segment_bf16(c, layer, kv_head, segment, v0, vectors, to, s);
+    for (size_t v = 0; v < vectors; v++) {
+      vector vec = vector_at(c, kv_head, v0 + v, to);
+      write_out(m, &vec, s->state + v * (width(m) + 2));
+    }
+  }
+}
+
+int pg_attention(pg_chunk *c, size_t layer, size_t from, int many, uint16_t *to, unsigned thread, unsigned threads) {
   write_cache(c, layer, from, thread, threads);
   if (from == c->n) return 0;
   if (pg_barrier(c->m->pool, thread, &c->m->cancel)) return 1;
-  if (c->n - from <= PG_SMALL) {
+  if (takes_bf16(c->m, many)) {
+    attend_bf16(c, layer, from, to, &c->m->scratch[thread], threads);
+  } else if (c->n - from <= PG_SMALL) {
     attend_few(c, layer, from, &c->m->scratch[thread]);
   } else {
     attend_many(c, layer, from, to, &c->m->scratch[thread], threads);

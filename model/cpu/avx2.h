@@ -28,6 +28,9 @@ void pg_avx512vnni_mul_int(float *y, size_t ldy, const pg_matrix *w, size_t lo, 
 void pg_amx_mul_int(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x); // up to 64 tokens
 void pg_amx_to_bf16(uint16_t *to, const float *x, size_t n);
 void pg_amx_mul_bf16(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const uint16_t *x, size_t rows);
+void pg_amx_keys_bf16(uint16_t *to, const uint8_t *k, int type, size_t keys, size_t d);
+void pg_amx_values_bf16(uint16_t *to, const uint8_t *v, int type, size_t keys, size_t d);
+void pg_amx_tiles_bf16(float *c, size_t ldc, const uint16_t *a, size_t tiles, const uint16_t *w, size_t columns, size_t blocks);
 
 // avx2_parts.c: pg_avx2_mul_int for K-quants.
 void pg_avx2_mul_parts(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x);

@@ -111,36 +111,6 @@ func TestSameBitsForAnyThreadsAndPasses(t *testing.T) {
 	}
 }
 
-// With products of bfloat16 the same holds for passes of as many tokens as take these, and for those of fewer.
-func TestSameBitsForAnyThreadsAndPassesWithBF16(t *testing.T) {
-	for name, p := range map[string]*model.Params{
-		"llama Q4_1": llama(backendtest.Weights{Format: quant.Q4_1}), "llama F16": llama(backendtest.Weights{Format: quant.F16}),
-		"falcon GPTQ": falcon(gptq4()),
-	} {
-		for kind, steps := range map[string][]int{"many": {512, bf16Rows, 128, 171}, "few": {1, 3, bf16Rows - 1}} {
-			t.Run(name+" "+kind, func(t *testing.T) {
-				tokens := backendtest.RandomTokens(1, 512, p.Config.Vocab)
-				var want []float32
-				for _, threads := range []int{1, 2, 3, 7} {
-					e, b := load(t, p, Options{Threads: threads}, model.Fast, 0)
-					if !hasBF16(b) {
-						t.Skipf("NOT RUN: no products of bfloat16 in %s", b.Name())
-					}
-					for _, step := range steps {
-						got := logits(t, e, tokens, step)
-						if want == nil {
-							want = got
-						}
-						if !slices.Equal(got, want) {
-							t.Errorf("%d threads, passes of %d tokens: other bits than one thread, passes of %d", threads, step, steps[0])
-						}
-					}
-				}
-			})
-		}
-	}
-}
-
 // Of the last layer only what is read is computed: that must not change it, nor what follows.
 func TestRowsThatAreNotWantedChangeNothing(t *testing.T) {
 	const n, first = 300, 297 // the last of three chunks has 41 tokens

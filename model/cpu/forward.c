@@ -127,7 +127,7 @@ static int run_last_layer(pg_chunk *c, unsigned thread, unsigned threads) {
   const float *h = norm_rows(c, &l->attn_norm, 0, 0, thread, threads);
   size_t n = add_jobs(jobs, 0, &l->qkv, h, m->hidden, PG_STORE, m->qkv, qkv_width(m));
   if (pg_run_jobs(m, jobs, n, c->n, c->many, thread, threads) || barrier(c, thread)) return 1;
-  if (pg_attention(c, layer, from, NULL, thread, threads)) return 1;
+  if (pg_attention(c, layer, from, c->many_rows, NULL, thread, threads)) return 1;
   if (!c->rows) return layer_barrier(c, thread);
   if (barrier(c, thread)) return 1;
   if (m->parallel) {
@@ -152,7 +152,7 @@ static int run_layer(pg_chunk *c, size_t layer, unsigned thread, unsigned thread
   size_t n = add_jobs(jobs, 0, &l->qkv, h, m->hidden, PG_STORE, m->qkv, qkv_width(m));
   if (m->parallel) n = up_jobs(m, jobs, n, l, h2, via);
   if (pg_run_jobs(m, jobs, n, c->n, c->many, thread, threads) || barrier(c, thread)) return 1;
-  if (pg_attention(c, layer, 0, via.attn, thread, threads) || barrier(c, thread)) return 1;
+  if (pg_attention(c, layer, 0, c->many, via.attn, thread, threads) || barrier(c, thread)) return 1;
   n = out_jobs(m, jobs, l, 0, via);
   if (pg_run_jobs(m, jobs, n, c->n, c->many, thread, threads)) return 1;
   if (m->parallel) return layer_barrier(c, thread);

@@ -45,6 +45,9 @@ typedef struct pg_scratch {
   float *part;   // [PG_VECTORS][dv], one segment's weighted sums
   float *state;  // [attention vectors of an item][dv + 2]: weighted sum, maximum, sum
   float *exps;   // [PG_VOCAB_SEGMENT], for the sum of exponentials
+  // attention with bfloat16, see attention.c; else NULL
+  uint16_t *q16, *keys16, *values16, *p16;
+  float *scores16, *part16;
   uint8_t *window; // [2][window of the model] weights that are not repacked yet
 } pg_scratch;
 
@@ -120,10 +123,13 @@ typedef struct pg_chunk {
 size_t pg_layer_acts_bytes(pg_model *m, size_t layer, size_t rows, int many);
 
 // attention.c: returns whether the pass was cancelled.
-// It stores the keys and values of all tokens of the chunk, and attends from token `from` on. to: m->attn16, which then gets the outputs;
-// NULL: m->attn.
-int pg_attention(pg_chunk *c, size_t layer, size_t from, uint16_t *to, unsigned thread, unsigned threads);
+// It stores the keys and values of all tokens of the chunk, and attends from token `from` on. many: as pg_run_jobs has it, of these tokens.
+// to: m->attn16, which then gets the outputs; NULL: m->attn.
+int pg_attention(pg_chunk *c, size_t layer, size_t from, int many, uint16_t *to, unsigned thread, unsigned threads);
 size_t pg_attention_vectors(const pg_model *m); // that one item of a prefill holds
+// pg_attention_init makes a thread's memory for attention with bfloat16, if the model has that. Returns whether it could.
+int pg_attention_init(const pg_model *m, pg_scratch *s);
+void pg_attention_free(pg_scratch *s);
 // output.c: the same.
 int pg_output(pg_chunk *c, unsigned thread, unsigned threads);
 // linear.c

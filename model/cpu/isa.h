@@ -64,6 +64,14 @@ typedef struct pg_isa {
   // y[rows][ldy] = x . W^T as above, x[tiles][blocks][PG_BF16_TILE][32]. The last tile is whole, and y has room for its rows.
   void (*mul_bf16)(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const uint16_t *x, size_t rows);
 
+  // For attention of many tokens, in the same sets. keys_bf16 turns the first keys of a segment, [PG_SEGMENT/8][d][8] of type, into
+  // [keys / 16][d / 32] tiles of 16 features' pairs x 16 keys, and values_bf16 values, [PG_SEGMENT][d], into [d / 16][keys / 32] tiles of 16
+  // keys' pairs x 16 features. keys is rounded up to 32, with zero values behind; d is a multiple of 32.
+  void (*keys_bf16)(uint16_t *to, const uint8_t *k, int type, size_t keys, size_t d);
+  void (*values_bf16)(uint16_t *to, const uint8_t *v, int type, size_t keys, size_t d);
+  // c[tiles * PG_BF16_TILE][ldc] = a . w, a[tiles][blocks][PG_BF16_TILE][32], w[columns][blocks] such tiles: 16 * columns columns of c, an even number.
+  void (*tiles_bf16)(float *c, size_t ldc, const uint16_t *a, size_t tiles, const uint16_t *w, size_t columns, size_t blocks);
+
   // y[n] = norm(x[n]) with weight w and bias b; b NULL: RMS norm, else layer norm.
   void (*norm)(float *y, const float *x, const float *w, const float *b, size_t n, float eps);
   void (*add)(float *y, const float *x, size_t n);     // y += x

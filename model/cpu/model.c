@@ -87,7 +87,7 @@ static int init_scratch(pg_model *m, pg_scratch *s) {
   s->state = floats(pg_attention_vectors(m) * (dv + 2));
   s->exps = floats(PG_VOCAB_SEGMENT);
   s->window = m->window ? bytes(2 * m->window) : NULL;
-  return (s->window || !m->window) && s->tile && s->decode && s->norm && s->acts && s->scores && s->part && s->state && s->exps;
+  return pg_attention_init(m, s) && (s->window || !m->window) && s->tile && s->decode && s->norm && s->acts && s->scores && s->part && s->state && s->exps;
 }
 
 int pg_model_init(pg_model *m) {
@@ -135,6 +135,7 @@ void pg_model_free(pg_model *m) {
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) free(own[i]);
     free(s->acts);
     free(s->window);
+    pg_attention_free(s);
   }
   free(m->scratch);
   pg_unmap(m->kv, m->kv ? pg_kv_bytes(m) : 0);

@@ -95,54 +95,6 @@ func TestFineProductsAreNearlyThoseOfTheInputs(t *testing.T) {
 	})
 }
 
-// The product of many rows is, in a set that has them, the exact one of inputs and weights rounded to bfloat16, of dense weights too, so
-// that only float32 sums remain as errors.
-func TestProductsOfManyRowsAreThoseOfBF16(t *testing.T) {
-	eachISA(t, 2, func(t *testing.T, b *backend) {
-		if !hasBF16(b) {
-			return
-		}
-		for i, m := range every(5) {
-			p, err := packOne(b, m)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, n := range []int{bf16Rows, bf16Rows + 1, 70, chunk} {
-				x, y := gaussian(random(uint64(i)), n*m.In), make([]float32, n*m.Out)
-				if !p.multiply(b, y, x, n, rounded) {
-					t.Fatal("no memory")
-				}
-				want, size := productOf(m, toBF16, slices.Clone(x), n)
-				for j := range want {
-					if e := math.Abs(float64(y[j])-want[j]) / (size[j] + 1e-30); !(e < 1e-5) {
-						t.Fatalf("%s [%d, %d], %d rows: element %d is %v, want %v", m.Name, m.Out, m.In, n, j, y[j], want[j])
-					}
-				}
-				for _, step := range []int{bf16Rows, 43, 64} { // the rest of chunk is enough, too
-					if n != chunk {
-						continue
-					}
-					cut := make([]float32, n*m.Out)
-					for at := 0; at < n; at += step {
-						p.multiply(b, cut[at*m.Out:], x[at*m.In:], min(step, n-at), rounded)
-					}
-					if !slices.Equal(cut, y) {
-						t.Errorf("%s: steps of %d rows give other bits than %d at once", m.Name, step, n)
-					}
-				}
-			}
-			p.close()
-		}
-	})
-}
-
-// toBF16 rounds v to bfloat16.
-func toBF16(v []float32) {
-	for i, x := range v {
-		v[i] = tensor.FromBF16(tensor.ToBF16(x))
-	}
-}
-
 // The largest codes, scales and inputs of either sign stay within the integers that a kernel adds up in.
 func TestFastProductsOfTheLargestCodes(t *testing.T) {
 	eachISA(t, 1, func(t *testing.T, b *backend) {
