@@ -2,7 +2,7 @@
 //
 // A tile of sums holds 16 tokens × 16 rows of two octets. One instruction adds a block's 32 features: activations stand as
 // [tokens][32] already, and the units of the two octets side by side are the other factor, [8][16 rows][4]. The sums of a block are
-// integers and what follows are the operations of int8_octets.h and int8_parts.h in their order, so that the bits are those of the
+// integers and what follows, in amx_int.c and amx_parts.c, are the operations of int8_octets.h and int8_parts.h in their order, so that the bits are those of the
 // other sets.
 //
 // The product itself takes 16 cycles; to add its 256 sums under their scales takes 60, which is what bounds this set.

@@ -4,6 +4,8 @@
 // values o) and the segments are folded in order:
 //   M' = max(M, m),  L = L e^(M-M') + l e^(m-M'),  O = O e^(M-M') + o e^(m-M').
 // The cut depends on positions alone, so the result is the same bits for any number of threads and any cut of the prompt.
+//
+// Passes of many tokens take tiles of bfloat16 where a set has them: the same, with other roundings.
 #include "forward.h"
 
 #include <math.h>
@@ -184,7 +186,7 @@ static size_t item_rows(const pg_model *m, size_t n, unsigned threads) {
 }
 
 // A prefill, from token `from` on: an item is a kv head and a run of rows, which passes over the segments once.
-static void attend_many(pg_chunk *c, size_t layer, size_t from, uint16_t *to, pg_scratch *s, unsigned threads) {
+static void attend_many(pg_chunk *c, size_t layer, size_t from, pg_scratch *s, unsigned threads) {
   pg_model *m = c->m;
   size_t dv = width(m), group = m->heads / m->kv_heads, all = c->n - from;
   size_t rows = item_rows(m, all, threads), runs = (all + rows - 1) / rows;
@@ -198,7 +200,7 @@ static void attend_many(pg_chunk *c, size_t layer, size_t from, uint16_t *to, pg
         size_t n = vectors - v < m->isa->vectors ? vectors - v : m->isa->vectors;
         vector vec[PG_VECTORS];
         for (size_t i = 0; i < n; i++) {
-          vec[i] = vector_at(c, kv_head, v0 + v + i, to);
+          vec[i] = vector_at(c, kv_head, v0 + v + i, NULL);
           part[i] = segment ? s->part + i * (dv + 2) : s->state + (v + i) * (dv + 2);
         }
         segment_part(c, layer, kv_head, segment, vec, n, part, s);
@@ -207,27 +209,27 @@ static void attend_many(pg_chunk *c, size_t layer, size_t from, uint16_t *to, pg
       }
     }
     for (size_t v = 0; v < vectors; v++) {
-      vector vec = vector_at(c, kv_head, v0 + v, to);
+      vector vec = vector_at(c, kv_head, v0 + v, NULL);
       write_out(m, &vec, s->state + v * (dv + 2));
     }
   }
 }
 
-enum { GROUP = 2 * PG_BF16_TILE }; // vectors that are multiplied at once
+enum { AT_ONCE = 2 * PG_BF16_TILE }; // vectors that are multiplied at once
 
-static int takes_bf16(const pg_model *m, int many) { return pg_takes_bf16(m, many) && m->head_dim % PG_BLOCK == 0; }
+static int attends_bf16(const pg_model *m, int many) { return pg_takes_bf16(m, many) && m->head_dim % PG_BLOCK == 0; }
 
 static void *room(size_t bytes) { return aligned_alloc(64, (bytes + 63) / 64 * 64); }
 
 int pg_attention_init(const pg_model *m, pg_scratch *s) {
-  if (!takes_bf16(m, 1)) return 1;
-  size_t d = m->head_dim, vectors = (pg_attention_vectors(m) + GROUP - 1) / GROUP * GROUP;
+  if (!attends_bf16(m, 1)) return 1;
+  size_t d = m->head_dim, vectors = (pg_attention_vectors(m) + AT_ONCE - 1) / AT_ONCE * AT_ONCE;
   s->q16 = room(vectors * d * sizeof *s->q16);
   s->keys16 = room(PG_SEGMENT * d * sizeof *s->keys16);
   s->values16 = room(PG_SEGMENT * d * sizeof *s->values16);
-  s->p16 = room(GROUP * PG_SEGMENT * sizeof *s->p16);
-  s->scores16 = room(GROUP * PG_SEGMENT * sizeof *s->scores16);
-  s->part16 = room(GROUP * (d + 2) * sizeof *s->part16);
+  s->p16 = room(AT_ONCE * PG_SEGMENT * sizeof *s->p16);
+  s->scores16 = room(AT_ONCE * PG_SEGMENT * sizeof *s->scores16);
+  s->part16 = room(AT_ONCE * (d + 2) * sizeof *s->part16);
   return s->q16 && s->keys16 && s->values16 && s->p16 && s->scores16 && s->part16;
 }
 
@@ -260,8 +262,8 @@ static void segment_bf16(pg_chunk *c, size_t layer, size_t kv_head, size_t segme
   const size_t blocks = (keys + PG_BLOCK - 1) / PG_BLOCK;
   m->isa->keys_bf16(s->keys16, keys_of(m, segment, layer, kv_head), m->kv_type, keys, d);
   m->isa->values_bf16(s->values16, values_of(m, segment, layer, kv_head), m->kv_type, keys, d);
-  for (size_t v = 0; v < vectors; v += GROUP) {
-    const size_t n = vectors - v < GROUP ? vectors - v : GROUP, tiles = (n + PG_BF16_TILE - 1) / PG_BF16_TILE;
+  for (size_t v = 0; v < vectors; v += AT_ONCE) {
+    const size_t n = vectors - v < AT_ONCE ? vectors - v : AT_ONCE, tiles = (n + PG_BF16_TILE - 1) / PG_BF16_TILE;
     m->isa->tiles_bf16(s->scores16, PG_SEGMENT, s->q16 + v * d, tiles, s->keys16, 2 * blocks, d / PG_BLOCK);
     for (size_t i = 0; i < n; i++) {
       vector vec = vector_at(c, kv_head, v0 + v + i, to);
@@ -305,12 +307,12 @@ int pg_attention(pg_chunk *c, size_t layer, size_t from, int many, uint16_t *to,
   write_cache(c, layer, from, thread, threads);
   if (from == c->n) return 0;
   if (pg_barrier(c->m->pool, thread, &c->m->cancel)) return 1;
-  if (takes_bf16(c->m, many)) {
+  if (attends_bf16(c->m, many)) {
     attend_bf16(c, layer, from, to, &c->m->scratch[thread], threads);
   } else if (c->n - from <= PG_SMALL) {
     attend_few(c, layer, from, &c->m->scratch[thread]);
   } else {
-    attend_many(c, layer, from, to, &c->m->scratch[thread], threads);
+    attend_many(c, layer, from, &c->m->scratch[thread], threads);
   }
   return 0;
 }

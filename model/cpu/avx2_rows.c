@@ -212,6 +212,6 @@ PG_SET(avx2, PG_TILE, 1, avx2, avx2, PG_AVX2_VECTORS, );
 PG_SET(avxvnni, PG_TILE, 1, avxvnni, avx2, PG_AVX2_VECTORS, );
 PG_SET(avx512vnni, PG_TILE, 1, avx512vnni, avx512, PG_VECTORS, );
 PG_SET(amx, 64, 2, amx, avx512, PG_VECTORS, );
-PG_SET(amxbf16, 64, 2, amx, avx512, PG_VECTORS, .to_bf16 = pg_amx_to_bf16, .mul_bf16 = pg_amx_mul_bf16,
+PG_SET(amxbf16, 64, PG_BF16_OCTETS, amx, avx512, PG_VECTORS, .to_bf16 = pg_amx_to_bf16, .mul_bf16 = pg_amx_mul_bf16,
        .keys_bf16 = pg_amx_keys_bf16, .values_bf16 = pg_amx_values_bf16, .tiles_bf16 = pg_amx_tiles_bf16);
 #endif

@@ -4,7 +4,7 @@
 // them in that order. Generating a token then costs one pass over memory, shared among the threads in contiguous stripes;
 // a prompt is multiplied in chunks, whose tiles the threads take as they become free. Every output element is summed in an
 // order that depends on its length alone, so the bits of a result depend neither on the number of threads nor on how a
-// prompt was cut.
+// prompt was cut (with AMX: into passes of 32 tokens and more, which are computed in bfloat16, or of fewer).
 //
 // In the fast mode the inputs of quantised matrices are rounded to int8, one scale for 32 features (some twice: README.md,
 // "Modes"), and the KV cache holds float16; dense matrices take float32 inputs. In the precise mode everything but the weights

@@ -75,6 +75,9 @@ func earlyModels() map[string]*model.Params {
 	wide := falcon(backendtest.Weights{Format: quant.Q8_0}).Config // few octets fill a thread's room for windows
 	wide.FFN = 4096
 	models["wide falcon Q8_0"] = backendtest.Random(4, wide, backendtest.Weights{Format: quant.Q8_0}, true, true)
+	long := falcon(backendtest.Weights{Format: quant.F32}).Config // of long rows, three octets would fit into a window
+	long.Heads, long.Hidden, long.Layers = 33, 33*long.HeadDim, 1
+	models["long falcon F32"] = backendtest.Random(4, long, backendtest.Weights{Format: quant.F32}, true, true)
 	for _, p := range models { // the order of a query matrix, as GGUF files of Llama models have it
 		for i := range p.Layers {
 			q := p.Layers[i].QKV.W[0]
@@ -119,7 +122,7 @@ func logitsEarly(t testing.TB, e *executor, tokens []int32, prompt int) (all []f
 
 // Wherever a pass takes its weights from, the bits are the same: in the source, some of them, or repacked.
 func TestEarlyWeightsGiveTheSameBits(t *testing.T) {
-	const prompt = 30
+	const prompt = 2 * (bf16Rows + 3)
 	set(t, &packStep, 3000) // so that matrices are repacked in parts, and passes find some of them half done
 	models := earlyModels()
 	eachISA(t, 2, func(t *testing.T, b *backend) {

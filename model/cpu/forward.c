@@ -41,8 +41,8 @@ static tiles tiles_of(const pg_chunk *c, const pg_layer *l) {
   const pg_model *m = c->m;
   tiles t = {0};
   if (c->n <= PG_SMALL) return t; // each thread prepares these for itself
-  if (m->head_dim % PG_BLOCK == 0 && pg_takes_ready(m, l->attn_out.w[0], c->many)) t.attn = m->attn16;
-  if ((m->gated || l->up.n == 1) && pg_takes_ready(m, l->down.w[0], c->many)) t.act = m->act16;
+  if (m->head_dim % PG_BLOCK == 0 && l->attn_out.n == 1 && pg_takes_ready(m, l->attn_out.w[0], c->many)) t.attn = m->attn16;
+  if ((m->gated || l->up.n == 1) && l->down.n == 1 && pg_takes_ready(m, l->down.w[0], c->many)) t.act = m->act16;
   return t;
 }
 
@@ -204,6 +204,7 @@ static void run_chunk(void *arg, unsigned thread, unsigned threads) {
 int pg_forward(pg_model *m, const int32_t *tokens, size_t n, size_t pos, const float *cos, const float *sin, size_t rows,
                float *logits, pg_candidate *top, size_t k, float *logsum) {
   size_t done = 0, first = n - rows; // the first token with logits
+  const size_t chunks = (n + m->chunk - 1) / m->chunk;
   pg_candidate *found = NULL;
   if (k && rows) {
     found = malloc(pg_pool_threads(m->pool) * (rows < m->chunk ? rows : m->chunk) * k * sizeof *found);
@@ -211,7 +212,7 @@ int pg_forward(pg_model *m, const int32_t *tokens, size_t n, size_t pos, const f
   }
   int status = PG_OK;
   while (done < n && status == PG_OK) {
-    size_t len = n - done < m->chunk ? n - done : m->chunk, half = m->head_dim / 2;
+    size_t even = (n + chunks - 1) / chunks, len = n - done < even ? n - done : even, half = m->head_dim / 2; // no short rest
     pg_chunk c = {
         .m = m,
         .tokens = tokens + done,

@@ -10,7 +10,6 @@
 
 enum {
   PG_CHUNK = 128,  // tokens of one internal chunk of a prefill at least, if the prompt has them: weights are read once per chunk
-  PG_PART = 256,   // tokens that go through one thread's outputs at once, at most
   PG_SMALL = 4,    // up to this many tokens every thread prepares its inputs by itself instead of waiting for others
   PG_MATRICES = 8, // of one linear layer at most
 };
@@ -51,7 +50,7 @@ typedef struct pg_scratch {
   uint8_t *window; // [2][window of the model] weights that are not repacked yet
 } pg_scratch;
 
-enum { PG_TILE_FLOATS = PG_PART * PG_BF16_OCTETS * PG_OCTET, PG_VOCAB_SEGMENT = 4096 };
+enum { PG_TILE_FLOATS = PG_BF16_MOST * PG_BF16_OCTETS * PG_OCTET, PG_VOCAB_SEGMENT = 4096 };
 
 typedef struct pg_model {
   // the shape
@@ -99,7 +98,9 @@ void pg_model_free(pg_model *m);
 size_t pg_kv_bytes(const pg_model *m); // of the whole cache
 
 // pg_forward appends n tokens at position pos. cos, sin: [n][D/2] of their positions, NULL with ALiBi. Of the last `rows` tokens
-// it writes logits[rows][vocab] (NULL: unwanted), the k best candidates top[rows][k] and logsum[rows] (NULL: unwanted).
+// it writes logits[rows][vocab] (NULL: unwanted), the k best candidates top[rows][k] and logsum[rows] (NULL: unwanted). A set with bfloat16
+// takes it from PG_BF16_ROWS tokens on; in the last layer behind the keys and values, from so many rows on; in the head, where logits are
+// wanted too.
 int pg_forward(pg_model *m, const int32_t *tokens, size_t n, size_t pos, const float *cos, const float *sin, size_t rows,
                float *logits, pg_candidate *top, size_t k, float *logsum);
 void pg_cancel(pg_model *m, int on);
@@ -151,7 +152,7 @@ typedef struct pg_job {
 } pg_job;
 
 // pg_run_jobs computes jobs on so many rows, each thread its part. No barrier at the end; in chunks of more than PG_SMALL rows there
-// is one inside, after the inputs are prepared. many: of a pass of PG_BF16_ROWS tokens and more; it decides on bfloat16, so that results do not
+// is one inside, after the inputs are prepared, unless all of them were ready. many: of a pass of PG_BF16_ROWS tokens and more; it decides on bfloat16, so that results do not
 // depend on chunks. Returns whether the pass was cancelled.
 int pg_run_jobs(pg_model *m, pg_job *jobs, size_t n, size_t rows, int many, unsigned thread, unsigned threads);
 // pg_acts_bytes is the memory that pg_run_jobs needs for the prepared inputs.

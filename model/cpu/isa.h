@@ -1,7 +1,7 @@
 // The kernels that an instruction set must bring, as one struct of functions. A file per instruction set fills it; everything
 // else in the package is plain C on top. Which sets exist, and how a new one is added: README.md, "Kernels".
 //
-// Two rules make results independent of the number of threads and of how a prompt is cut:
+// Two rules make results independent of the number of threads and of how a prompt is cut (into passes on one side of PG_BF16_ROWS):
 //   - one output element is computed by one call, summed in an order that depends on K alone, never on how many tokens or rows
 //     are computed with it;
 //   - a kernel may not read what lies beyond the sizes that it is given (weights may be prefetched beyond).
@@ -21,9 +21,9 @@ enum {
   PG_SEGMENT = 256, // keys that one softmax segment holds
   PG_CHUNK_K = 128, // features that mul_float decodes at a time
   PG_FLOAT_OCTETS = 3, // octets that mul_float decodes at a time
-  PG_BF16_ROWS = 32,   // from so many rows on a set that has mul_bf16 uses it: more than one pass of speculation has
+  PG_BF16_ROWS = 32,   // passes of so many tokens take mul_bf16, where a set has it: more than one of speculation has
   PG_BF16_MOST = 256,  // rows that one call of mul_bf16 takes
-  PG_BF16_OCTETS = 4,  // that it multiplies at once: fewer take as long
+  PG_BF16_OCTETS = 4,  // that it multiplies at once, and `octets` of such a set: blocks of 32 outputs begin where an item or a window does
   PG_BF16_TILE = 16,   // of them stand together in memory
 };
 
@@ -42,7 +42,7 @@ typedef struct pg_isa {
   const char *name;
   int untried;    // no machine has run this set, an emulator at most: it is never chosen unless named
   size_t tile;    // the most tokens that mul_int takes, an even number
-  size_t octets;  // that it multiplies at once: fewer take as long
+  size_t octets;  // that one call should have a multiple of: fewer take as long in mul_int or, if there is one, in mul_bf16
   size_t vectors; // the most query vectors that scores and weigh take, up to PG_VECTORS
 
   // quantise turns x[blocks * 32] into one token of a tile: q, d, s and h advance by 32*stride, stride, stride and 2*stride per

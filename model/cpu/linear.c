@@ -194,7 +194,7 @@ static void multiply(const pg_model *m, float *y, size_t ld, const pg_matrix *w,
 static void finish(const pg_model *m, const pg_job *job, float *tile[2], size_t ld, size_t lo, size_t hi, size_t t0, size_t rows) {
   size_t c0 = lo * PG_OCTET, c1 = hi * PG_OCTET < job->w[0]->out ? hi * PG_OCTET : job->w[0]->out, n = c1 - c0;
   for (size_t t = 0; t < rows; t++) {
-    float *v = tile[0] + t * ld, *u = tile[1] + t * ld, *y = job->y ? job->y + (t0 + t) * job->ldy + c0 : NULL;
+    float *v = tile[0] + t * ld, *u = tile[1] + t * ld, *y = job->y + (t0 + t) * job->ldy + c0;
     if (job->bias[0]) m->isa->add(v, job->bias[0] + c0, n);
     if (job->w[1] && job->bias[1]) m->isa->add(u, job->bias[1] + c0, n);
     switch (job->epilogue) {
@@ -218,10 +218,10 @@ static void finish(const pg_model *m, const pg_job *job, float *tile[2], size_t 
   }
 }
 
-// How many octets fit into a tile of that many rows: a multiple of what mul_float takes.
+// How many octets fit into a tile of that many rows: a multiple of what mul_float takes, where that is less than it.
 static size_t tile_octets(size_t rows) {
   size_t n = PG_TILE_FLOATS / (PG_OCTET * rows);
-  return n >= 12 ? (n < 60 ? n / 12 * 12 : 60) : n;
+  return n >= 60 ? 60 : n >= 12 ? n / 12 * 12 : n > PG_BF16_OCTETS ? n - n % PG_FLOAT_OCTETS : n;
 }
 
 static size_t octet_cost(const pg_job *job) {
@@ -253,10 +253,10 @@ static void run_range(pg_model *m, const pg_job *job, const act *acts, size_t lo
     early |= pg_needs_window(job->w[i], hi);
     if (x->per > per) per = x->per;
   }
-  size_t at_once = bf16 ? PG_PART : wide ? PG_CHUNK : m->isa->tile / per;
+  size_t at_once = bf16 ? PG_BF16_MOST : wide ? PG_CHUNK : m->isa->tile / per;
   if (at_once > t1 - t0) at_once = t1 - t0;
   size_t step = tile_octets(bf16 ? whole_tiles(at_once) : per * at_once), cached = ITEM_BYTES / octet_cost(job);
-  if (bf16 && step > PG_BF16_OCTETS) step -= step % PG_BF16_OCTETS;
+  if (bf16) step -= step % PG_BF16_OCTETS; // at least as many fit
   if (at_once < t1 - t0 && step > cached) step = cached > m->isa->octets ? cached : m->isa->octets;
   if (early && step > window_octets(m->isa, octet_cost(job))) step = window_octets(m->isa, octet_cost(job));
   float *tile[2] = {s->tile, s->tile + PG_TILE_FLOATS};
@@ -312,7 +312,7 @@ static size_t item_tokens(const pg_job *job, size_t rows, int bf16, size_t least
   enum { FEW = 64, EACH = 4 };
   const size_t octets = job->w[0]->octets;
   if (!bf16) return octets / least < shares ? FEW : PG_CHUNK;
-  size_t n = PG_PART;
+  size_t n = PG_BF16_MOST;
   while (n > FEW && octets / least * ((rows + n - 1) / n) < EACH * (size_t)threads) n /= 2;
   return n;
 }
@@ -324,7 +324,7 @@ static void run_items(pg_model *m, pg_job *jobs, size_t n, const act *acts, size
   size_t item = pg_next(m->pool), first = 0;
   for (size_t j = 0; j < n; j++) {
     const int bf16 = form_of(m, jobs[j].w[0], many) == BF16;
-    const size_t least = bf16 ? PG_BF16_OCTETS : m->isa->octets; // take as long as one
+    const size_t least = m->isa->octets; // take as long as one
     size_t octets = jobs[j].w[0]->octets, tokens = item_tokens(&jobs[j], rows, bf16, least, shares, threads);
     if (tokens > rows) tokens = rows;
     size_t parts = (rows + tokens - 1) / tokens, step = ITEM_BYTES / octet_cost(&jobs[j]), fair = octets * parts / shares;

@@ -62,7 +62,7 @@ func (p *packed) row(n int) []float32 {
 	return v
 }
 
-// multiply writes x[rows, in]·Wᵀ to y[rows, out] as a forward pass does; at most PG_CHUNK rows.
+// multiply writes x[rows, in]·Wᵀ to y[rows, out] as a forward pass does.
 func (p *packed) multiply(b *backend, y, x []float32, rows int, in inputs) bool {
 	precise, fine := truth(in == unrounded), truth(in == roundedTwice)
 	return C.pg_probe_multiply(b.pool, b.isa, precise, fine, p.w, (*C.float)(&y[0]), (*C.float)(&x[0]), C.size_t(rows)) == C.PG_OK
@@ -83,7 +83,7 @@ const bf16Rows = C.PG_BF16_ROWS
 // hasBF16 tells whether the set has them. The bits of its products then depend on which side of bf16Rows a pass is.
 func hasBF16(b *backend) bool { return b.isa.mul_bf16 != nil }
 
-// chunk is the most rows that multiply takes.
+// chunk is how many tokens a chunk of a prompt has at least.
 const chunk = C.PG_CHUNK
 
 // The functions that mapAll applies.

@@ -13,7 +13,7 @@ import (
 // The sets of an architecture differ in how they sum integers, which is exact: a machine with a better one answers with the same
 // words.
 func TestSetsOfAnArchitectureGiveTheSameBits(t *testing.T) {
-	const rows = 91 // for amx: a full tile, one of 16 tokens, one of 8 and three that go to avx512vnni
+	const most = 91 // for amx: a full tile, one of 16 tokens, one of 8 and three that go to avx512vnni
 	type product struct {
 		matrix int
 		in     inputs
@@ -24,8 +24,9 @@ func TestSetsOfAnArchitectureGiveTheSameBits(t *testing.T) {
 		if b.Name() == "cpu (scalar, 2 threads)" {
 			t.Skip("scalar sums floats in another order")
 		}
+		rows := most
 		if hasBF16(b) {
-			t.Skip("products of many rows are of bfloat16")
+			rows = bf16Rows - 1
 		}
 		sets = append(sets, b.Name())
 		for i, m := range every(11) {
@@ -38,7 +39,7 @@ func TestSetsOfAnArchitectureGiveTheSameBits(t *testing.T) {
 				p.multiply(b, y, gaussian(random(12), rows*m.In), rows, in)
 				if first, ok := want[product{i, in}]; !ok {
 					want[product{i, in}] = y
-				} else if !slices.Equal(y, first) {
+				} else if !slices.Equal(y, first[:len(y)]) {
 					t.Errorf("%s, inputs %d: other bits than with %s", m.Name, in, sets[0])
 				}
 			}
