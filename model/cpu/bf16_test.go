@@ -161,10 +161,10 @@ func TestBF16IsNearerToThePreciseModeThanInt8(t *testing.T) {
 			}
 			return math.Sqrt(difference / size)
 		}
-		if bf16, int8 := off(isa), off("amx"); !(bf16 < int8) || bf16 == 0 {
-			t.Errorf("%s: logits of bfloat16 are off by %.2g of precise ones, those of int8 by %.2g", name, bf16, int8)
+		if wide, narrow := off(isa), off("amx"); !(wide < narrow) || wide == 0 {
+			t.Errorf("%s: logits of bfloat16 are off by %.2g of precise ones, those of int8 by %.2g", name, wide, narrow)
 		} else {
-			t.Logf("%s: bfloat16 %.2g, int8 %.2g", name, bf16, int8)
+			t.Logf("%s: bfloat16 %.2g, int8 %.2g", name, wide, narrow)
 		}
 	}
 }
