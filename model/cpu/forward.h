@@ -9,7 +9,7 @@
 #include "pool.h"
 
 enum {
-  PG_CHUNK = 128,  // tokens of one internal chunk of a prefill at least, if the prompt has them: weights are read once per chunk
+  PG_CHUNK = 128,  // the least that pg_model.chunk is: tokens of one internal chunk of a prefill, for which weights are read once
   PG_SMALL = 4,    // up to this many tokens every thread prepares its inputs by itself instead of waiting for others
   PG_MATRICES = 8, // of one linear layer at most
 };
@@ -62,7 +62,7 @@ typedef struct pg_model {
   const pg_layer *layer; // [layers]
   const pg_matrix *embed, *head;
   pg_norm final_norm;
-  size_t chunk;  // tokens of a chunk; set by pg_model_init
+  size_t chunk;  // the most tokens of a chunk; set by pg_model_init
   size_t window; // the most that pg_window_room says of a matrix that has a source; 0: none has
   // the KV cache: [segments][layers][kv_heads] of keys [PG_SEGMENT/8][D][8] and values [PG_SEGMENT][dv]
   uint8_t *kv;

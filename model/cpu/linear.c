@@ -218,7 +218,8 @@ static void finish(const pg_model *m, const pg_job *job, float *tile[2], size_t 
   }
 }
 
-// How many octets fit into a tile of that many rows: a multiple of what mul_float takes, where that is less than it.
+// How many octets fit into a tile of that many rows: whole panels of mul_float where some fit, so that none of its calls is narrow, and
+// at least what mul_bf16 multiplies at once.
 static size_t tile_octets(size_t rows) {
   size_t n = PG_TILE_FLOATS / (PG_OCTET * rows);
   return n >= 60 ? 60 : n >= 12 ? n / 12 * 12 : n > PG_BF16_OCTETS ? n - n % PG_FLOAT_OCTETS : n;

@@ -83,7 +83,7 @@ const bf16Rows = C.PG_BF16_ROWS
 // hasBF16 tells whether the set has them. The bits of its products then depend on which side of bf16Rows a pass is.
 func hasBF16(b *backend) bool { return b.isa.mul_bf16 != nil }
 
-// chunk is how many tokens a chunk of a prompt has at least.
+// chunk is the most tokens of a chunk of a prompt, where there are few threads.
 const chunk = C.PG_CHUNK
 
 // The functions that mapAll applies.

@@ -54,6 +54,7 @@ type Sampling struct {
 	// RepetitionPenalty divides positive and multiplies negative logits of tokens that already stand in prompt or reply;
 	// 0 or 1 changes nothing.
 	RepetitionPenalty float64 `json:"repetition_penalty,omitempty"`
-	// Seed makes a reply repeatable: same seed, same prompt, same values, same text. nil draws a new one; the Result names it.
+	// Seed makes a reply repeatable: same seed, same prompt, same values, same text, as long as the logits are the same bits, which a
+	// backend need not give for a prompt of which the cache holds a part. nil draws a new one; the Result names it.
 	Seed *uint64 `json:"seed,omitempty"`
 }
