@@ -13,7 +13,9 @@
 
 #include <immintrin.h>
 
-void pg_avx2_quantise(int8_t *q, float *d, float *s, int16_t *h, const float *x, size_t blocks, size_t stride);
+void pg_avx2_quantise(int8_t *q, float *d, float *s, int16_t *h, const float *x, size_t blocks, size_t stride, pg_peak *peak);
+void pg_avx2_add_outliers(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_outlier *outliers, size_t stride,
+                          size_t tokens, float *room);
 void pg_avx2_mul_int(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x);
 void pg_avx2_mul_float(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const float *x, size_t ldx, size_t m,
                        float *scratch);
@@ -106,6 +108,34 @@ PG_INLINE pg_parts8 pg_load_parts(const uint8_t *p, int parts) {
     r.last = r.first;
   } else {
     r.last = _mm256_blend_epi16(r.pair, _mm256_srli_epi32(r.pair, 16), 0x55);
+  }
+  return r;
+}
+
+// What eight rows have beside the codes of a block, for its first and its last 16 features: w = d*(q - zero) + min.
+typedef struct pg_sides8 {
+  __m256 d[2], min[2], zero;
+} pg_sides8;
+
+// pg_sides_of returns that of octet o and block b in group g. Integers times scale and minimum are exact.
+PG_INLINE pg_sides8 pg_sides_of(const pg_matrix *w, size_t o, size_t g, size_t b) {
+  const size_t side = (o * w->groups + g) * PG_OCTET;
+  pg_sides8 r = {.zero = _mm256_setzero_ps()};
+  r.d[0] = r.d[1] = pg_load8(w->scales + side * pg_type_size(w->type), w->type);
+  r.min[0] = r.min[1] = r.zero;
+  if (w->offset == PG_OFFSET_MIN) {
+    r.min[0] = r.min[1] = pg_load8(w->offsets + 2 * side, PG_F16);
+  } else {
+    r.zero = w->offset == PG_OFFSET_ZEROS ? pg_zeros8(w->offsets + side) : _mm256_set1_ps((float)w->zero);
+  }
+  if (!w->parts) return r;
+  const pg_parts8 s = pg_load_parts(w->part_bytes + o * pg_octet_parts(w) + b * PG_PARTS_BYTES, w->parts);
+  const __m256i *pairs[2] = {&s.first, &s.last};
+  for (int half = 0; half < 2; half++) {
+    r.d[half] = _mm256_mul_ps(r.d[half], _mm256_cvtepi32_ps(_mm256_srai_epi32(*pairs[half], 16)));
+    __m256i m = s.min;
+    if (w->parts == PG_PARTS_MINS) m = half ? _mm256_srli_epi32(m, 16) : _mm256_and_si256(m, _mm256_set1_epi32(0xffff));
+    if (w->parts != PG_PARTS_ZERO) r.min[half] = _mm256_mul_ps(r.min[half], _mm256_cvtepi32_ps(m));
   }
   return r;
 }

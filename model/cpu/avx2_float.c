@@ -18,35 +18,16 @@ PG_INLINE void decode_unit(float *dst, __m256i bytes, int is_signed, __m256 d, _
   }
 }
 
-// Multiplies scale and minimum of a group with the integers of a block, for its first and its last 16 features. Exact.
-PG_INLINE void scale_parts(__m256 d[2], __m256 min[2], const uint8_t *part, int parts) {
-  const pg_parts8 s = pg_load_parts(part, parts);
-  const __m256i *pairs[2] = {&s.first, &s.last};
-  for (int half = 0; half < 2; half++) {
-    d[half] = _mm256_mul_ps(d[half], _mm256_cvtepi32_ps(_mm256_srai_epi32(*pairs[half], 16)));
-    __m256i m = s.min;
-    if (parts == PG_PARTS_MINS) m = half ? _mm256_srli_epi32(m, 16) : _mm256_and_si256(m, _mm256_set1_epi32(0xffff));
-    if (parts != PG_PARTS_ZERO) min[half] = _mm256_mul_ps(min[half], _mm256_cvtepi32_ps(m));
-  }
-}
-
 PG_INLINE void decode_blocks(float *dst, const pg_matrix *w, size_t o, size_t from, size_t n, int bits) {
   const uint8_t *c = w->codes + o * pg_octet_bytes(w) + from / PG_BLOCK * pg_block_bytes(bits);
-  size_t g = 0, size = pg_type_size(w->type);
+  size_t g = 0;
   for (size_t b = from / PG_BLOCK; b < (from + n) / PG_BLOCK; b++, c += pg_block_bytes(bits)) {
     while (b >= w->group_start[g + 1]) g++;
-    size_t side = (o * w->groups + g) * PG_OCTET;
-    __m256 zero = _mm256_setzero_ps(), d[2], min[2] = {zero, zero}; // of both halves of the block
-    d[0] = d[1] = pg_load8(w->scales + side * size, w->type);
-    if (w->offset == PG_OFFSET_MIN) {
-      min[0] = min[1] = pg_load8(w->offsets + 2 * side, PG_F16);
-    } else {
-      zero = w->offset == PG_OFFSET_ZEROS ? pg_zeros8(w->offsets + side) : _mm256_set1_ps((float)w->zero);
-    }
-    if (w->parts) scale_parts(d, min, w->part_bytes + o * pg_octet_parts(w) + b * PG_PARTS_BYTES, w->parts);
+    const pg_sides8 side = pg_sides_of(w, o, g, b);
     __m256i v[8];
     pg_unpack8(v, c, bits);
-    for (int u = 0; u < 8; u++, dst += PG_UNIT * PG_OCTET) decode_unit(dst, v[u], bits == 8, d[u / 4], zero, min[u / 4]);
+    for (int u = 0; u < 8; u++, dst += PG_UNIT * PG_OCTET)
+      decode_unit(dst, v[u], bits == 8, side.d[u / 4], side.zero, side.min[u / 4]);
   }
 }
 

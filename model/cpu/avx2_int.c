@@ -10,18 +10,29 @@ PG_AVX2_BEGIN
 #include "int8_dots.h"
 #include "int8_octets.h"
 
-void pg_avx2_quantise(int8_t *q, float *d, float *s, int16_t *h, const float *x, size_t blocks, size_t stride) {
+// The greatest and the second greatest of each pair of lanes, one of (*first, *second), one of (a, b).
+PG_INLINE void two_greatest(__m128 *first, __m128 *second, __m128 a, __m128 b) {
+  *second = _mm_max_ps(*second, _mm_max_ps(_mm_min_ps(*first, a), b));
+  *first = _mm_max_ps(*first, a);
+}
+
+void pg_avx2_quantise(int8_t *q, float *d, float *s, int16_t *h, const float *x, size_t blocks, size_t stride, pg_peak *peak) {
   const __m256 sign = _mm256_set1_ps(-0.0f);
+  pg_peak found = {0};
   for (size_t b = 0; b < blocks; b++, x += PG_BLOCK, q += PG_BLOCK * stride, d += stride, s += stride, h += 2 * stride) {
-    __m256 v[4], amax = _mm256_setzero_ps(), sum = _mm256_setzero_ps();
+    __m256 v[4], a[4], sum = _mm256_setzero_ps();
     for (int i = 0; i < 4; i++) {
       v[i] = _mm256_loadu_ps(x + 8 * i);
-      amax = _mm256_max_ps(_mm256_andnot_ps(sign, v[i]), amax);
+      a[i] = _mm256_andnot_ps(sign, v[i]);
       sum = _mm256_fmadd_ps(v[i], _mm256_setzero_ps(), sum); // NaN if anything is NaN or infinite
     }
-    __m128 a = _mm_max_ps(_mm256_castps256_ps128(amax), _mm256_extractf128_ps(amax, 1));
-    a = _mm_max_ps(a, _mm_movehl_ps(a, a));
-    float top = _mm_cvtss_f32(_mm_max_ss(a, _mm_movehdup_ps(a))), poison = pg_hsum(sum);
+    const __m256 left = _mm256_max_ps(a[0], a[1]), right = _mm256_max_ps(a[2], a[3]), both = _mm256_max_ps(left, right);
+    const __m256 rest = _mm256_max_ps(_mm256_min_ps(left, right), _mm256_max_ps(_mm256_min_ps(a[0], a[1]), _mm256_min_ps(a[2], a[3])));
+    __m128 greatest = _mm256_castps256_ps128(both), second = _mm256_castps256_ps128(rest);
+    two_greatest(&greatest, &second, _mm256_extractf128_ps(both, 1), _mm256_extractf128_ps(rest, 1));
+    two_greatest(&greatest, &second, _mm_movehl_ps(greatest, greatest), _mm_movehl_ps(second, second));
+    two_greatest(&greatest, &second, _mm_movehdup_ps(greatest), _mm_movehdup_ps(second));
+    float top = _mm_cvtss_f32(greatest), poison = pg_hsum(sum);
     float inv = top > 1e-30f && poison == 0 ? 127 / top : 0; // below, 127/top could overflow
     __m256i p[4];
     for (int i = 0; i < 4; i++) {
@@ -39,7 +50,9 @@ void pg_avx2_quantise(int8_t *q, float *d, float *s, int16_t *h, const float *x,
     *s = *d * (float)(first + last);
     h[0] = (int16_t)first;
     h[1] = (int16_t)last;
+    pg_add_block(&found, b, top, _mm_cvtss_f32(second), poison);
   }
+  if (peak) *peak = found;
 }
 
 PG_AVX2_END

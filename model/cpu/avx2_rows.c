@@ -195,6 +195,7 @@ PG_AVX2_END
       .vectors = at_once,               \
       .quantise = pg_avx2_quantise,     \
       .mul_int = pg_##integer##_mul_int, \
+      .add_outliers = pg_avx2_add_outliers, \
       .mul_float = pg_avx2_mul_float,   \
       .norm = norm,                     \
       .add = add,                       \

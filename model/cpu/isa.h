@@ -21,6 +21,8 @@ enum {
   PG_SEGMENT = 256, // keys that one softmax segment holds
   PG_CHUNK_K = 128, // features that mul_float decodes at a time
   PG_FLOAT_OCTETS = 3, // octets that mul_float decodes at a time
+  PG_COLUMNS = 64, // features whose weights add_outliers keeps
+  PG_COLUMN_OCTETS = 6, // of so many octets
   PG_BF16_ROWS = 32,   // passes of so many tokens take mul_bf16, where a set has it: more than one of speculation has
   PG_BF16_MOST = 256,  // rows that one call of mul_bf16 takes
   PG_BF16_OCTETS = 4,  // that it multiplies at once, and `octets` of such a set: blocks of 32 outputs begin where an item or a window does
@@ -38,6 +40,28 @@ typedef struct pg_tile {
   size_t stride;   // tokens that stand together in memory, of which these are the first
 } pg_tile;
 
+// pg_outlier is a feature of an input that is not rounded to int8. Its code in a tile is 0.
+typedef struct pg_outlier {
+  float x; // 0: behind the last one
+  uint32_t feature;
+} pg_outlier;
+
+// pg_peak is what quantise found in some blocks.
+typedef struct pg_peak {
+  float gain;     // a block's greatest square less its second greatest, where that is largest
+  float squares;  // the greatest squares of the blocks, summed; NaN if an element is NaN or infinite
+  uint32_t block; // where gain is
+} pg_peak;
+
+// pg_add_block adds a block to a peak. poison is NaN for a block with NaN or infinity.
+static inline void pg_add_block(pg_peak *p, size_t block, float greatest, float second, float poison) {
+  const float gain = (greatest - second) * (greatest + second);
+  p->squares += greatest * greatest + poison;
+  if (!(gain > p->gain)) return;
+  p->gain = gain;
+  p->block = (uint32_t)block;
+}
+
 typedef struct pg_isa {
   const char *name;
   int untried;    // no machine has run this set, an emulator at most: it is never chosen unless named
@@ -46,14 +70,19 @@ typedef struct pg_isa {
   size_t vectors; // the most query vectors that scores and weigh take, up to PG_VECTORS
 
   // quantise turns x[blocks * 32] into one token of a tile: q, d, s and h advance by 32*stride, stride, stride and 2*stride per
-  // block. A block that holds NaN or infinity gets a NaN scale.
-  void (*quantise)(int8_t *q, float *d, float *s, int16_t *h, const float *x, size_t blocks, size_t stride);
+  // block. A block that holds NaN or infinity gets a NaN scale. peak: of all the blocks; NULL: unwanted.
+  void (*quantise)(int8_t *q, float *d, float *s, int16_t *h, const float *x, size_t blocks, size_t stride, pg_peak *peak);
 
-  // y[tokens][ldy] = x . W^T for octets lo..hi of a quantised W; column 0 of y is row 8*lo. All columns of the last octet are
+  // y[tokens][ldy] = x . W^T, outliers left out, for octets lo..hi of a quantised W; column 0 of y is row 8*lo. All columns of the last octet are
   // written, also those beyond W's rows (as zeros).
   void (*mul_int)(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x);
 
-  // The same with float32 activations x[m][ldx] and any W, dequantised on the fly. scratch holds
+  // add_outliers adds what mul_int left out of y[tokens][ldy], in float32, in the order of outliers[tokens][stride]. room holds
+  // PG_COLUMNS * PG_COLUMN_OCTETS * 8 floats.
+  void (*add_outliers)(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_outlier *outliers, size_t stride,
+                       size_t tokens, float *room);
+
+  // y = x . W^T with float32 activations x[m][ldx] and any W, dequantised on the fly. scratch holds
   // PG_FLOAT_OCTETS * PG_CHUNK_K * 8 floats.
   void (*mul_float)(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const float *x, size_t ldx, size_t m,
                     float *scratch);

@@ -17,6 +17,7 @@ import (
 const (
 	octet     = C.PG_OCTET
 	block     = C.PG_BLOCK
+	super     = C.PG_SUPER
 	cacheLine = 64
 )
 

@@ -76,6 +76,9 @@ static inline size_t pg_octet_bytes(const pg_matrix *w) {
   return w->bits ? w->padded / PG_BLOCK * pg_block_bytes(w->bits) : w->in * PG_OCTET * pg_type_size(w->type);
 }
 
+// pg_supers is how many runs of PG_SUPER blocks there are, the last of which may be shorter.
+static inline size_t pg_supers(size_t blocks) { return (blocks + PG_SUPER - 1) / PG_SUPER; }
+
 static inline size_t pg_offset_size(const pg_matrix *w) {
   return w->offset == PG_OFFSET_MIN ? 2 : w->offset == PG_OFFSET_ZEROS ? 1 : 0;
 }

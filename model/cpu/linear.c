@@ -1,13 +1,15 @@
 // Linear layers: preparing inputs (gather, quantise), splitting the work, products, epilogues.
 #include "forward.h"
 
+#include <math.h>
 #include <string.h>
 
 // What inputs are prepared as.
 enum form { FLOAT, INT8, BF16 };
 
-// act is one prepared input: rows of a source, gathered by a matrix's order of features. A fine one of INT8 has two rows for a token: it
-// rounded to int8, and what that left, rounded again. Their products with the weights are added in the end.
+// act is one prepared input: rows of a source, gathered by a matrix's order of features. Of one of INT8, outliers stay float32. A fine one
+// has none, and two rows for a token: it rounded to int8, and what that left, rounded again. Their products with the weights are added in
+// the end.
 typedef struct act {
   const float *src;
   size_t lds;
@@ -19,6 +21,7 @@ typedef struct act {
   int8_t *q;    // INT8: [tiles][blocks][tile's rows][32]
   float *d, *s; // INT8: [tiles][blocks][tile's rows]
   int16_t *h;   // INT8: [tiles][blocks][tile's rows][2]
+  pg_outlier *o; // INT8, not fine: [rows][supers + 1], behind a row's last one zero
   uint16_t *b;  // BF16: [tiles][blocks][PG_BF16_TILE][32]
   float *f;     // FLOAT: [rows][ldf]; the source itself when nothing moves
   size_t ldf;
@@ -42,6 +45,9 @@ static enum form form_of(const pg_model *m, const pg_matrix *w, int many) {
 
 // Rows of whole tiles of bfloat16.
 static size_t whole_tiles(size_t rows) { return (rows + PG_BF16_TILE - 1) / PG_BF16_TILE * PG_BF16_TILE; }
+
+// The room for a row's outliers.
+static size_t outliers_of(const act *x) { return pg_supers(x->blocks) + 1; }
 
 // Collects the distinct inputs of jobs into acts and cuts their memory from buf (NULL: count only). Returns the bytes.
 static size_t plan(const pg_model *m, act *acts, size_t *count, pg_job *jobs, size_t n, size_t rows, int many, uint8_t *buf) {
@@ -69,13 +75,15 @@ static size_t plan(const pg_model *m, act *acts, size_t *count, pg_job *jobs, si
       uint8_t *at = buf ? buf + used : NULL;
       if (form == INT8) {
         size_t codes = align64(per * rows * x->padded), floats = align64(per * rows * x->blocks * sizeof(float));
+        size_t outliers = per == 1 ? align64(rows * outliers_of(x) * sizeof *x->o) : 0;
         if (buf) {
           x->q = (int8_t *)at;
           x->d = (float *)(at + codes);
           x->s = (float *)(at + codes + floats);
           x->h = (int16_t *)(at + codes + 2 * floats); // two take a float's room
+          x->o = outliers ? (pg_outlier *)(at + codes + 3 * floats) : NULL;
         }
-        used += codes + 3 * floats;
+        used += codes + 3 * floats + outliers;
       } else if (form == BF16) {
         x->b = (uint16_t *)at;
         used += align64(whole_tiles(rows) * x->blocks * PG_BLOCK * sizeof *x->b);
@@ -106,11 +114,13 @@ static void gather(float *dst, const float *src, const int32_t *perm, size_t n) 
 // The tokens of the tile that begins at token start of so many, with at most `most`.
 static size_t tile_tokens(size_t most, size_t start, size_t tokens) { return tokens - start < most ? tokens - start : most; }
 
-// Rounds n blocks of row r of `rows` of an integer input, from block b on. rest[n * 32], if any, gets what rounding left.
-static void round_blocks(const pg_model *m, const act *x, size_t r, size_t rows, size_t b, size_t n, const float *v, float *rest) {
+// Rounds n blocks of row r of `rows` of an integer input, from block b on. rest[n * 32], if any, gets what rounding left; peak: as
+// quantise has it.
+static void round_blocks(const pg_model *m, const act *x, size_t r, size_t rows, size_t b, size_t n, const float *v, float *rest,
+                         pg_peak *peak) {
   const size_t most = m->isa->tile, start = r / most * most, stride = tile_tokens(most, start, rows);
   const size_t at = start * x->blocks + b * stride + (r - start);
-  m->isa->quantise(x->q + at * PG_BLOCK, x->d + at, x->s + at, x->h + 2 * at, v, n, stride);
+  m->isa->quantise(x->q + at * PG_BLOCK, x->d + at, x->s + at, x->h + 2 * at, v, n, stride, peak);
   for (size_t k = 0; k < n && rest; k++) {
     const int8_t *q = x->q + (at + k * stride) * PG_BLOCK;
     const float d = x->d[at + k * stride];
@@ -133,24 +143,59 @@ static void prepare_bf16(const pg_model *m, const act *x, size_t t, float *room)
   }
 }
 
-// The same for int8, of `tokens`; room holds 2 * PG_CHUNK_K floats.
-static void prepare_int8(const pg_model *m, const act *x, size_t t, size_t tokens, float *room) {
-  const float *src = x->src + t * x->lds;
-  if (!x->perm && x->per == 1) {
-    round_blocks(m, x, t, tokens, 0, x->blocks, src, NULL);
-    return;
+// A block of a source.
+static void gather_block(float v[PG_BLOCK], const act *x, const float *src, size_t b) {
+  if (x->perm)
+    gather(v, src, x->perm + b * PG_BLOCK, PG_BLOCK);
+  else
+    memcpy(v, src + b * PG_BLOCK, PG_BLOCK * sizeof *v);
+}
+
+// An outlier is what makes up so much of the squares of all blocks' greatest features, and so of what rounding leaves. README.md, "Modes".
+#define PG_OUTLIER_SHARE 0.1f
+
+// Takes the greatest feature out of each block that pays and rounds the block once more. o has the peak of each super, {gain, block}, and
+// gets the outliers and a zero behind them. squares: of all blocks.
+static void take_outliers(const pg_model *m, const act *x, size_t t, size_t tokens, const float *src, pg_outlier *o, float squares) {
+  pg_outlier *to = o;
+  for (size_t i = 0; i < pg_supers(x->blocks); i++) {
+    if (!(o[i].x > PG_OUTLIER_SHARE * squares)) continue;
+    const size_t b = o[i].feature;
+    float v[PG_BLOCK];
+    size_t at = 0;
+    gather_block(v, x, src, b);
+    for (size_t k = 1; k < PG_BLOCK; k++)
+      if (fabsf(v[k]) > fabsf(v[at])) at = k;
+    *to++ = (pg_outlier){v[at], (uint32_t)(b * PG_BLOCK + at)};
+    v[at] = 0;
+    round_blocks(m, x, t, tokens, b, 1, v, NULL, NULL);
   }
-  for (size_t b = 0; b < x->blocks; b += PG_CHUNK_K / PG_BLOCK) {
-    size_t n = x->blocks - b < PG_CHUNK_K / PG_BLOCK ? x->blocks - b : PG_CHUNK_K / PG_BLOCK;
+  *to = (pg_outlier){0};
+}
+
+// The same for int8, of `tokens`; room holds 2 * ROOM floats.
+static void prepare_int8(const pg_model *m, const act *x, size_t t, size_t tokens, float *room) {
+  enum { ROOM = PG_SUPER * PG_BLOCK };
+  _Static_assert(2 * ROOM <= PG_FLOAT_OCTETS * PG_CHUNK_K * PG_OCTET, "room is what mul_float decodes into");
+  _Static_assert(PG_COLUMNS * PG_COLUMN_OCTETS <= PG_FLOAT_OCTETS * PG_CHUNK_K, "that of add_outliers too");
+  const float *src = x->src + t * x->lds;
+  pg_outlier *o = x->o ? x->o + t * outliers_of(x) : NULL;
+  float squares = 0;
+  for (size_t b = 0; b < x->blocks; b += PG_SUPER) {
+    size_t n = x->blocks - b < PG_SUPER ? x->blocks - b : PG_SUPER;
     const float *v = src + b * PG_BLOCK;
     if (x->perm) {
       gather(room, src, x->perm + b * PG_BLOCK, n * PG_BLOCK);
       v = room;
     }
-    float *rest = x->per == 2 ? room + PG_CHUNK_K : NULL;
-    round_blocks(m, x, x->per * t, x->per * tokens, b, n, v, rest);
-    if (rest) round_blocks(m, x, 2 * t + 1, 2 * tokens, b, n, rest, NULL);
+    float *rest = x->per == 2 ? room + ROOM : NULL;
+    pg_peak peak;
+    round_blocks(m, x, x->per * t, x->per * tokens, b, n, v, rest, &peak);
+    if (rest) round_blocks(m, x, 2 * t + 1, 2 * tokens, b, n, rest, NULL, NULL);
+    if (o) o[b / PG_SUPER] = (pg_outlier){peak.gain, (uint32_t)b + peak.block};
+    squares += peak.squares;
   }
+  if (o) take_outliers(m, x, t, tokens, src, o, squares);
 }
 
 static void prepare(const pg_model *m, const act *x, size_t t, size_t tokens, float *room) {
@@ -164,9 +209,9 @@ static void prepare(const pg_model *m, const act *x, size_t t, size_t tokens, fl
 
 // y[n][ld] = x . W^T for tokens t0..t0+n of so many and octets lo..hi; y has room for all rows of the input.
 static void multiply(const pg_model *m, float *y, size_t ld, const pg_matrix *w, const act *x, size_t lo, size_t hi, size_t t0,
-                     size_t n, size_t tokens, float *decode) {
+                     size_t n, size_t tokens, float *room) {
   if (x->form == FLOAT) {
-    m->isa->mul_float(y, ld, w, lo, hi, x->f + t0 * x->ldf, x->ldf, n, decode);
+    m->isa->mul_float(y, ld, w, lo, hi, x->f + t0 * x->ldf, x->ldf, n, room);
     return;
   }
   if (x->form == BF16) {
@@ -183,6 +228,7 @@ static void multiply(const pg_model *m, float *y, size_t ld, const pg_matrix *w,
     tile.h = x->h + 2 * r * x->blocks;
     m->isa->mul_int(y + (r - first) * ld, ld, w, lo, hi, &tile);
   }
+  if (x->o) m->isa->add_outliers(y, ld, w, lo, hi, x->o + t0 * outliers_of(x), outliers_of(x), n, room);
   for (size_t t = 0; t < n && x->per == 2; t++) {
     m->isa->add(y + 2 * t * ld, y + (2 * t + 1) * ld, ld);
     if (t) memcpy(y + t * ld, y + 2 * t * ld, ld * sizeof *y);
@@ -229,8 +275,10 @@ static size_t octet_cost(const pg_job *job) {
   return pg_octet_cost(job->w[0]) + (job->w[1] ? pg_octet_cost(job->w[1]) : 0);
 }
 
-// Bytes of weights that stay in the second-level cache while all tokens pass.
-enum { ITEM_BYTES = 128 << 10 };
+enum {
+  ITEM_BYTES = 128 << 10, // weights that stay in the second-level cache while all tokens pass
+  PAIR = 2,               // octets that the mul_int of many sets takes together
+};
 
 // The most octets of a window: of w or of another matrix beside it.
 static size_t window_octets(const pg_isa *isa, size_t cost) {
@@ -245,11 +293,13 @@ size_t pg_window_room(const pg_isa *isa, const pg_matrix *w) {
 // Octets lo..hi of a job for tokens t0..t1 of so many; t0 is the beginning of a tile.
 static void run_range(pg_model *m, const pg_job *job, const act *acts, size_t lo, size_t hi, size_t t0, size_t t1, size_t tokens,
                       pg_scratch *s) {
-  int wide = 0, bf16 = 0, early = 0; // wide: many tokens at once; early: not repacked yet
+  int wide = 0, bf16 = 0, integer = 0, outliers = 0, early = 0; // wide: many tokens at once; early: not repacked yet
   size_t per = 1;
   for (int i = 0; i < 2 && job->w[i]; i++) {
     const act *x = &acts[job->act[i]];
-    wide |= x->form != INT8;
+    wide |= x->form != INT8 || x->o;
+    integer |= x->form == INT8;
+    outliers |= x->o != NULL;
     bf16 |= x->form == BF16;
     early |= pg_needs_window(job->w[i], hi);
     if (x->per > per) per = x->per;
@@ -258,7 +308,10 @@ static void run_range(pg_model *m, const pg_job *job, const act *acts, size_t lo
   if (at_once > t1 - t0) at_once = t1 - t0;
   size_t step = tile_octets(bf16 ? whole_tiles(at_once) : per * at_once), cached = ITEM_BYTES / octet_cost(job);
   if (bf16) step -= step % PG_BF16_OCTETS; // at least as many fit
-  if (at_once < t1 - t0 && step > cached) step = cached > m->isa->octets ? cached : m->isa->octets;
+  // What is read again, for the next tile of tokens or for outliers, should be in the cache still.
+  const size_t least = m->isa->octets > PAIR ? m->isa->octets : PAIR;
+  if ((at_once < t1 - t0 || outliers) && step > cached) step = cached > least ? cached : least;
+  if (integer) step -= step % PAIR;
   if (early && step > window_octets(m->isa, octet_cost(job))) step = window_octets(m->isa, octet_cost(job));
   float *tile[2] = {s->tile, s->tile + PG_TILE_FLOATS};
   for (size_t o = lo; o < hi; o += step) {

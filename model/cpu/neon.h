@@ -16,7 +16,9 @@
 typedef float32x4x2_t pg_f8; // of eight rows
 typedef int32x4x2_t pg_i8;
 
-void pg_neon_quantise(int8_t *q, float *d, float *s, int16_t *h, const float *x, size_t blocks, size_t stride);
+void pg_neon_quantise(int8_t *q, float *d, float *s, int16_t *h, const float *x, size_t blocks, size_t stride, pg_peak *peak);
+void pg_neon_add_outliers(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_outlier *outliers, size_t stride,
+                          size_t tokens, float *room);
 void pg_neon_mul_int(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x);
 void pg_neon_mul_parts(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x); // for K-quants
 void pg_neoni8mm_mul_int(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x); // up to 16 tokens
@@ -134,6 +136,35 @@ PG_INLINE pg_parts8 pg_load_parts(const uint8_t *p, int parts) {
   if (parts == PG_PARTS_MIN) {
     r.min_first = r.min_last = r.last;
     r.last = r.first;
+  }
+  return r;
+}
+
+// What eight rows have beside the codes of a block, for its first and its last 16 features: w = d*(q - zero) + min.
+typedef struct pg_sides8 {
+  pg_f8 d[2], min[2], zero;
+} pg_sides8;
+
+// pg_sides_of returns that of octet o and block b in group g. Integers times scale and minimum are exact.
+PG_INLINE pg_sides8 pg_sides_of(const pg_matrix *w, size_t o, size_t g, size_t b) {
+  const size_t side = (o * w->groups + g) * PG_OCTET;
+  pg_sides8 r = {.zero = pg_zero8()};
+  r.d[0] = r.d[1] = pg_load8(w->scales + side * pg_type_size(w->type), w->type);
+  r.min[0] = r.min[1] = r.zero;
+  if (w->offset == PG_OFFSET_MIN) {
+    r.min[0] = r.min[1] = pg_load8(w->offsets + 2 * side, PG_F16);
+  } else if (w->offset == PG_OFFSET_ZEROS) {
+    r.zero = pg_zeros8(w->offsets + side);
+  } else {
+    r.zero.val[0] = r.zero.val[1] = vdupq_n_f32((float)w->zero);
+  }
+  if (!w->parts) return r;
+  const pg_parts8 s = pg_load_parts(w->part_bytes + o * pg_octet_parts(w) + b * PG_PARTS_BYTES, w->parts);
+  r.d[0] = pg_mul8(r.d[0], pg_float8(s.first));
+  r.d[1] = pg_mul8(r.d[1], pg_float8(s.last));
+  if (w->parts != PG_PARTS_ZERO) {
+    r.min[0] = pg_mul8(r.min[0], pg_float8(s.min_first));
+    r.min[1] = pg_mul8(r.min[1], pg_float8(w->parts == PG_PARTS_MIN ? s.min_first : s.min_last));
   }
   return r;
 }

@@ -18,32 +18,14 @@ PG_INLINE void decode_unit(float *dst, const int8x16_t unit[2], pg_f8 d, pg_f8 z
 
 PG_INLINE void decode_blocks(float *dst, const pg_matrix *w, size_t o, size_t from, size_t n, int bits) {
   const uint8_t *c = w->codes + o * pg_octet_bytes(w) + from / PG_BLOCK * pg_block_bytes(bits);
-  size_t g = 0, size = pg_type_size(w->type);
+  size_t g = 0;
   for (size_t b = from / PG_BLOCK; b < (from + n) / PG_BLOCK; b++, c += pg_block_bytes(bits)) {
     while (b >= w->group_start[g + 1]) g++;
-    size_t side = (o * w->groups + g) * PG_OCTET;
-    pg_f8 zero = pg_zero8(), d[2], min[2] = {zero, zero}; // of both halves of the block
-    d[0] = d[1] = pg_load8(w->scales + side * size, w->type);
-    if (w->offset == PG_OFFSET_MIN) {
-      min[0] = min[1] = pg_load8(w->offsets + 2 * side, PG_F16);
-    } else if (w->offset == PG_OFFSET_ZEROS) {
-      zero = pg_zeros8(w->offsets + side);
-    } else {
-      zero.val[0] = zero.val[1] = vdupq_n_f32((float)w->zero);
-    }
-    if (w->parts) { // integers times scale and minimum are exact
-      const pg_parts8 s = pg_load_parts(w->part_bytes + o * pg_octet_parts(w) + b * PG_PARTS_BYTES, w->parts);
-      d[0] = pg_mul8(d[0], pg_float8(s.first));
-      d[1] = pg_mul8(d[1], pg_float8(s.last));
-      if (w->parts != PG_PARTS_ZERO) {
-        min[0] = pg_mul8(min[0], pg_float8(s.min_first));
-        min[1] = pg_mul8(min[1], pg_float8(w->parts == PG_PARTS_MIN ? s.min_first : s.min_last));
-      }
-    }
+    const pg_sides8 side = pg_sides_of(w, o, g, b);
     for (int half = 0; half < 2; half++) {
       int8x16_t v[8];
       pg_unpack_half(v, c, bits, half);
-      for (int i = 0; i < 8; i += 2, dst += PG_UNIT * PG_OCTET) decode_unit(dst, v + i, d[half], zero, min[half]);
+      for (int i = 0; i < 8; i += 2, dst += PG_UNIT * PG_OCTET) decode_unit(dst, v + i, side.d[half], side.zero, side.min[half]);
     }
   }
 }

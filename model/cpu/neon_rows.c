@@ -174,16 +174,24 @@ static void norm(float *y, const float *x, const float *w, const float *b, size_
   }
 }
 
-void pg_neon_quantise(int8_t *q, float *d, float *s, int16_t *h, const float *x, size_t blocks, size_t stride) {
+void pg_neon_quantise(int8_t *q, float *d, float *s, int16_t *h, const float *x, size_t blocks, size_t stride, pg_peak *peak) {
+  pg_peak found = {0};
   for (size_t b = 0; b < blocks; b++, x += PG_BLOCK, q += PG_BLOCK * stride, d += stride, s += stride, h += 2 * stride) {
-    float32x4_t v[8], amax = vdupq_n_f32(0);
+    float32x4_t v[8], first = vdupq_n_f32(0), second = first; // the two greatest of each lane
     pg_f8 sum = pg_zero8();
     for (int i = 0; i < 8; i++) {
       v[i] = vld1q_f32(x + 4 * i);
-      amax = vmaxq_f32(amax, vabsq_f32(v[i]));
+      const float32x4_t a = vabsq_f32(v[i]);
+      second = vmaxq_f32(second, vminq_f32(first, a));
+      first = vmaxq_f32(first, a);
       sum.val[i % 2] = vfmaq_f32(sum.val[i % 2], v[i], vdupq_n_f32(0)); // NaN if anything is NaN or infinite
     }
-    float top = vmaxvq_f32(amax), poison = pg_hsum(sum);
+    // Lane by lane with the other half, then with the neighbour.
+    second = vmaxq_f32(vmaxq_f32(second, vextq_f32(second, second, 2)), vminq_f32(first, vextq_f32(first, first, 2)));
+    first = vmaxq_f32(first, vextq_f32(first, first, 2));
+    second = vmaxq_f32(vmaxq_f32(second, vrev64q_f32(second)), vminq_f32(first, vrev64q_f32(first)));
+    first = vmaxq_f32(first, vrev64q_f32(first));
+    float top = vgetq_lane_f32(first, 0), poison = pg_hsum(sum);
     float inv = top > 1e-30f && poison == 0 ? 127 / top : 0; // below, 127/top could overflow
     int32x4_t p[8];
     for (int i = 0; i < 8; i++) p[i] = vcvtnq_s32_f32(vmulq_n_f32(v[i], inv)); // NaN becomes 0
@@ -195,7 +203,9 @@ void pg_neon_quantise(int8_t *q, float *d, float *s, int16_t *h, const float *x,
     }
     *d = top / 127 + poison;
     *s = *d * (float)(h[0] + h[1]);
+    pg_add_block(&found, b, top, vgetq_lane_f32(second, 0), poison);
   }
+  if (peak) *peak = found;
 }
 
 static uint64_t read_all(const uint8_t *p, size_t n) {
@@ -222,6 +232,7 @@ static uint64_t read_all(const uint8_t *p, size_t n) {
       .vectors = PG_NEON_VECTORS,       \
       .quantise = pg_neon_quantise,     \
       .mul_int = pg_##set##_mul_int,    \
+      .add_outliers = pg_neon_add_outliers, \
       .mul_float = pg_neon_mul_float,   \
       .norm = norm,                     \
       .add = add,                       \

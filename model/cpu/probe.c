@@ -99,7 +99,7 @@ unsigned pg_probe_barriers(pg_pool *pool, size_t n) {
 }
 
 void pg_probe_quantise(const pg_isa *isa, int8_t *q, float *d, float *s, int16_t *h, const float *x, size_t blocks) {
-  isa->quantise(q, d, s, h, x, blocks, 1);
+  isa->quantise(q, d, s, h, x, blocks, 1, NULL);
 }
 
 void pg_probe_norm(const pg_isa *isa, float *y, const float *x, const float *w, const float *b, size_t n, float eps) {

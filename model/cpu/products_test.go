@@ -49,6 +49,11 @@ func compareProducts(t *testing.T, b *backend, seed uint64, rows []int, in input
 		}
 		for _, n := range rows {
 			x, y := gaussian(random(uint64(i)), n*m.In), make([]float32, n*m.Out)
+			if in == rounded {
+				for k := 5; k < len(x); k += 211 { // outliers
+					x[k] *= 30
+				}
+			}
 			if !p.multiply(b, y, x, n, in) {
 				t.Fatal("no memory")
 			}
@@ -76,10 +81,36 @@ func TestPreciseProductsAreDequantisedProducts(t *testing.T) {
 }
 
 // The fast product of quantised weights is the exact one of inputs rounded to int8 per 32 features, in the order in which the
-// layout holds them. The rounded inputs come from the reference here, so only float32 sums remain as errors.
+// layout holds them, but for outliers, which stay as they are. The rounded inputs come from the reference here, so only float32 sums
+// remain as errors.
 func TestFastProductsAreProductsOfRoundedInputs(t *testing.T) {
 	eachISA(t, 2, func(t *testing.T, b *backend) {
 		compareProducts(t, b, 5, []int{1, 2, 3, 4, 5, 6, 17}, rounded, 1e-5, roundedInputs)
+	})
+}
+
+// One input that is no number shows in every output of its token, whatever else is an outlier, and in no other token's.
+func TestFastProductsKeepNaNBesideOutliers(t *testing.T) {
+	eachISA(t, 1, func(t *testing.T, b *backend) {
+		m := blocks(random(4), quant.Q4_1, 16, 768)
+		p, err := packOne(b, m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.close()
+		for _, bad := range []float32{float32(math.NaN()), float32(math.Inf(1)), 3e38} {
+			for _, at := range []int{0, 300, 767} {
+				x, y := gaussian(random(5), 2*m.In), make([]float32, 2*m.Out)
+				x[40], x[at] = 1000, bad
+				p.multiply(b, y, x, 2, rounded)
+				for i, v := range y {
+					broken := math.IsNaN(float64(v)) || math.Abs(float64(v)) > 1e30
+					if broken != (i < m.Out) {
+						t.Fatalf("%v at %d: outputs %v", bad, at, y)
+					}
+				}
+			}
+		}
 	})
 }
 
@@ -140,23 +171,64 @@ func roundedInputs(m *quant.Matrix, x []float32, rows int) []float32 {
 			order = o
 		}
 	}
+	var parts [][]int32
+	for g := range len(begin) - 1 {
+		parts = slices.AppendSeq(parts, slices.Chunk(order[begin[g]:begin[g+1]], block))
+	}
 	out := make([]float32, len(x))
 	for t := range rows {
-		row, to := x[t*m.In:], out[t*m.In:]
-		for g := range len(begin) - 1 {
-			for at := begin[g]; at < begin[g+1]; at += block {
-				part := order[at:min(at+block, begin[g+1])]
-				top := 0.0
-				for _, k := range part {
-					top = max(top, math.Abs(float64(row[k])))
-				}
-				for _, k := range part {
-					to[k] = float32(math.RoundToEven(float64(row[k]*(127/float32(top)))) * top / 127)
-				}
+		row := slices.Clone(x[t*m.In : (t+1)*m.In])
+		to := out[t*m.In:]
+		for _, k := range outliersOf(row, parts) {
+			to[k], row[k] = row[k], 0
+		}
+		for _, part := range parts {
+			top := 0.0
+			for _, k := range part {
+				top = max(top, math.Abs(float64(row[k])))
+			}
+			for _, k := range part {
+				to[k] += float32(math.RoundToEven(float64(row[k]*(127/float32(top)))) * top / 127)
 			}
 		}
 	}
 	return out
+}
+
+// outliersOf returns the features that stay as they are: of a run of blocks the one without which their largest squares fall by most, if
+// that is a tenth of all blocks' largest squares.
+func outliersOf(row []float32, parts [][]int32) []int32 {
+	type peak struct {
+		feature int32
+		gain    float32
+	}
+	var peaks []peak
+	all := float32(0)
+	for blocks := range slices.Chunk(parts, super) {
+		p, sum := peak{}, float32(0)
+		for _, features := range blocks {
+			at, first, second := features[0], float32(0), float32(0)
+			for _, k := range features {
+				if v := max(row[k], -row[k]); v > first {
+					at, first, second = k, v, first
+				} else {
+					second = max(second, v)
+				}
+			}
+			if gain := (first - second) * (first + second); gain > p.gain {
+				p = peak{at, gain}
+			}
+			sum += first * first
+		}
+		peaks, all = append(peaks, p), all+sum
+	}
+	var list []int32
+	for _, p := range peaks {
+		if p.gain > 0.1*all {
+			list = append(list, p.feature)
+		}
+	}
+	return list
 }
 
 // Half of long stripes goes to whoever is done first: every octet is computed, and its bits are the same.

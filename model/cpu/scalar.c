@@ -1,15 +1,21 @@
 // The reference kernels: plain loops, libm, no instruction set beyond the compiler's default.
-#include "isa.h"
+#include "outliers.h"
 
 #include <math.h>
 #include <string.h>
 
-static void quantise(int8_t *q, float *d, float *s, int16_t *h, const float *x, size_t blocks, size_t stride) {
+static void quantise(int8_t *q, float *d, float *s, int16_t *h, const float *x, size_t blocks, size_t stride, pg_peak *peak) {
+  pg_peak found = {0};
   for (size_t b = 0; b < blocks; b++, x += PG_BLOCK, q += PG_BLOCK * stride, d += stride, s += stride, h += 2 * stride) {
-    float amax = 0, poison = 0;
+    float amax = 0, second = 0, poison = 0;
     for (size_t i = 0; i < PG_BLOCK; i++) {
       float a = fabsf(x[i]);
-      if (a > amax) amax = a;
+      if (a > amax) {
+        second = amax;
+        amax = a;
+      } else if (a > second) {
+        second = a;
+      }
       poison += x[i] * 0.0f; // NaN if anything is NaN or infinite
     }
     float inv = amax > 1e-30f && poison == 0 ? 127 / amax : 0; // below, 127/amax could overflow
@@ -23,7 +29,9 @@ static void quantise(int8_t *q, float *d, float *s, int16_t *h, const float *x, 
     *s = *d * (float)(sum[0] + sum[1]);
     h[0] = (int16_t)sum[0];
     h[1] = (int16_t)sum[1];
+    pg_add_block(&found, b, amax, second, poison);
   }
+  if (peak) *peak = found;
 }
 
 static void mul_int(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x) {
@@ -49,6 +57,27 @@ static void mul_int(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t 
       }
     }
     for (size_t t = 0; t < mt; t++) memcpy(y + t * ldy + (o - lo) * PG_OCTET, acc[t], sizeof acc[t]);
+  }
+}
+
+static void add_outliers(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_outlier *outliers, size_t stride,
+                         size_t tokens, float *room) {
+  (void)room;
+  for (size_t t = 0; t < tokens; t++, y += ldy, outliers += stride) {
+    for (const pg_outlier *x = outliers; x->x != 0; x++) {
+      const pg_place p = pg_place_of(w, x->feature);
+      for (size_t o = lo; o < hi; o++) {
+        for (size_t r = 0; r < PG_OCTET; r++) {
+          uint32_t low, high;
+          memcpy(&low, w->codes + o * pg_octet_bytes(w) + p.low + 4 * r, 4);
+          memcpy(&high, w->codes + o * pg_octet_bytes(w) + p.high + 4 * r, 4);
+          int q = (int)(low >> p.low_shift) & p.low_mask;
+          q |= ((int)(high >> p.high_shift) & p.high_mask) << p.high_to;
+          const pg_side side = pg_side_of(w, o, p.group, p.block, p.half, r);
+          y[(o - lo) * PG_OCTET + r] += x->x * (side.scale * (float)((q ^ p.flip) - p.flip - side.zero) + side.min);
+        }
+      }
+    }
   }
 }
 
@@ -161,6 +190,7 @@ const pg_isa pg_isa_scalar = {
     .vectors = PG_VECTORS,
     .quantise = quantise,
     .mul_int = mul_int,
+    .add_outliers = add_outliers,
     .mul_float = mul_float,
     .norm = norm,
     .add = add,

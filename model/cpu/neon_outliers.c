@@ -1,0 +1,45 @@
+// NEON: products of the features of an input that are not rounded, with the operations of avx2_outliers.c.
+#include "neon.h"
+#include "outliers.h"
+
+#if defined(PG_NEON)
+// The weights of eight rows for one feature.
+PG_INLINE pg_f8 column(const pg_matrix *w, size_t o, const pg_place *p) {
+  const uint8_t *codes = w->codes + o * pg_octet_bytes(w);
+  const pg_sides8 side = pg_sides_of(w, o, p->group, p->block);
+  const pg_f8 d = p->half ? side.d[1] : side.d[0], min = p->half ? side.min[1] : side.min[0];
+  pg_f8 v;
+  for (int r = 0; r < 2; r++) {
+    uint32x4_t low = vreinterpretq_u32_u8(vld1q_u8(codes + p->low + 16 * r)), high = vreinterpretq_u32_u8(vld1q_u8(codes + p->high + 16 * r));
+    low = vandq_u32(vshlq_u32(low, vdupq_n_s32(-p->low_shift)), vdupq_n_u32((uint32_t)p->low_mask));
+    high = vandq_u32(vshlq_u32(high, vdupq_n_s32(-p->high_shift)), vdupq_n_u32((uint32_t)p->high_mask));
+    int32x4_t q = vreinterpretq_s32_u32(vorrq_u32(low, vshlq_u32(high, vdupq_n_s32(p->high_to))));
+    q = vsubq_s32(veorq_s32(q, vdupq_n_s32(p->flip)), vdupq_n_s32(p->flip));
+    v.val[r] = vaddq_f32(vmulq_f32(d.val[r], vsubq_f32(vcvtq_f32_s32(q), side.zero.val[r])), min.val[r]);
+  }
+  return v;
+}
+
+void pg_neon_add_outliers(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_outlier *outliers, size_t stride,
+                          size_t tokens, float *room) {
+  pg_columns columns;
+  for (; lo < hi; lo += PG_COLUMN_OCTETS, y += PG_COLUMN_OCTETS * PG_OCTET) {
+    const size_t n = hi - lo < PG_COLUMN_OCTETS ? hi - lo : PG_COLUMN_OCTETS;
+    pg_no_columns(&columns, room);
+    for (size_t t = 0; t < tokens; t++) {
+      float *to = y + t * ldy;
+      for (const pg_outlier *x = outliers + t * stride; x->x != 0; x++) {
+        int known;
+        float *c = pg_column_for(&columns, x->feature, &known);
+        if (!known) {
+          const pg_place p = pg_place_of(w, x->feature);
+          for (size_t i = 0; i < n; i++) pg_store8(c + PG_OCTET * i, column(w, lo + i, &p));
+        }
+        for (size_t i = 0; i < PG_OCTET * n; i += PG_OCTET)
+          pg_store8(to + i, pg_fma8_n(vld1q_f32_x2(to + i), vld1q_f32_x2(c + i), x->x));
+      }
+    }
+  }
+}
+
+#endif
