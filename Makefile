@@ -205,6 +205,11 @@ bench-peer: model ## time llama.cpp and us in turn; PEER=path of llama-bench
 	@test -n "$(PEER)" || { echo "make: name llama.cpp's llama-bench: make bench-peer PEER=…/bin/llama-bench" >&2; exit 1; }
 	.ci/bench-peer "$(PEER)" $(MODEL)
 
+.PHONY: bench-start
+bench-start: model ## time the start of llama.cpp and ours in turn; PEER=path of llama-bench
+	@test -n "$(PEER)" || { echo "make: name llama.cpp's llama-bench: make bench-start PEER=…/bin/llama-bench" >&2; exit 1; }
+	.ci/bench-start "$(PEER)" $(MODEL)
+
 .PHONY: clean
 clean: ## remove what was built, the model cache excepted
 	rm -rf bin $(BUILD) model/tokenizer/lib
