@@ -88,7 +88,7 @@ func (s *settings) sequence(ctx context.Context, c *model.Checkpoint, backend mo
 		Progress: func(done, total int64) { progress(float64(done) / float64(max(total, 1))) },
 	})
 	if err != nil {
-		return nil, errorOf(backend, err)
+		return nil, fmt.Errorf("%s: %w", c.Path, errorOf(backend, err))
 	}
 	s.log.Info("loaded", "model", c.Path, "backend", backend.Name(), "seconds", time.Since(start).Seconds())
 	return &sequence{model.NewDecoder(c.Config, exec, tokens), backend, exec, c.Path, file}, nil

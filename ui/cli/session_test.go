@@ -83,6 +83,30 @@ func TestNoBackendIsLoadedAfterClose(t *testing.T) {
 	}
 }
 
+// refusing is a backend that loads nothing.
+type refusing struct {
+	model.Backend
+	err error
+}
+
+func (b refusing) Load(context.Context, *model.Params, model.LoadOptions) (model.Executor, error) {
+	return nil, b.err
+}
+
+// A user with many files has to know which of them a backend does not take.
+func TestAnErrorOfLoadingNamesTheCheckpoint(t *testing.T) {
+	c, err := model.Open(backendtest.Path(t, "falcon-40b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	s, why := &settings{log: slog.New(slog.DiscardHandler)}, errors.New("no kernels for this")
+	_, err = s.sequence(t.Context(), c, refusing{err: why}, false, func(float64) {})
+	if !errors.Is(err, why) || !strings.Contains(err.Error(), c.Path) {
+		t.Errorf("got %v, want %v with %s before it", err, why, c.Path)
+	}
+}
+
 // loadError returns why a session's model did not load.
 func loadError(t *testing.T, x *session) error {
 	t.Helper()
