@@ -73,8 +73,8 @@ typedef struct pg_isa {
   // block. A block that holds NaN or infinity gets a NaN scale. peak: of all the blocks; NULL: unwanted.
   void (*quantise)(int8_t *q, float *d, float *s, int16_t *h, const float *x, size_t blocks, size_t stride, pg_peak *peak);
 
-  // y[tokens][ldy] = x . W^T, outliers left out, for octets lo..hi of a quantised W; column 0 of y is row 8*lo. All columns of the last octet are
-  // written, also those beyond W's rows (as zeros).
+  // y[tokens][ldy] = x . W^T, outliers left out, for octets lo..hi of a quantised W; column 0 of y is row 8*lo. All columns of the last
+  // octet are written, also those beyond W's rows (as zeros).
   void (*mul_int)(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_tile *x);
 
   // add_outliers adds what mul_int left out of y[tokens][ldy], in float32, in the order of outliers[tokens][stride]. room holds

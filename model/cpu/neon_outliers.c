@@ -4,7 +4,7 @@
 
 #if defined(PG_NEON)
 // The weights of eight rows for one feature.
-PG_INLINE pg_f8 column(const pg_matrix *w, size_t o, const pg_place *p) {
+PG_INLINE void column(float *c, const pg_matrix *w, size_t o, const pg_place *p) {
   const uint8_t *codes = w->codes + o * pg_octet_bytes(w);
   const pg_sides8 side = pg_sides_of(w, o, p->group, p->block);
   const pg_f8 d = p->half ? side.d[1] : side.d[0], min = p->half ? side.min[1] : side.min[0];
@@ -17,29 +17,12 @@ PG_INLINE pg_f8 column(const pg_matrix *w, size_t o, const pg_place *p) {
     q = vsubq_s32(veorq_s32(q, vdupq_n_s32(p->flip)), vdupq_n_s32(p->flip));
     v.val[r] = vaddq_f32(vmulq_f32(d.val[r], vsubq_f32(vcvtq_f32_s32(q), side.zero.val[r])), min.val[r]);
   }
-  return v;
+  pg_store8(c, v);
 }
 
-void pg_neon_add_outliers(float *y, size_t ldy, const pg_matrix *w, size_t lo, size_t hi, const pg_outlier *outliers, size_t stride,
-                          size_t tokens, float *room) {
-  pg_columns columns;
-  for (; lo < hi; lo += PG_COLUMN_OCTETS, y += PG_COLUMN_OCTETS * PG_OCTET) {
-    const size_t n = hi - lo < PG_COLUMN_OCTETS ? hi - lo : PG_COLUMN_OCTETS;
-    pg_no_columns(&columns, room);
-    for (size_t t = 0; t < tokens; t++) {
-      float *to = y + t * ldy;
-      for (const pg_outlier *x = outliers + t * stride; x->x != 0; x++) {
-        int known;
-        float *c = pg_column_for(&columns, x->feature, &known);
-        if (!known) {
-          const pg_place p = pg_place_of(w, x->feature);
-          for (size_t i = 0; i < n; i++) pg_store8(c + PG_OCTET * i, column(w, lo + i, &p));
-        }
-        for (size_t i = 0; i < PG_OCTET * n; i += PG_OCTET)
-          pg_store8(to + i, pg_fma8_n(vld1q_f32_x2(to + i), vld1q_f32_x2(c + i), x->x));
-      }
-    }
-  }
-}
+PG_INLINE void add_column(float *y, const float *c, float x) { pg_store8(y, pg_fma8_n(vld1q_f32_x2(y), vld1q_f32_x2(c), x)); }
+
+#define PG_ADD_OUTLIERS pg_neon_add_outliers
+#include "outliers_add.h"
 
 #endif
